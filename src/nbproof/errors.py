@@ -1,0 +1,153 @@
+"""Every error that nbproof raises on purpose; each knows what to type next.
+
+    NbproofError
+    ├── AskedWrongly                    the request cannot be carried out as it stands (exit 2)
+    │   ├── NotebookInvalid             the file is no notebook that nbproof can run
+    │   ├── ContractInvalid             the parameters cell does not declare a contract
+    │   ├── ParameterInvalid            a value does not fit the contract
+    │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
+    │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
+    │   ├── UnknownName                 nothing is called that
+    │   ├── ExtraMissing                a package that an extra brings is not installed
+    │   └── Unwritable                  a folder that must be written cannot be
+    ├── WorkFailed                      the work was done and failed (exit 1)
+    │   ├── TaskFailed                  a notebook raised, died or ran out of time
+    │   ├── RunFailed                   some tasks of a run failed
+    │   └── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
+    └── Refused                         nbproof will not do this (exit 3)
+        └── Busy                        another build of this pipeline is running
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class NbproofError(Exception):
+    """Root of every error raised on purpose: one line of facts, and what to type next."""
+
+    exit_code = 1
+    hint = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class AskedWrongly(NbproofError):
+    """The request cannot be carried out as it stands; no kernel was started."""
+
+    exit_code = 2
+
+
+class NotebookInvalid(AskedWrongly):
+    """The file is no notebook that nbproof can run."""
+
+    def __init__(self, notebook: Path, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.notebook, self.found, self.expected = notebook, found, expected
+        super().__init__(f"`{notebook}`: found {found}, expected {expected}", hint=hint)
+
+
+class ContractInvalid(NotebookInvalid):
+    """The parameters cell does not declare a contract."""
+
+
+class ParameterInvalid(AskedWrongly):
+    """A value does not fit the contract of its notebook."""
+
+    def __init__(self, where: str, problems: Iterable[str], *, hint: str | None = None) -> None:
+        self.where, self.problems = where, tuple(problems)
+        super().__init__(f"{where}: {'; '.join(self.problems)}", hint=hint)
+
+
+class PipelineInvalid(AskedWrongly):
+    """The file does not describe a DAG of notebooks."""
+
+    def __init__(self, pipeline: Path, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.pipeline, self.found, self.expected = pipeline, found, expected
+        super().__init__(f"`{pipeline}`: found {found}, expected {expected}", hint=hint)
+
+
+class SettingsInvalid(AskedWrongly):
+    """A setting is unknown or has a value of the wrong kind."""
+
+    hint = "see docs/reference/settings.md for every setting"
+
+    def __init__(self, where: str, found: str, expected: str) -> None:
+        self.where, self.found, self.expected = where, found, expected
+        super().__init__(f"{where}: found {found}, expected {expected}")
+
+
+class UnknownName(AskedWrongly):
+    """Nothing of that kind has this name."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, hint: str | None = None) -> None:
+        self.kind, self.name, self.known = kind, name, tuple(sorted(known))
+        shown = ", ".join(self.known) or "none"
+        super().__init__(f"no {kind} is called `{name}`; known: {shown}", hint=hint)
+
+
+class ExtraMissing(AskedWrongly):
+    """A package that an extra brings is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        self.package, self.extra = package, extra
+        super().__init__(
+            f"`{package}` is not installed; the extra `{extra}` brings it",
+            hint=f"pip install 'nbproof[{extra}]'",
+        )
+
+
+class Unwritable(AskedWrongly):
+    """A folder that must be written cannot be."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(
+            f"cannot write in `{path}`: {reason}; expected a writable folder",
+            hint=f"chmod u+w {path}",
+        )
+
+
+class WorkFailed(NbproofError):
+    """The work was started and did not succeed."""
+
+
+class TaskFailed(WorkFailed):
+    """A notebook raised, its kernel died, or its time ran out."""
+
+    def __init__(self, task: str, reason: str, *, log: Path | None = None) -> None:
+        self.task, self.reason, self.log = task, reason, log
+        super().__init__(f"{task}: {reason}", hint=f"open {log}" if log else None)
+
+
+class RunFailed(WorkFailed):
+    """Some tasks of a run failed; those that depend on them were not started."""
+
+    def __init__(self, failed: Iterable[str], blocked: Iterable[str]) -> None:
+        self.failed, self.blocked = tuple(failed), tuple(blocked)
+        also = f"; not started: {', '.join(self.blocked)}" if self.blocked else ""
+        super().__init__(f"failed: {', '.join(self.failed)}{also}", hint="nbproof runs show")
+
+
+class TrackerUnavailable(WorkFailed):
+    """The tracker could not be reached; the record waits in the spool."""
+
+
+class Refused(NbproofError):
+    """nbproof will not do this, and says why."""
+
+    exit_code = 3
+
+
+class Busy(Refused):
+    """Another build of this pipeline is running."""
+
+    def __init__(self, pipeline: str, holder: str) -> None:
+        self.pipeline, self.holder = pipeline, holder
+        super().__init__(
+            f"`{pipeline}` is being built by {holder}; expected no other build",
+            hint="wait for it, or run again with --wait",
+        )

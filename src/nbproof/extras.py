@@ -1,0 +1,34 @@
+"""Optional packages by name, each with the extra that brings it."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from .errors import ExtraMissing
+
+EXTRA_OF = {
+    "fastapi": "serve",
+    "httpx": "serve",
+    "jupyterlab": "lab",
+    "matplotlib": "engagement",
+    "mlflow": "track",
+    "pandas": "engagement",
+    "pandera": "engagement",
+    "shap": "explain",
+    "lime": "explain",
+    "sklearn": "engagement",
+    "skops": "engagement",
+    "torch": "engagement",
+    "uvicorn": "serve",
+}
+
+
+def is_installed(package: str) -> bool:
+    """Whether `package` can be imported; it is looked up, not imported."""
+    return find_spec(package) is not None
+
+
+def require(package: str) -> None:
+    """Raise `ExtraMissing`, naming the extra, unless `package` is installed."""
+    if not is_installed(package):
+        raise ExtraMissing(package, EXTRA_OF[package])

@@ -1,0 +1,166 @@
+"""The values that the parts hand to one another: frozen, and checked when made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Outcome = Literal["done", "failed", "blocked", "fresh", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ContentHash:
+    """A SHA-256 of some content, as 64 lower-case hexadecimal digits."""
+
+    hex: str
+
+    def __post_init__(self) -> None:
+        if len(self.hex) != 64 or not set(self.hex) <= set("0123456789abcdef"):
+            raise ValueError(f"not a SHA-256: {self.hex!r}")
+
+    @classmethod
+    def of(cls, content: bytes) -> ContentHash:
+        return cls(hashlib.sha256(content).hexdigest())
+
+    @property
+    def short(self) -> str:
+        """The first twelve digits, for people."""
+        return self.hex[:12]
+
+    def __str__(self) -> str:
+        return f"sha256:{self.hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long one task may run, and how often it is tried again.
+
+    `timeout_s` is wall-clock time for one attempt (None: no limit); before attempt n + 1 the
+    executor waits `backoff_s * 2 ** (n - 1)` seconds.
+    """
+
+    timeout_s: float | None = None
+    retries: int = 0
+    backoff_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.timeout_s is not None and self.timeout_s <= 0:
+            raise ValueError("timeout_s must be above 0")
+        if self.retries < 0 or self.backoff_s < 0:
+            raise ValueError("retries and backoff_s must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One notebook of a pipeline. Paths are absolute; `products` always holds the key `nb`."""
+
+    name: str
+    notebook: Path
+    parameters: Mapping[str, Any]
+    upstream: tuple[str, ...]
+    products: Mapping[str, Path]
+    limits: Limits = Limits()
+    kernel: str = "python3"
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Tasks in topological order; notebooks run with `folder` as their working directory."""
+
+    name: str
+    file: Path
+    folder: Path
+    project: Path
+    tasks: tuple[Task, ...]
+
+    def task(self, name: str) -> Task:
+        return next(task for task in self.tasks if task.name == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a run came from: code, environment and machine."""
+
+    git_commit: str | None
+    git_dirty: bool
+    environment: ContentHash
+    python: str
+    nbproof: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEntry:
+    """One thing that a notebook logged about itself through `nbproof.track`.
+
+    `child` names a nested run below the notebook's own (a candidate model, say); None is the notebook itself.
+    """
+
+    kind: Literal["parameters", "metrics", "tags", "artifact"]
+    values: Mapping[str, Any]
+    child: str | None = None
+    step: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    run_id: str
+    at: float
+    pipeline: str
+    file: str
+    tasks: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    run_id: str
+    at: float
+    task: str
+    attempt: int
+    reason: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CellStarted:
+    """Code cell `cell` of `cells` (counted from 1) has begun."""
+
+    run_id: str
+    at: float
+    task: str
+    cell: int
+    cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinished:
+    """`products` maps each product key to its path (relative to the project) and content hash."""
+
+    run_id: str
+    at: float
+    task: str
+    outcome: Outcome
+    attempt: int = 0
+    elapsed_s: float = 0.0
+    reason: str = ""
+    notebook: str | None = None
+    products: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    logged: tuple[LoggedEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    run_id: str
+    at: float
+    outcome: Literal["done", "failed", "stopped"]
+    elapsed_s: float
+    counts: Mapping[str, int]
+
+
+Event = RunStarted | TaskStarted | CellStarted | TaskFinished | RunFinished
+Listener = Callable[[Event], None]
