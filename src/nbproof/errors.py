@@ -7,13 +7,15 @@
     │   ├── ParameterInvalid            a value does not fit the contract
     │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
     │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
+    │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
     │   ├── UnknownName                 nothing is called that
     │   ├── ExtraMissing                a package that an extra brings is not installed
     │   └── Unwritable                  a folder that must be written cannot be
     ├── WorkFailed                      the work was done and failed (exit 1)
     │   ├── TaskFailed                  a notebook raised, died or ran out of time
     │   ├── RunFailed                   some tasks of a run failed
-    │   └── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
+    │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
+    │   └── JournalDamaged              the record of a run holds a line that cannot be read
     └── Refused                         nbproof will not do this (exit 3)
         └── Busy                        another build of this pipeline is running
 """
@@ -80,6 +82,14 @@ class SettingsInvalid(AskedWrongly):
         super().__init__(f"{where}: found {found}, expected {expected}")
 
 
+class EntryInvalid(AskedWrongly):
+    """What a notebook logs about itself cannot be recorded."""
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}, expected {expected}", hint=hint)
+
+
 class UnknownName(AskedWrongly):
     """Nothing of that kind has this name."""
 
@@ -134,6 +144,23 @@ class RunFailed(WorkFailed):
 
 class TrackerUnavailable(WorkFailed):
     """The tracker could not be reached; the record waits in the spool."""
+
+    hint = "nbproof runs sync"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the tracker cannot be reached: {reason}; expected an answer")
+
+
+class JournalDamaged(WorkFailed):
+    """The record of a run holds a line that cannot be read; other runs are not touched by it."""
+
+    def __init__(self, journal: Path, line: int, found: str) -> None:
+        self.journal, self.line, self.found = journal, line, found
+        super().__init__(
+            f"`{journal}`: line {line} is {found}, expected the record of one event",
+            hint=f"move the file away: mv {journal} {journal}.damaged",
+        )
 
 
 class Refused(NbproofError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +93,14 @@ class Provenance:
     nbproof: str
 
 
+# Names the file to which a running notebook appends its `LoggedEntry`s, one line each.
+LOG_VARIABLE = "NBPROOF_LOG"
+
+
+def _is_finite_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 @dataclass(frozen=True, slots=True)
 class LoggedEntry:
     """One thing that a notebook logged about itself through `nbproof.track`.
@@ -103,6 +113,30 @@ class LoggedEntry:
     child: str | None = None
     step: int = 0
     at: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("parameters", "metrics", "tags", "artifact"):
+            raise ValueError(f"unknown kind of entry: {self.kind!r}")
+        if not isinstance(self.values, Mapping):
+            raise ValueError(f"values must be a mapping: {self.values!r}")
+        if self.kind == "metrics" and not all(_is_finite_number(value) for value in self.values.values()):
+            raise ValueError(f"a metric must be a finite number: {dict(self.values)!r}")
+
+    def to_json(self) -> str:
+        """One line of JSON, without its line end."""
+        return json.dumps(
+            {"kind": self.kind, "values": dict(self.values), "child": self.child, "step": self.step, "at": self.at},
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> LoggedEntry:
+        """Read what `to_json` wrote; raises `ValueError` for anything else."""
+        try:
+            found = json.loads(line)
+            return cls(found["kind"], found["values"], found["child"], found["step"], found["at"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a logged entry: {line[:80]!r}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,159 @@
+"""One frozen `Settings`, read from `[tool.nbproof]` in pyproject.toml and from NBPROOF_* variables."""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .errors import SettingsInvalid
+
+PROJECT_FILE = "pyproject.toml"
+TABLE = "tool.nbproof"
+PREFIX = "NBPROOF_"
+# nbproof sets these itself in the processes that it starts; they are no settings.
+OWN_VARIABLES = frozenset({"NBPROOF_LEASE", "NBPROOF_LOG"})
+
+
+def _count_processors() -> int:
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one project asks of nbproof.
+
+    `workers` notebooks run at the same time. `tracking_uri` None is the embedded store in the project's folder.
+    `timeout_s` is the wall-clock limit of a task that declares none (None: no limit). `delivery_wait_s` is how long
+    a finished run waits for its records to reach the tracker before it leaves them in the spool.
+    """
+
+    experiment: str
+    workers: int = field(default_factory=_count_processors)
+    tracking_uri: str | None = None
+    tracking: bool = True
+    timeout_s: float | None = None
+    delivery_wait_s: float = 30.0
+
+
+def find_project(start: Path) -> Path:
+    """Return the folder of the project that `start` (a file or a folder) belongs to.
+
+    That is the nearest folder whose pyproject.toml has `[tool.nbproof]`, else the nearest one under git, else the
+    folder of `start` itself.
+    """
+    start = start.resolve()
+    folder = start if start.is_dir() else start.parent
+    chain = (folder, *folder.parents)
+    for candidate in chain:
+        if _has_table(candidate / PROJECT_FILE):
+            return candidate
+    for candidate in chain:
+        if (candidate / ".git").exists():
+            return candidate
+    return folder
+
+
+def load(project: Path, environ: Mapping[str, str]) -> Settings:
+    """Read the settings of `project`; a variable NBPROOF_NAME wins over the key `name` in pyproject.toml.
+
+    Raises `SettingsInvalid` for an unknown key, an unknown NBPROOF_* variable or a value of the wrong kind.
+    """
+    project = project.resolve()
+    values: dict[str, Any] = {"experiment": project.name or "nbproof"}
+    values |= _from_file(project / PROJECT_FILE)
+    if "MLFLOW_TRACKING_URI" in environ and environ["MLFLOW_TRACKING_URI"].strip():
+        values["tracking_uri"] = environ["MLFLOW_TRACKING_URI"].strip()
+    values |= _from_environment(environ)
+    if values.get("tracking_uri") is not None:
+        values["tracking_uri"] = anchored(values["tracking_uri"], project)
+    return Settings(**values)
+
+
+def anchored(uri: str, project: Path) -> str:
+    """Spell a relative path in a tracking URI from the project's folder, so that it means one place everywhere."""
+    if uri.startswith("sqlite:///") and not uri.startswith("sqlite:////") and uri != "sqlite:///:memory:":
+        return f"sqlite:///{project / uri.removeprefix('sqlite:///')}"
+    if not urlsplit(uri).scheme and uri != "databricks":
+        return str(project / uri)
+    return uri
+
+
+def _has_table(file: Path) -> bool:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    # Another project's pyproject.toml further up may be broken; that is not ours to judge.
+    return TABLE in text and "nbproof" in _parse(file).get("tool", {})
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        return {}
+    table = _parse(file).get("tool", {}).get("nbproof", {})
+    where = f"[{TABLE}] in {file}"
+    if not isinstance(table, dict):
+        raise SettingsInvalid(where, f"a {type(table).__name__}", "a table")
+    return {name: _checked(f"`{name}` of {where}", name, value) for name, value in table.items()}
+
+
+def _parse(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsInvalid(str(file), f"a file that cannot be read ({error})", "valid TOML") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for variable in sorted(environ):
+        if variable.startswith(PREFIX) and variable not in OWN_VARIABLES:
+            name = variable.removeprefix(PREFIX).lower()
+            found[name] = _checked(variable, name, _from_text(name, environ[variable].strip()))
+    return found
+
+
+def _from_text(name: str, text: str) -> Any:
+    """The value that `text` means for the setting `name`; text that means none is returned as it is."""
+    if name == "tracking":
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
+    if name in ("workers", "timeout_s", "delivery_wait_s"):
+        try:
+            return int(text) if name == "workers" else float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _checked(where: str, name: str, value: Any) -> Any:
+    if name not in _RULES:
+        raise SettingsInvalid(where, "an unknown setting", f"one of {', '.join(sorted(_RULES))}")
+    expected, is_fit = _RULES[name]
+    if not is_fit(value):
+        raise SettingsInvalid(where, repr(value), expected)
+    return float(value) if name.endswith("_s") else value
+
+
+def _is_number(value: Any) -> bool:
+    # In Python a bool is an int; in a settings file it is a slip.
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+_RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "delivery_wait_s": ("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
+    "experiment": ("a name", _is_text),
+    "timeout_s": ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
+    "tracking": ("true or false", lambda value: isinstance(value, bool)),
+    "tracking_uri": ("the URI of an MLflow tracker", _is_text),
+    "workers": ("a whole number above 0", lambda value: _is_number(value) and isinstance(value, int) and value > 0),
+}
