@@ -1,0 +1,93 @@
+"""The parts joined: a project, its pipelines, and a run that the tracker hears about."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import settings as settings_file
+from .records import Event, Limits, Listener, TaskFinished
+from .run.build import build, new_run_id
+from .run.build import plan as plan_build
+from .run.freshness import Verdict
+from .run.pipeline import Loaded, find
+from .run.pipeline import load as load_loaded
+from .settings import Settings
+from .track.courier import Courier, DeliveryReport
+from .track.journal import Journal
+from .track.kernel import kernel_environment
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder of notebooks and pipelines, with its settings."""
+
+    root: Path
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended: `finished` has the last word on each task, `delivery` what became of its record."""
+
+    run_id: str
+    outcome: str
+    elapsed_s: float
+    finished: tuple[TaskFinished, ...]
+    delivery: DeliveryReport | None
+
+
+def open_project(start: Path) -> Project:
+    """The project that `start` lies in."""
+    root = settings_file.find_project(start)
+    return Project(root, settings_file.load(root, os.environ))
+
+
+def load_pipeline(project: Project, target: Path, parameters: Sequence[str] = ()) -> Loaded:
+    """Read and check the pipeline or notebook `target`. A notebook that is a task of a pipeline stays itself alone."""
+    limits = Limits(timeout_s=project.settings.timeout_s)
+    return load_loaded(find(target), project.root, parameters, default_limits=limits)
+
+
+def plan(project: Project, loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:
+    """What a run would do now, and why."""
+    return plan_build(loaded, force=force)
+
+
+def run(
+    project: Project,
+    loaded: Loaded,
+    *,
+    workers: int | None = None,
+    force: bool = False,
+    wait: bool = False,
+    listeners: Sequence[Listener] = (),
+) -> RunReport:
+    """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile."""
+    run_id, began = new_run_id(), time.monotonic()
+    journal = Journal(project.root)
+    finished: dict[str, TaskFinished] = {}
+
+    def listen(event: Event) -> None:
+        journal(event)
+        if isinstance(event, TaskFinished):
+            finished[event.task] = event
+        for listener in listeners:
+            listener(event)
+
+    settings = project.settings
+    with Courier(project.root, settings, run_id) as courier:
+        ended = build(
+            loaded,
+            listen,
+            run_id=run_id,
+            workers=workers or loaded.workers or settings.workers,
+            force=force,
+            wait=wait,
+            environ=kernel_environment(project.root, settings),
+        )
+        delivery = courier.wait(settings.delivery_wait_s)
+    return RunReport(run_id, ended.outcome, time.monotonic() - began, tuple(finished.values()), delivery)

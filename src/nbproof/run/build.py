@@ -1,0 +1,198 @@
+"""A pipeline carried out: locked, cleared of orphans, built through Ploomber, told to the listener."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+import warnings
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Unwritable
+from ..records import Event, Listener, RunFinished, RunStarted, TaskFinished
+from . import fingerprint as fingerprints
+from .environment import of_kernel
+from .freshness import Verdict, verdict
+from .lock import build_lock
+from .pipeline import PIPELINE_FILE, Loaded, describe, identifier
+from .processes import end_orphans
+from .provenance import provenance
+
+if TYPE_CHECKING:
+    from ploomber import DAG
+
+    from .executor import State, TaskExecutor
+
+STATE_FOLDER = ".nbproof"
+
+
+def state_of(loaded: Loaded) -> State:
+    """The state folders of a pipeline. Raises `Unwritable` when they cannot be made."""
+    from .executor import State
+
+    root = loaded.pipeline.project / STATE_FOLDER
+    try:
+        root.mkdir(mode=0o700, exist_ok=True)
+        probe = root / f".{uuid.uuid4().hex}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Unwritable(root.parent, error.strerror or str(error)) from None
+    return State(root, identifier(loaded.pipeline))
+
+
+def plan(loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:
+    """What a build would do now, task by task, and why. Nothing is started and nothing is written."""
+    from .executor import State
+
+    pipeline = loaded.pipeline
+    state = State(pipeline.project / STATE_FOLDER, identifier(pipeline))
+    verdicts: dict[str, Verdict] = {}
+    for task in pipeline.tasks:
+        if force:
+            verdicts[task.name] = Verdict(task.name, "stale", ("it was asked for by force",))
+            continue
+        now = fingerprints.fingerprint(
+            task,
+            loaded.documents[task.name],
+            loaded.contracts[task.name],
+            pipeline=pipeline,
+            environment=of_kernel(task.kernel),
+        )
+        found = verdict(
+            task.name, state.records.read(task.name), now, fingerprints.contents(task), state.environments.packages
+        )
+        waits_for = [name for name in task.upstream if not verdicts[name].is_fresh]
+        if found.is_fresh and waits_for:
+            found = Verdict(task.name, "waits", (f"runs if the products of {', '.join(waits_for)} change",))
+        verdicts[task.name] = found
+    return tuple(verdicts.values())
+
+
+def new_run_id() -> str:
+    """Sorts by time, unique, and fit for a file name."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:6]}"
+
+
+def build(
+    loaded: Loaded,
+    listener: Listener,
+    *,
+    run_id: str,
+    workers: int,
+    force: bool = False,
+    wait: bool = False,
+    environ: Mapping[str, str] | None = None,
+) -> RunFinished:
+    """Bring every task of `loaded` to an outcome and return how the run ended.
+
+    Raises `Busy` when another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
+    state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
+    """
+    from .executor import Session, TaskExecutor, interrupted_by_signals
+
+    state = state_of(loaded)
+    outcomes: dict[str, str] = {}
+
+    def listen(event: Event) -> None:
+        if isinstance(event, TaskFinished):
+            # A task that was tried again counts once, as what it became at last.
+            outcomes[event.task] = event.outcome
+        listener(event)
+
+    began = time.monotonic()
+    with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=wait):
+        end_orphans(state.pipeline)
+        _check_writable(loaded)
+        executor = TaskExecutor()
+        executor.session = Session(
+            loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers)
+        )
+        loaded.dag.executor = executor
+        listen(_started(loaded, run_id))
+        outcome: Any = "stopped"
+        try:
+            outcome = _build(loaded.dag)
+        finally:
+            elapsed = time.monotonic() - began
+            counts = dict(sorted(Counter(outcomes.values()).items()))
+            finished = RunFinished(run_id, time.time(), outcome, elapsed, counts)
+            listen(finished)
+    return finished
+
+
+def _build(dag: DAG) -> str:
+    from ploomber.exceptions import DAGBuildError
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dag.build(force=True, show_progress=False)
+        except DAGBuildError:
+            return "failed"
+    return "done"
+
+
+def _started(loaded: Loaded, run_id: str) -> RunStarted:
+    pipeline = loaded.pipeline
+    kernel = pipeline.tasks[0].kernel if pipeline.tasks else "python3"
+    return RunStarted(
+        run_id=run_id,
+        at=time.time(),
+        pipeline=pipeline.name,
+        file=os.path.relpath(pipeline.file, pipeline.project),
+        tasks=tuple(task.name for task in pipeline.tasks),
+        parameters={task.name: dict(task.parameters) for task in pipeline.tasks},
+        provenance=provenance(pipeline.project, kernel),
+    )
+
+
+def _check_writable(loaded: Loaded) -> None:
+    """Refuse before the first kernel, not after the first hour."""
+    from .staging import Staging
+
+    for task in loaded.pipeline.tasks:
+        staging = Staging(task)
+        staging.prepare()
+        staging.discard()
+
+
+def kernel_environ(environ: Mapping[str, str] | None, workers: int) -> dict[str, str]:
+    """The environment of workers and kernels: `environ` over the process's own, repeatable, silent."""
+    cores = max(1, (os.cpu_count() or 1) // workers)
+    return {
+        # Sets of strings iterate alike in every run, and libraries do not fight over the cores.
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": str(cores),
+        **os.environ,
+        # Nothing that a notebook imports may report to anyone.
+        "PLOOMBER_STATS_ENABLED": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        **(environ or {}),
+    }
+
+
+def build_for_ploomber(dag: DAG, executor: TaskExecutor) -> list[Any]:
+    """Serve `ploomber build`: the same freshness, workers and limits, with the folder of the pipeline as project."""
+    from ploomber.exceptions import DAGBuildError
+
+    from .executor import Build, Session
+
+    sources = [Path(dag[name].source._path) for name in dag._iter()]
+    folder = Path.cwd() if not sources else Path(os.path.commonpath([Path.cwd(), *sources]))
+    loaded = describe(dag, file=Path.cwd() / PIPELINE_FILE, project=folder)
+    state = state_of(loaded)
+    workers = executor.workers or os.cpu_count() or 1
+    with build_lock(state.root, state.pipeline, wait=False):
+        end_orphans(state.pipeline)
+        session = Session(
+            loaded, state, new_run_id(), lambda _: None, workers=workers, environ=kernel_environ(None, workers)
+        )
+        try:
+            return Build(session, dag).carry_out()
+        except DAGBuildError:
+            raise

@@ -1,0 +1,88 @@
+"""Files that are never half written, and the content hashes of what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..records import ContentHash
+
+CHUNK_BYTES = 1 << 20
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` so that a reader sees the old content or the new, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def content_hash(path: Path) -> ContentHash | None:
+    """The hash of a file's bytes, or of a folder's relative paths and bytes; None when nothing is there."""
+    if path.is_dir():
+        total = hashlib.sha256()
+        for file in sorted(file for file in path.rglob("*") if file.is_file()):
+            total.update(file.relative_to(path).as_posix().encode() + b"\0")
+            total.update(_file_digest(file))
+        return ContentHash(total.hexdigest())
+    if path.is_file():
+        return ContentHash(_file_digest(path).hex())
+    return None
+
+
+def _file_digest(path: Path) -> bytes:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.digest()
+
+
+def meaning_hash(path: Path) -> ContentHash | None:
+    """Like `content_hash`, but of an executed notebook only what it says: sources and outputs, not when it ran.
+
+    It decides whether what depends on a product must run again; `content_hash` decides whether a product was touched.
+    """
+    if path.suffix != ".ipynb" or not path.is_file():
+        return content_hash(path)
+    try:
+        notebook = json.loads(path.read_bytes())
+        said = [_said(cell) for cell in notebook["cells"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return content_hash(path)
+    return ContentHash.of(canonical_json(said))
+
+
+def _said(cell: dict[str, Any]) -> list[Any]:
+    outputs = [
+        {name: value for name, value in output.items() if name not in ("execution_count", "metadata")}
+        for output in cell.get("outputs", ())
+    ]
+    return [cell["cell_type"], cell["source"], outputs]
+
+
+def canonical_json(value: Any) -> bytes:
+    """One content has one spelling on every machine: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

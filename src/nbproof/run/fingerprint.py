@@ -1,0 +1,70 @@
+"""The fingerprint of a task as things stand: what decides its products."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..notebook import code
+from ..notebook.contract import Contract
+from ..notebook.document import Document
+from ..records import ContentHash, Pipeline, Task
+from .environment import Environment
+from .files import content_hash, meaning_hash
+from .freshness import Fingerprint, Hashes
+from .modules import local_sources
+
+
+def fingerprint(
+    task: Task, document: Document, contract: Contract, *, pipeline: Pipeline, environment: Environment
+) -> Fingerprint:
+    """Read everything that `task` depends on, and hash it."""
+    sources = [cell.source for cell in document.cells if cell.kind == "code"]
+    return Fingerprint(
+        code=tuple(ContentHash.of(cell.encode()).hex for cell in code.normalised(document)),
+        modules=_modules(sources, pipeline, environment) if document.language == "python" else {},
+        parameters=dict(task.parameters),
+        upstream=_upstream(task, contract, pipeline),
+        data=_data(task, contract, pipeline.folder),
+        environment=environment.lock.hex,
+    )
+
+
+def _modules(sources: list[str], pipeline: Pipeline, environment: Environment) -> Hashes:
+    found = local_sources(sources, cwd=pipeline.folder, search=environment.search, project=pipeline.project)
+    return {path: value.hex for path, value in found.items()}
+
+
+def reads(task: Task, contract: Contract, pipeline: Pipeline) -> Mapping[str, Mapping[str, Path]]:
+    """The upstream products that `task` is given: those its contract names, or all of an upstream it names no more of."""
+    chosen = {}
+    for name in task.upstream:
+        keys = contract.reads.get(name)
+        products = pipeline.task(name).products
+        chosen[name] = {key: path for key, path in products.items() if keys is None or key in keys}
+    return chosen
+
+
+def _upstream(task: Task, contract: Contract, pipeline: Pipeline) -> Hashes:
+    return {
+        f"{name}.{key}": _hex(meaning_hash(path))
+        for name, products in reads(task, contract, pipeline).items()
+        for key, path in products.items()
+    }
+
+
+def _data(task: Task, contract: Contract, folder: Path) -> Hashes:
+    """Every parameter typed as a path declares data; a relative one is read from the pipeline's folder."""
+    return {
+        os.path.normpath(path): _hex(content_hash(folder / path)) for path in contract.paths(task.parameters).values()
+    }
+
+
+def contents(task: Task) -> Hashes:
+    """The present content hash of each product of `task`."""
+    return {key: _hex(content_hash(path)) for key, path in task.products.items()}
+
+
+def _hex(found: ContentHash | None) -> str | None:
+    return None if found is None else found.hex

@@ -1,0 +1,66 @@
+"""Processes on a leash: whatever a task starts can be found again, and ended.
+
+Every process of a task inherits the environment variable `NBPROOF_LEASE`, whose value is
+`<pipeline>/<run>/<token>`. A process that moved to another session, or whose parent was killed, still carries it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+
+LEASE_VARIABLE = "NBPROOF_LEASE"
+PR_SET_PDEATHSIG = 1
+GRACE_S = 2.0
+
+
+def die_with_parent() -> None:
+    """Ask the kernel of the operating system to kill this process when its parent dies (Linux; elsewhere nothing)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def holders(matches: Callable[[str], bool]) -> list[psutil.Process]:
+    """The processes, other than this one, whose lease satisfies `matches`."""
+    found = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        # Processes of other users, and those that ended meanwhile, are none of ours.
+        with contextlib.suppress(psutil.Error, OSError):
+            lease = process.environ().get(LEASE_VARIABLE)
+            if lease is not None and matches(lease):
+                found.append(process)
+    return found
+
+
+def end_lease(lease: str) -> int:
+    """Kill every process that holds `lease`; return how many there were."""
+    return _end(lambda found: found == lease)
+
+
+def end_orphans(pipeline: str) -> int:
+    """Kill what earlier builds of `pipeline` left behind; call it only while holding the build lock."""
+    return _end(lambda found: found.split("/", 1)[0] == pipeline)
+
+
+def _end(matches: Callable[[str], bool]) -> int:
+    ended = 0
+    deadline = time.monotonic() + GRACE_S
+    # A process may fork while we look, so look again until nobody is left.
+    while found := holders(matches):
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        gone, _ = psutil.wait_procs(found, timeout=0.5)
+        ended += len(gone)
+        if time.monotonic() > deadline:
+            break
+    return ended

@@ -1,0 +1,190 @@
+"""One attempt at one notebook, in a process of its own: `python -m nbproof.run.worker EVENTS_FD`.
+
+The order comes as one line of JSON on standard input, which stays open: when it ends, the runner is gone, and this
+process ends its kernel and itself. What happens is told as lines of JSON on the file descriptor `EVENTS_FD`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from ..notebook.secrets import mask, reveal
+from ..records import LoggedEntry
+from .files import write_atomically
+from .processes import LEASE_VARIABLE, end_lease
+
+INJECTED_TAG = "injected-parameters"
+EXPORTERS = {".html": "html", ".md": "markdown", ".rst": "rst", ".tex": "latex"}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a worker needs to know. Paths are relative to its working directory.
+
+    `prepared` is the notebook to run, parameters injected; `notebook` the one it was made from; `executed` where it
+    goes; `staged` where each product is to be written; `rename` what of these paths is replaced by what on publication.
+    """
+
+    prepared: str
+    notebook: str
+    kernel: str
+    secrets: Mapping[str, str]
+    executed: str
+    staged: Mapping[str, str]
+    rename: tuple[str, str]
+    log: str
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        return cls(**{**json.loads(text), "rename": tuple(json.loads(text)["rename"])})
+
+
+@dataclass(slots=True)
+class Worker:
+    """Carries out one order and tells its runner how it went."""
+
+    order: Order
+    events: Any
+    revealed: dict[str, str] = field(default_factory=dict)
+
+    def tell(self, **event: Any) -> None:
+        print(json.dumps(mask(event, self.revealed.values())), file=self.events, flush=True)
+
+    def work(self) -> None:
+        try:
+            self.revealed = {name: reveal(reference) for name, reference in self.order.secrets.items()}
+            failure = self._execute() or self._find_leak()
+            if failure is None:
+                self._name_published_paths()
+                self._export()
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            self.tell(kind="detail", text=traceback.format_exc())
+        self.tell(
+            kind="finished",
+            outcome="failed" if failure else "done",
+            reason=failure or "",
+            logged=[entry.to_json() for entry in self._logged()],
+        )
+
+    def _execute(self) -> str | None:
+        """Run the notebook; return why it failed, in one line, or None."""
+        import papermill
+        from nbclient.exceptions import DeadKernelError
+
+        from . import engine
+
+        with engine.kernel_stderr() as stderr:
+            try:
+                papermill.execute_notebook(
+                    self.order.prepared,
+                    self.order.executed,
+                    engine_name=engine.ENGINE,
+                    kernel_name=self.order.kernel,
+                    progress_bar=False,
+                    secrets=tuple(self.revealed.values()),
+                    on_cell=lambda cell, cells: self.tell(kind="cell", cell=cell, cells=cells),
+                    kernel_stderr=stderr,
+                )
+            except papermill.PapermillExecutionError as error:
+                return f"cell {error.exec_count}: {error.ename}: {error.evalue}".strip().splitlines()[0]
+            except DeadKernelError:
+                last = engine.tail(stderr).splitlines()
+                return "its kernel died" + (f": {last[-1]}" if last else "")
+            finally:
+                Path(self.order.prepared).unlink(missing_ok=True)
+        return None
+
+    def _name_published_paths(self) -> None:
+        """Let the executed notebook name the products as they will be called, not where they were staged."""
+        path = Path(self.order.executed)
+        notebook = nbformat.read(path, as_version=4)
+        staged, published = self.order.rename
+        for cell in notebook.cells:
+            if INJECTED_TAG in cell.metadata.get("tags", []):
+                cell.source = cell.source.replace(staged, published)
+        notebook.metadata.papermill["input_path"] = self.order.notebook
+        notebook.metadata.papermill["output_path"] = self.order.executed.replace(staged, published)
+        write_atomically(path, nbformat.writes(notebook).encode())
+
+    def _export(self) -> None:
+        """Turn the executed notebook into HTML, Markdown, … where the pipeline asks for that."""
+        wanted = Path(self.order.staged["nb"])
+        if wanted.suffix == ".ipynb":
+            return
+        from nbconvert import get_exporter
+
+        body, _ = get_exporter(EXPORTERS[wanted.suffix])().from_filename(self.order.executed)
+        write_atomically(wanted, body.encode())
+        Path(self.order.executed).unlink()
+
+    def _find_leak(self) -> str | None:
+        """Name the first product that holds the value of a secret."""
+        for key, staged in self.order.staged.items():
+            path = Path(staged)
+            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+            for file in files:
+                content = file.read_bytes()
+                for name, value in self.revealed.items():
+                    if value.encode() in content:
+                        file.unlink()
+                        return f"its product `{key}` holds the secret `{name}`; it was not published"
+        return None
+
+    def _logged(self) -> list[LoggedEntry]:
+        """What the notebook logged about itself; a line cut short by the death of its kernel is left out."""
+        path = Path(self.order.log)
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        path.unlink()
+        entries = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                masked = mask(json.loads(line), self.revealed.values())
+                entries.append(LoggedEntry.from_json(json.dumps(masked)))
+        return entries
+
+
+def _end_with_runner() -> None:
+    """Wait for the end of standard input: the runner has died, and nobody will read what we make."""
+    while os.read(0, 4096):
+        pass
+    end_lease(os.environ[LEASE_VARIABLE])
+    os._exit(1)
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    # Byte by byte, so that nothing of what follows the order is lost in a buffer.
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            os._exit(1)
+        line += byte
+    order = Order.from_json(line.decode())
+    threading.Thread(target=_end_with_runner, daemon=True).start()
+    with os.fdopen(int(sys.argv[1]), "w") as events:
+        Worker(order, events).work()
+    # Kernels and helpers that the notebook left behind end here, not later.
+    end_lease(os.environ[LEASE_VARIABLE])
+
+
+if __name__ == "__main__":
+    main()
