@@ -5,6 +5,7 @@
     │   ├── NotebookInvalid             the file is no notebook that nbproof can run
     │   ├── ContractInvalid             the parameters cell does not declare a contract
     │   ├── ParameterInvalid            a value does not fit the contract
+    │   ├── SecretUnavailable           a reference points to no secret
     │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
     │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
     │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
@@ -15,9 +16,12 @@
     │   ├── TaskFailed                  a notebook raised, died or ran out of time
     │   ├── RunFailed                   some tasks of a run failed
     │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
-    │   └── JournalDamaged              the record of a run holds a line that cannot be read
+    │   ├── JournalDamaged              the record of a run holds a line that cannot be read
+    │   └── ServiceFailed               a service ended or did not become ready
     └── Refused                         nbproof will not do this (exit 3)
-        └── Busy                        another build of this pipeline is running
+        ├── Busy                        another build of this pipeline is running
+        ├── ModelRefused                a packaged model is not whole, or not what it says
+        └── ReportRefused               a document lacks a section or says a number without its source
 """
 
 from __future__ import annotations
@@ -62,6 +66,14 @@ class ParameterInvalid(AskedWrongly):
     def __init__(self, where: str, problems: Iterable[str], *, hint: str | None = None) -> None:
         self.where, self.problems = where, tuple(problems)
         super().__init__(f"{where}: {'; '.join(self.problems)}", hint=hint)
+
+
+class SecretUnavailable(AskedWrongly):
+    """A reference points to no secret; the secret itself is never shown."""
+
+    def __init__(self, reference: str, reason: str, *, hint: str | None = None) -> None:
+        self.reference, self.reason = reference, reason
+        super().__init__(f"secret {reference}: {reason}", hint=hint)
 
 
 class PipelineInvalid(AskedWrongly):
@@ -163,6 +175,14 @@ class JournalDamaged(WorkFailed):
         )
 
 
+class ServiceFailed(WorkFailed):
+    """A service ended or did not become ready; `said` is the last line of its log."""
+
+    def __init__(self, reason: str, said: str) -> None:
+        self.reason, self.said = reason, said
+        super().__init__(f"the service did not start: {reason}; its last words: {said}")
+
+
 class Refused(NbproofError):
     """nbproof will not do this, and says why."""
 
@@ -178,3 +198,21 @@ class Busy(Refused):
             f"`{pipeline}` is being built by {holder}; expected no other build",
             hint="wait for it, or run again with --wait",
         )
+
+
+class ModelRefused(Refused):
+    """A packaged model is not whole, or not what its manifest says."""
+
+    hint = "package the model again: run the phases 07_registration and 08_serving"
+
+    def __init__(self, folder: Path, found: str, expected: str) -> None:
+        self.folder, self.found, self.expected = folder, found, expected
+        super().__init__(f"`{folder}`: found {found}; expected {expected}")
+
+
+class ReportRefused(Refused):
+    """A document lacks a section, or says a number without its source."""
+
+    def __init__(self, document: str, problems: Iterable[str]) -> None:
+        self.document, self.problems = document, tuple(problems)
+        super().__init__(f"{document}: {'; '.join(self.problems)}")

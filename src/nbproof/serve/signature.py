@@ -1,0 +1,97 @@
+"""What a model takes: its fields with types, ranges and categories, as data and as a validating row model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+Type = Literal["integer", "number", "string", "boolean"]
+
+_PYTHON: Mapping[Type, type] = {"integer": int, "number": float, "string": str, "boolean": bool}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One field: `minimum` and `maximum` are inclusive, `categories` are the only values it may take."""
+
+    name: str
+    type: Type
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[int, ...] | tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(f"not a field name: {self.name!r}")
+        if self.type not in _PYTHON:
+            raise ValueError(f"{self.name}: unknown type {self.type!r}; expected one of {', '.join(_PYTHON)}")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"{self.name}: minimum {self.minimum} is above maximum {self.maximum}")
+        if self.categories and self.type not in ("integer", "string"):
+            raise ValueError(f"{self.name}: a {self.type} has no categories")
+
+    @property
+    def annotation(self) -> Any:
+        """The field as pydantic checks it: strict, so that "1" is no integer and no infinity is a number."""
+        allowed: Any = Literal[self.categories] if self.categories else _PYTHON[self.type]
+        return allowed | None if self.nullable else allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The fields of one row, in the order in which the model was trained on them."""
+
+    inputs: tuple[Input, ...]
+
+    def __post_init__(self) -> None:
+        names = [each.name for each in self.inputs]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"a signature needs fields with distinct names: {names}")
+
+    @classmethod
+    def read(cls, data: Mapping[str, Any]) -> Signature:
+        """Return the signature that `written` wrote; raises `ValueError` where it is none."""
+        try:
+            return cls(tuple(Input(**{**each, "categories": tuple(each["categories"])}) for each in data["inputs"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a signature: {error}") from error
+
+    def written(self) -> dict[str, Any]:
+        """Return the signature as JSON data, every key present."""
+        return {
+            "inputs": [
+                {
+                    "name": each.name,
+                    "type": each.type,
+                    "nullable": each.nullable,
+                    "minimum": each.minimum,
+                    "maximum": each.maximum,
+                    "categories": list(each.categories),
+                }
+                for each in self.inputs
+            ]
+        }
+
+    def row_model(self) -> type[BaseModel]:
+        """Return a pydantic model of one row: an unknown field, a wrong type or a value out of range is refused."""
+        fields: dict[str, Any] = {
+            each.name: (each.annotation, Field(ge=each.minimum, le=each.maximum)) for each in self.inputs
+        }
+        model: type[BaseModel] = create_model(
+            "Row", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True), **fields
+        )
+        return model
+
+    def columns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+        """Return validated rows as columns in training order; a null number becomes NaN."""
+        return {each.name: _column(each, (row[each.name] for row in rows)) for each in self.inputs}
+
+
+def _column(field: Input, values: Iterable[Any]) -> list[Any]:
+    if field.type == "number" or (field.nullable and field.type == "integer"):
+        return [float("nan") if value is None else float(value) for value in values]
+    return list(values)
