@@ -1,0 +1,144 @@
+"""`nbproof run`: carry out a pipeline or one notebook, show it, and sum it up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import RunFailed
+from ..records import Event, TaskFinished, TaskStarted
+from .output import as_json, duration, in_words, print_json, print_table
+from .progress import progress_on
+from .target import chosen, pipeline_argument
+
+if TYPE_CHECKING:
+    from ..assemble import Project, RunReport
+    from ..run.pipeline import Loaded
+    from ..track.courier import DeliveryReport
+
+
+@click.command()
+@pipeline_argument
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Set a parameter in every notebook that declares it; TASK.NAME=VALUE sets it in one. May be repeated.",
+)
+@click.option("--force", is_flag=True, help="Run every task, fresh or not.")
+@click.option("--workers", type=click.IntRange(min=1), help="How many notebooks may run at once.")
+@click.option("--wait", is_flag=True, help="Wait for another build of this pipeline instead of refusing.")
+@as_json
+def run(
+    pipeline: Path | None, parameters: tuple[str, ...], force: bool, workers: int | None, wait: bool, as_json: bool
+) -> None:
+    """Run what is stale, headless, and record it.
+
+    PIPELINE is a pipeline.yaml or its folder; without it, the one in this folder, or the project's only one.
+
+    \b
+    Example:
+      nbproof run pipelines/credit --workers 2
+      nbproof run notebooks/06_training.ipynb -p seed=1
+    """
+    from ..assemble import load_pipeline, open_project
+
+    here = Path.cwd()
+    project = open_project(here if pipeline is None else pipeline)
+    target = chosen(pipeline, here=here, project=project.root)
+    loaded = load_pipeline(project, target, parameters)
+    carry_out(project, loaded, workers=workers, force=force, wait=wait, as_json=as_json)
+
+
+def carry_out(project: Project, loaded: Loaded, *, workers: int | None, force: bool, wait: bool, as_json: bool) -> None:
+    """Run `loaded` under the eyes of the user; raises `RunFailed` when a task failed."""
+    from .. import assemble
+
+    reasons = StartReasons()
+    with progress_on() as progress:
+        report = assemble.run(
+            project,
+            loaded,
+            workers=workers,
+            force=force,
+            wait=wait,
+            listeners=(reasons, progress),
+        )
+    if as_json:
+        print_json(report)
+    else:
+        _sum_up(project, loaded.pipeline.name, report, reasons)
+    _raise_if_failed(report)
+
+
+class StartReasons:
+    """Remembers why each task had to run: a finished task no longer says so."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[str, str] = {}
+
+    def __call__(self, event: Event, /) -> None:
+        if isinstance(event, TaskStarted):
+            self._reasons.setdefault(event.task, event.reason)
+
+    def of(self, finished: TaskFinished) -> str:
+        """Why it ended so if that is known, else why it ran; the first line only."""
+        told = finished.reason or self._reasons.get(finished.task, "")
+        return told.strip().split("\n", 1)[0]
+
+
+def counted(finished: Sequence[TaskFinished]) -> dict[str, int]:
+    """How many tasks ended in each outcome, the good ones first."""
+    outcomes = [task.outcome for task in finished]
+    return {outcome: outcomes.count(outcome) for outcome in ("done", "fresh", "failed", "blocked", "stopped")}
+
+
+def _sum_up(project: Project, pipeline: str, report: RunReport, reasons: StartReasons) -> None:
+    rows = [
+        (
+            task.task,
+            task.outcome,
+            duration(task.elapsed_s) if task.elapsed_s else "",
+            reasons.of(task),
+        )
+        for task in report.finished
+    ]
+    click.echo()
+    print_table(("task", "outcome", "time", "reason"), rows)
+    click.echo()
+    counts = counted(report.finished)
+    if counts["fresh"] == len(report.finished):
+        click.echo(f"everything is fresh: none of the {len(report.finished)} tasks of {pipeline} had to run")
+    click.echo(
+        f"run {report.run_id} of {pipeline}: {report.outcome} in {duration(report.elapsed_s)} ({in_words(counts)})"
+    )
+    click.echo(f"record: {delivered(project, report.delivery)}")
+
+
+def _raise_if_failed(report: RunReport) -> None:
+    failed = [task.task for task in report.finished if task.outcome == "failed"]
+    if failed or report.outcome == "failed":
+        raise RunFailed(failed, [task.task for task in report.finished if task.outcome == "blocked"])
+    if report.outcome == "stopped":
+        raise KeyboardInterrupt
+
+
+def delivered(project: Project, report: DeliveryReport | None) -> str:
+    """What became of the record of a run, in one line."""
+    if report is None:
+        return "kept in .nbproof/runs (tracking is off)"
+    if report.waiting:
+        return f"{report.waiting} entries wait in .nbproof for {tracker_of(project)}; send them: nbproof runs sync"
+    return f"{tracker_of(project)}, experiment {project.settings.experiment}"
+
+
+def tracker_of(project: Project) -> str:
+    """Where the tracker of a project keeps its records."""
+    if not project.settings.tracking:
+        return "no tracker (tracking is off)"
+    return project.settings.tracking_uri or f"sqlite:///{project.root / 'mlflow.db'}"
