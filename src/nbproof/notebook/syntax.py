@@ -1,0 +1,47 @@
+"""A cell's source as a syntax tree, read the way IPython reads it; nothing is executed."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from functools import lru_cache
+
+
+def python_tree(source: str) -> ast.Module:
+    """Return the tree of plain Python `source`; raise `SyntaxError`, and only that, when it is none."""
+    try:
+        with warnings.catch_warnings():
+            # An odd escape such as "\d" is the author's business, and no reason to print while reading.
+            warnings.simplefilter("ignore")
+            return ast.parse(source)
+    except (ValueError, RecursionError, MemoryError) as error:
+        # A null byte, or an expression deeper than the parser can follow.
+        raise SyntaxError(str(error) or "nested too deeply") from None
+
+
+def cell_tree(source: str) -> ast.Module:
+    """Return the tree of one cell, with magics and shell lines as the calls that IPython makes of them."""
+    return python_tree(as_python(source))
+
+
+@lru_cache(maxsize=4096)
+def as_python(source: str) -> str:
+    """Return the cell as the Python that IPython would run."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    transformed: str = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
+    return transformed
+
+
+def is_silenced(source: str) -> bool:
+    """Whether the cell ends in `;`, with which IPython shows no result."""
+    import io
+    import tokenize
+
+    passed_over = {tokenize.ENDMARKER, tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.DEDENT}
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return source.rstrip().endswith(";")
+    last = next((token for token in reversed(tokens) if token.type not in passed_over), None)
+    return last is not None and last.string == ";"
