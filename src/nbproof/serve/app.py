@@ -164,8 +164,8 @@ def _add_states(app: FastAPI, package: Package, slot: _Slot, counts: _Counts) ->
         hashes = {key: digest.hex for key, (_, digest) in sorted(manifest.files.items())}
         return Identity(name=manifest.name, version=manifest.version, hashes=hashes)
 
-    @app.get("/metrics", response_class=PlainTextResponse)
-    def metrics() -> PlainTextResponse:
+    @app.get("/metrics", response_class=PlainTextResponse, response_model=None)
+    def metrics() -> Response:
         """Counts and times in the Prometheus text format."""
         return PlainTextResponse(counts.text(), media_type=counts.content_type)
 

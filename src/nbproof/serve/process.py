@@ -130,7 +130,12 @@ def _is_ready(address: tuple[str, int]) -> bool:
 
 def _last_line(log: IO[bytes]) -> str:
     log.seek(0)
-    lines = [line for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    # The server ends with a line of its own that gives no reason; the traceback above it does.
+    lines = [
+        line
+        for line in log.read().decode(errors="replace").splitlines()
+        if line.strip() and not line.startswith("ERROR:")
+    ]
     return lines[-1].strip() if lines else "it said nothing"
 
 
