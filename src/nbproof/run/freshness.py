@@ -170,7 +170,7 @@ def _value_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
             yield f"parameter `{name}` is new"
         elif name not in now:
             yield f"parameter `{name}` is gone"
-        elif then[name] != now[name] or type(then[name]) is not type(now[name]):
+        elif canonical_json(then[name]) != canonical_json(now[name]):
             yield f"parameter `{name}` changed from {then[name]!r} to {now[name]!r}"
 
 
