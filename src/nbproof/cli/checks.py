@@ -177,7 +177,8 @@ def orphans(leases: Mapping[int, str], building: bool) -> Finding:
 def locks(held_by: Mapping[str, int | None]) -> Finding:
     """Whether a note about a build outlived its process.
 
-    `held_by` maps pipelines to the process id that is noted (None: it cannot be read). Such a note stops nobody, for the system freed the lock itself; it only says that a build was killed.
+    `held_by` maps pipelines to the process id that is noted (None: it cannot be read). Such a note stops nobody, for
+    the system freed the lock itself; it only says that a build was killed.
     """
     stale = sorted(name for name, pid in held_by.items() if pid is None or not is_alive(pid))
     if not stale:

@@ -22,7 +22,8 @@ from .target import chosen, pipeline_argument
 def plot(pipeline: Path | None, output: Path | None, plain: bool, as_json: bool) -> None:
     """Draw a pipeline as SVG.
 
-    One box a task, one arrow a dependency; an arrow that a longer way of arrows implies is left out. With --json: the same DAG as nodes and arrows.
+    One box a task, one arrow a dependency; an arrow that a longer way of arrows implies is left out.
+    With --json: the same DAG as nodes and arrows.
 
     \b
     Example:

@@ -1,0 +1,78 @@
+# `make demo` shows it, `make test` proves it, `make check` is everything that a reviewer would run.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick check format lint types imports docs clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that starts and is new enough; a name on the PATH alone says little (pyenv leaves empty shims).
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python; do \
+	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$name" && break; done)
+# Without this every worker would start as many threads as there are cores, and they would wait for one another.
+export OMP_NUM_THREADS ?= 1
+PYTEST := $(BIN)/python -m pytest -n 2
+
+help:
+	@echo "make demo    run the reference engagement: eleven notebooks on real credit data"
+	@echo "make test    run every test"
+	@echo "make quick   run the tests that take seconds"
+	@echo "make check   format, lint, types, imports, docs and every test"
+	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
+	@echo "make clean   remove what runs and tests made (the environment stays)"
+
+demo: $(VENV)/.installed-all
+	@echo "→ run the reference engagement, pipelines/credit (what is fresh does not run again)"
+	@$(BIN)/nbproof run pipelines/credit
+	@echo
+	@echo "→ what came of it"
+	@$(BIN)/nbproof runs show --results
+
+test: $(VENV)/.installed-dev
+	@echo "→ run every test (quick ones only: make quick)"
+	@$(PYTEST)
+
+quick: $(VENV)/.installed-dev
+	@echo "→ run the tests that take seconds (all of them: make test)"
+	@$(PYTEST) -m "not slow and not engagement"
+
+check: lint types imports test
+
+format: $(VENV)/.installed-dev
+	@$(BIN)/ruff format src tests
+	@$(BIN)/ruff check --fix src tests
+
+lint: $(VENV)/.installed-dev
+	@echo "→ check format and lint (to mend: make format)"
+	@$(BIN)/ruff format --check src tests
+	@$(BIN)/ruff check src tests
+
+types: $(VENV)/.installed-dev
+	@echo "→ check types"
+	@$(BIN)/mypy
+
+imports: $(VENV)/.installed-dev
+	@echo "→ check that imports run one way"
+	@$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-dev
+	@$(BIN)/python -m nbproof.cli.reference > docs/reference/cli.md
+	@$(BIN)/nbproof plot pipelines/credit --plain -o docs/pipeline.svg
+
+clean:
+	@echo "→ remove records, products and caches"
+	@rm -rf .nbproof mlflow.db mlruns pipelines/*/build dist
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
+
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "error: found no Python 3.11 or newer; hint: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "→ make the environment $(VENV) with $$("$(PYTHON)" --version)"
+	@"$(PYTHON)" -m venv $(VENV)
+
+# The stamps lie in the environment, so that they go when it goes.
+$(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "→ install torch first, the largest part, at the tested version (the first time takes a few minutes)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch
+	@echo "→ install nbproof and what its extra '$*' names, at the tested versions"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
