@@ -1,0 +1,135 @@
+"""A document as a value: sections of words, facts, tables, figures and of what a person still owes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..errors import ReportRefused
+from ..records import ContentHash
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a number was read: phase, file and content hash, and the place inside (`/`-separated keys)."""
+
+    phase: str
+    file: str
+    digest: ContentHash
+    place: str = ""
+
+    def __str__(self) -> str:
+        inside = f" at {self.place}" if self.place else ""
+        return f"{self.phase}, {self.file}{inside}, {self.digest.short}"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A paragraph that a person wrote in advance; it holds no result."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One value with its label, read from `source`."""
+
+    label: str
+    value: Scalar
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that were all read from `source`, a list of records or a mapping of them.
+
+    `fields` says for each column where in a record its value lies. `marks` names the column whose words are verdicts.
+    """
+
+    caption: str
+    columns: tuple[str, ...]
+    fields: tuple[str, ...]
+    rows: tuple[tuple[Scalar, ...], ...]
+    source: Source
+    marks: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.fields) != len(self.columns) or any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(f"{self.caption}: fields or a row do not fit its {len(self.columns)} columns")
+        if self.marks is not None and self.marks not in self.columns:
+            raise ValueError(f"{self.caption}: no column is called {self.marks!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """An SVG picture with the words that stand in for it."""
+
+    caption: str
+    svg: str
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """Something that only a person can say; it is shown as missing, never invented."""
+
+    what: str
+    owner: str
+
+    def __post_init__(self) -> None:
+        if not self.what.strip() or not self.owner.strip():
+            raise ValueError("what is owed needs a description and an owner")
+
+
+Entry = Words | Fact | Table | Figure | Owed
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A title and what stands under it."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A title, a line of summary and sections in order."""
+
+    title: str
+    summary: str
+    sections: tuple[Section, ...]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        return tuple(entry for section in self.sections for entry in section.entries)
+
+    @property
+    def owed(self) -> tuple[Owed, ...]:
+        """What people still have to say."""
+        return tuple(entry for entry in self.entries if isinstance(entry, Owed))
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """Every source that is named, once, in order."""
+        found: dict[Source, None] = {}
+        for entry in self.entries:
+            if isinstance(entry, Fact | Table | Figure):
+                found[entry.source] = None
+        return tuple(found)
+
+
+def composed(title: str, summary: str, required: Sequence[str], sections: Mapping[str, Iterable[Entry]]) -> Document:
+    """Return a document with exactly the `required` sections, in that order.
+
+    Raises `ReportRefused` naming every section that is missing, unknown or empty.
+    """
+    filled = {name: tuple(entries) for name, entries in sections.items()}
+    problems = [f"section `{name}` is missing" for name in required if name not in filled]
+    problems += [f"section `{name}` is unknown" for name in filled if name not in required]
+    problems += [f"section `{name}` is empty" for name in required if name in filled and not filled[name]]
+    if problems:
+        raise ReportRefused(title, problems)
+    return Document(title, summary, tuple(Section(name, filled[name]) for name in required))
