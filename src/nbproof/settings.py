@@ -17,7 +17,7 @@ PROJECT_FILE = "pyproject.toml"
 TABLE = "tool.nbproof"
 PREFIX = "NBPROOF_"
 # nbproof sets these itself in the processes that it starts; they are no settings.
-OWN_VARIABLES = frozenset({"NBPROOF_LEASE", "NBPROOF_LOG"})
+OWN_VARIABLES = frozenset({"NBPROOF_KEEP", "NBPROOF_LEASE", "NBPROOF_LOG"})
 
 
 def _count_processors() -> int:

@@ -1,0 +1,173 @@
+"""From the journals to the tracker: in order, once, and only as far as the tracker takes it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..errors import JournalDamaged, TrackerUnavailable
+from ..extras import EXTRA_OF, is_installed
+from ..records import ContentHash, RunFinished
+from ..settings import Settings
+from . import kept
+from .journal import count_lines, entries, is_live, journals
+from .lines import Entry
+from .mlflow_tracker import open_tracker
+from .tracker import Tracker
+
+LOCK_WAIT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryReport:
+    """How many events were delivered now, how many wait, and why they wait."""
+
+    delivered: int
+    waiting: int
+    reason: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str) -> DeliveryReport:
+        """Read what `to_json` wrote; raises `ValueError` for anything else."""
+        try:
+            return cls(**json.loads(line))
+        except TypeError as error:
+            raise ValueError(f"not a delivery report: {line[:80]!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far one journal is delivered: up to which byte, and whether its interruption was told."""
+
+    offset: int = 0
+    is_interrupted: bool = False
+
+
+def deliver(project: Path, settings: Settings) -> DeliveryReport:
+    """Deliver what waits in the journals of `project`, the oldest run first, with the tracker of the settings.
+
+    Never raises for a tracker that is away: the report says what waits and why.
+    """
+    reason = why_not(settings)
+    if reason is None:
+        try:
+            tracker = open_tracker(project, settings)
+        except TrackerUnavailable as error:
+            reason = error.reason
+        else:
+            return deliver_to(tracker, project)
+    return DeliveryReport(0, count_waiting(project), reason)
+
+
+def why_not(settings: Settings) -> str | None:
+    """Why nothing can be delivered at all, if so."""
+    if not settings.tracking:
+        return "tracking is switched off"
+    if not is_installed("mlflow"):
+        return f"mlflow is not installed: pip install 'nbproof[{EXTRA_OF['mlflow']}]'"
+    return None
+
+
+def deliver_to(
+    tracker: Tracker, project: Path, *, only: Path | None = None, lock_wait_s: float = LOCK_WAIT_S
+) -> DeliveryReport:
+    """Deliver to `tracker` what waits: everything, or one journal. Only one process delivers at a time."""
+    began = time.time()
+    delivered, reason = 0, None
+    lock = FileLock(_spool(project) / "courier.lock")
+    _spool(project).mkdir(parents=True, exist_ok=True)
+    try:
+        with lock.acquire(timeout=lock_wait_s):
+            for journal in [only] if only else journals(project):
+                try:
+                    for _ in _deliver_journal(tracker, project, journal):
+                        delivered += 1
+                except JournalDamaged as error:
+                    # One damaged record does not hold up the others.
+                    reason = reason or str(error)
+            _discard_kept(project, began)
+    except TrackerUnavailable as error:
+        reason = error.reason
+    except Timeout:
+        reason = "another process is delivering"
+    return DeliveryReport(delivered, count_waiting(project, only), reason)
+
+
+def count_waiting(project: Path, only: Path | None = None) -> int:
+    """How many events of the journals are not delivered yet."""
+    return sum(
+        count_lines(journal, progress(project, journal).offset) for journal in ([only] if only else journals(project))
+    )
+
+
+def progress(project: Path, journal: Path) -> Progress:
+    """How far `journal` is delivered; from the start when nobody knows, for delivering twice does no harm."""
+    try:
+        found = json.loads(_offset_file(project, journal).read_bytes())
+        return Progress(int(found["offset"]), bool(found["is_interrupted"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Progress()
+
+
+def is_over(journal: Path) -> bool:
+    """Whether the journal holds the end of its run."""
+    try:
+        last = _last(journal)
+    except (OSError, JournalDamaged):
+        return False
+    return last is not None and isinstance(last.event, RunFinished)
+
+
+def _deliver_journal(tracker: Tracker, project: Path, journal: Path) -> Iterator[None]:
+    """Deliver one journal, one event a step; after each step its offset is on disk."""
+    was = progress(project, journal)
+    # Asked before reading: a runner that dies in between is found dead the next time.
+    lives = is_live(journal)
+    last = None
+    for entry, end in entries(journal, was.offset):
+        tracker.deliver(entry, lambda content, original: _find(project, content, original))
+        _remember(project, journal, Progress(end))
+        last = entry
+        yield
+    if lives or (last is None and was.is_interrupted):
+        return
+    last = last or _last(journal)
+    if last is not None and not isinstance(last.event, RunFinished):
+        tracker.interrupt(last.event.run_id, last.event.at)
+        _remember(project, journal, Progress(progress(project, journal).offset, is_interrupted=True))
+
+
+def _last(journal: Path) -> Entry | None:
+    found = [entry for entry, _ in entries(journal)]
+    return found[-1] if found else None
+
+
+def _find(project: Path, content: ContentHash, original: Path) -> Path | None:
+    return kept.find(project, content, project / original)
+
+
+def _discard_kept(project: Path, before: float) -> None:
+    """Remove the kept files, once no record that could name them is under way."""
+    found = journals(project)
+    if not any(is_live(journal) for journal in found) and count_waiting(project) == 0:
+        kept.discard(project, before)
+
+
+def _remember(project: Path, journal: Path, reached: Progress) -> None:
+    kept.write_atomically(_offset_file(project, journal), json.dumps(asdict(reached)).encode())
+
+
+def _offset_file(project: Path, journal: Path) -> Path:
+    return _spool(project) / f"{journal.stem}.offset"
+
+
+def _spool(project: Path) -> Path:
+    return project / ".nbproof" / "spool"
