@@ -16,9 +16,12 @@ from .run.freshness import Verdict
 from .run.pipeline import Loaded, find
 from .run.pipeline import load as load_loaded
 from .settings import Settings
-from .track.courier import Courier, DeliveryReport
+from .track.courier import Courier
+from .track.delivery import DeliveryReport
 from .track.journal import Journal
-from .track.kernel import kernel_environment
+from .track.store import kernel_environment
+
+STORE_WAIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class RunReport:
     outcome: str
     elapsed_s: float
     finished: tuple[TaskFinished, ...]
-    delivery: DeliveryReport | None
+    delivery: DeliveryReport
 
 
 def open_project(start: Path) -> Project:
@@ -68,7 +71,6 @@ def run(
 ) -> RunReport:
     """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile."""
     run_id, began = new_run_id(), time.monotonic()
-    journal = Journal(project.root)
     finished: dict[str, TaskFinished] = {}
 
     def listen(event: Event) -> None:
@@ -79,7 +81,12 @@ def run(
             listener(event)
 
     settings = project.settings
-    with Courier(project.root, settings, run_id) as courier:
+    with (
+        Journal(project.root, keep_files=settings.tracking) as journal,
+        Courier(project.root, settings, run_id) as courier,
+    ):
+        # A notebook that opens the same embedded store must find it made, not make it at the same time.
+        courier.ready(STORE_WAIT_S)
         ended = build(
             loaded,
             listen,

@@ -110,6 +110,17 @@ class Contract:
         return {held.name: as_json(held.default) for held in self.parameters if not held.is_required}
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the parameters, in the order of declaration."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def reads(self) -> dict[str, tuple[str, ...] | None]:
+        """The product keys that the notebook names of each upstream; None where it names the upstream alone."""
+        named = self.upstream_default if isinstance(self.upstream_default, dict) else {}
+        return {name: tuple(held) if isinstance(held := named.get(name), dict) else None for name in self.upstream}
+
+    @property
     def secrets(self) -> tuple[str, ...]:
         """The names of the parameters whose values are references to secrets."""
         return tuple(parameter.name for parameter in self.parameters if parameter.is_secret)
@@ -129,9 +140,13 @@ class Contract:
         Lists, tuples, sets and dicts are written as JSON, booleans as true or false, all else as it is.
         Where None is allowed, `null` and `None` mean None.
         """
+        return self.resolve({}, texts, where=where)
+
+    def resolve(self, values: Mapping[str, Any], texts: Mapping[str, str], *, where: str) -> dict[str, Any]:
+        """Do the same for values that come both typed (pipeline.yaml) and as `texts`, which win."""
         shapes = {parameter.name: parameter.shape for parameter in self.parameters}
-        values = {name: from_text(shapes[name], text) if name in shapes else text for name, text in texts.items()}
-        return self.validate(values, where=where)
+        typed = {name: from_text(shapes[name], text) if name in shapes else text for name, text in texts.items()}
+        return self.validate({**values, **typed}, where=where)
 
     def paths(self, values: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
         """Return the paths that each parameter typed Path holds: the data that the notebook declares to read."""

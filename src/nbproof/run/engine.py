@@ -111,7 +111,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
 
 def kernel_stderr() -> IO[bytes]:
     """A file without a name for what a kernel writes past Jupyter; it is gone with the worker."""
-    return tempfile.TemporaryFile()  # noqa: SIM115 (closed by the caller's `with`)
+    return tempfile.TemporaryFile()
 
 
 def tail(file: IO[bytes]) -> str:

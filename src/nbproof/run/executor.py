@@ -1,7 +1,7 @@
 """The Ploomber executor: which task may start now, and what became of it.
 
-It waits without spinning, bounds the workers, retries with backoff, ends what runs too long, and lets a failed task stop
-only what depends on it. In `pipeline.yaml`:
+It waits without spinning, bounds the workers, retries with backoff, ends what runs too long, and lets a failed task
+stop only what depends on it. In `pipeline.yaml`:
 
     executor:
       dotted_path: nbproof.run.executor.TaskExecutor
@@ -224,14 +224,13 @@ class Build:
         contract = self.session.loaded.contracts[task.name]
         staged = {key: self._relative(path) for key, path in staging.products().items()}
         executed = str(Path(staged["nb"]).with_suffix(".ipynb"))
-        injected = contract.injected_source(task.parameters)
         upstream = {
             name: {key: self._relative(path) for key, path in products.items()}
             for name, products in fingerprints.reads(task, contract, self.pipeline).items()
         }
-        paths = f"upstream = {upstream or None!r}\nproduct = {staged!r}\n"
+        injected = contract.injected_source(task.parameters, upstream=upstream or None, product=staged)
         prepared = Path(executed).with_suffix(".prepared.ipynb")
-        content = self._prepared(task, injected.rstrip("\n") + "\n" + paths)
+        content = self._prepared(task, injected)
         write_atomically(self.pipeline.folder / prepared, content)
         return Order(
             prepared=str(prepared),

@@ -37,7 +37,7 @@ def _modules(sources: list[str], pipeline: Pipeline, environment: Environment) -
 
 
 def reads(task: Task, contract: Contract, pipeline: Pipeline) -> Mapping[str, Mapping[str, Path]]:
-    """The upstream products that `task` is given: those its contract names, or all of an upstream it names no more of."""
+    """The upstream products that `task` is given: those that its contract names, or all where it names no product."""
     chosen = {}
     for name in task.upstream:
         keys = contract.reads.get(name)
@@ -56,9 +56,8 @@ def _upstream(task: Task, contract: Contract, pipeline: Pipeline) -> Hashes:
 
 def _data(task: Task, contract: Contract, folder: Path) -> Hashes:
     """Every parameter typed as a path declares data; a relative one is read from the pipeline's folder."""
-    return {
-        os.path.normpath(path): _hex(content_hash(folder / path)) for path in contract.paths(task.parameters).values()
-    }
+    declared = contract.paths(task.parameters).values()
+    return {os.path.normpath(path): _hex(content_hash(folder / path)) for paths in declared for path in paths}
 
 
 def contents(task: Task) -> Hashes:

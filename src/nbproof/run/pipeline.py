@@ -297,7 +297,7 @@ def _check_reads(contracts: Mapping[str, Contract], products: Mapping[str, Mappi
             for key in keys or ():
                 if upstream in products and key not in products[upstream]:
                     raise ContractInvalid(
-                        found.path, f"upstream product `{upstream}.{key}` in task `{task}`",
+                        found.notebook, f"upstream product `{upstream}.{key}` in task `{task}`",
                         f"one of {', '.join(sorted(products[upstream]))}",
                     )  # fmt: skip
 
