@@ -17,7 +17,7 @@ from .target import chosen, pipeline_argument
 if TYPE_CHECKING:
     from ..assemble import Project, RunReport
     from ..run.pipeline import Loaded
-    from ..track.courier import DeliveryReport
+    from ..track.delivery import DeliveryReport
 
 
 @click.command()
@@ -133,7 +133,8 @@ def delivered(project: Project, report: DeliveryReport | None) -> str:
     if report is None:
         return "kept in .nbproof/runs (tracking is off)"
     if report.waiting:
-        return f"{report.waiting} entries wait in .nbproof for {tracker_of(project)}; send them: nbproof runs sync"
+        because = f" ({report.reason})" if report.reason else ""
+        return f"{report.waiting} entries wait for {tracker_of(project)}{because}; send them: nbproof runs sync"
     return f"{tracker_of(project)}, experiment {project.settings.experiment}"
 
 

@@ -33,8 +33,8 @@ def commands() -> None:
     """
 
 
-for command in (init, run, status, plot, runs, doctor):
-    commands.add_command(command)
+for offered in (init, run, status, plot, runs, doctor):
+    commands.add_command(offered)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -42,10 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(carry_out(arguments))
 
 
-def carry_out(arguments: Sequence[str] | None = None) -> int:
+def carry_out(arguments: Sequence[str] | None = None, *, command: click.Command = commands) -> int:
     """Carry out one command line; print what went wrong, if anything, and return the exit code."""
     try:
-        commands.main(args=arguments, prog_name="nbproof", standalone_mode=False)
+        command.main(args=arguments, prog_name="nbproof", standalone_mode=False)
     except NbproofError as error:
         return _say(str(error), error.hint, error.exit_code)
     except click.UsageError as error:
@@ -53,7 +53,7 @@ def carry_out(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         return _say(error.format_message(), "", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _say("stopped by the keyboard", "", INTERRUPTED)
+        return _say("stopped by the keyboard", "nbproof runs resume", INTERRUPTED)
     except Exception:
         # Nobody raised this on purpose, so the traceback is what helps to mend it.
         traceback.print_exc()

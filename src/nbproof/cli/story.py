@@ -136,7 +136,10 @@ def _task_differences(then: TaskStory, now: TaskStory) -> Iterator[Difference]:
     if then.metrics and now.metrics:
         yield from _changed(now.task, "metric", then.metrics, now.metrics)
     if then.products and now.products:
-        hashes = [{key: found[1] for key, found in task.products.items()} for task in (then, now)]
+        # The first twelve digits tell two hashes apart for people.
+        hashes = [
+            {key: found[1].removeprefix("sha256:")[:12] for key, found in task.products.items()} for task in (then, now)
+        ]
         yield from _changed(now.task, "product", *hashes)
 
 
