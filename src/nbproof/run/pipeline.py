@@ -17,6 +17,7 @@ from ..notebook.contract import Contract
 from ..notebook.document import Document
 from ..records import Limits, Pipeline, Task
 from . import environment
+from .lean import skip_idle_imports
 from .worker import EXPORTERS
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ def identifier(pipeline: Pipeline) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", path).strip("-.")
 
 
-def _quiet_ploomber() -> None:
+def _prepare_ploomber() -> None:
+    skip_idle_imports()
     # Nothing that Ploomber starts may report to anyone.
     os.environ.setdefault("PLOOMBER_STATS_ENABLED", "false")
     os.environ.setdefault("PLOOMBER_VERSION_CHECK_DISABLED", "true")
@@ -172,7 +174,7 @@ def _quiet_ploomber() -> None:
 def _read_dag(file: Path) -> DAG:
     import yaml
 
-    _quiet_ploomber()
+    _prepare_ploomber()
     try:
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -194,7 +196,7 @@ def _read_dag(file: Path) -> DAG:
 
 def _lone_dag(file: Path) -> DAG:
     """A pipeline of one: the executed notebook goes to `build/<name>/` beside it."""
-    _quiet_ploomber()
+    _prepare_ploomber()
     read = document.read(file)
     contract.read(read)
     with warnings.catch_warnings():

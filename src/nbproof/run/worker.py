@@ -18,11 +18,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from ..notebook.secrets import mask, reveal
 from ..records import LoggedEntry
 from .files import write_atomically
+from .lean import skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
 
 INJECTED_TAG = "injected-parameters"
@@ -112,6 +111,8 @@ class Worker:
 
     def _name_published_paths(self) -> None:
         """Let the executed notebook name the products as they will be called, not where they were staged."""
+        import nbformat
+
         path = Path(self.order.executed)
         notebook = nbformat.read(path, as_version=4)
         staged, published = self.order.rename
@@ -171,6 +172,7 @@ def _end_with_runner() -> None:
 
 def main() -> None:
     logging.disable(logging.CRITICAL)
+    skip_idle_imports()
     # Byte by byte, so that nothing of what follows the order is lost in a buffer.
     line = bytearray()
     while not line.endswith(b"\n"):
