@@ -18,7 +18,7 @@ from nbproof.report.evidence import Evidence
 from nbproof.report.sheet import SECTIONS as SHEET_SECTIONS
 from nbproof.report.sheet import data_sheet
 
-METRICS = {"auc": 0.881234, "rows": 30000, "slices": [{"by": "sex", "auc": 0.5, "verdict": "fail"}, {"by": "age|x"}]}
+METRICS = {"auc": 0.881234, "rows": 30000, "slices": [{"by": "sex", "auc": 0.5, "verdict": "failed"}, {"by": "age|x"}]}
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
 
 
@@ -53,7 +53,7 @@ def test_a_fact_carries_the_hash_of_its_file(evidence: Evidence, tmp_path: Path)
 
 def test_a_table_is_read_from_its_records(evidence: Evidence) -> None:
     """Rows come from the product; what a record lacks is absent, not invented."""
-    assert table(evidence).rows == (("sex", 0.5, "fail"), ("age|x", None, None))
+    assert table(evidence).rows == (("sex", 0.5, "failed"), ("age|x", None, None))
 
 
 @pytest.mark.parametrize("place", ["missing", "slices/7", "auc/deeper", "slices/x", "slices"])
@@ -82,7 +82,7 @@ def test_a_number_that_was_changed_is_found(evidence: Evidence) -> None:
     fact = evidence.fact("AUC", "06_training", "metrics", "auc")
     rows = table(evidence)
     better = Fact("AUC", 0.99, fact.source)
-    prettier = Table(rows.caption, rows.columns, rows.fields, (("sex", 0.5, "pass"),), rows.source, rows.marks)
+    prettier = Table(rows.caption, rows.columns, rows.fields, (("sex", 0.5, "met"),), rows.source, rows.marks)
 
     found = evidence.untraced(document(better, prettier))
 
@@ -186,14 +186,14 @@ def test_the_policy_admits_the_style_that_is_there() -> None:
 
 def test_a_verdict_is_coloured_only_in_its_column(evidence: Evidence) -> None:
     """A failed slice is marked in the page."""
-    assert '<td class="bad">fail</td>' in render.html(document(table(evidence)))
+    assert '<td class="bad">failed</td>' in render.html(document(table(evidence)))
 
 
 def test_a_bar_in_a_value_keeps_the_markdown_table(evidence: Evidence) -> None:
     """A cell cannot break out of its row."""
     text = render.markdown(document(table(evidence)))
 
-    assert "| By | AUC | Verdict |\n| --- | --- | --- |\n| sex | 0.5 | fail |\n| age\\|x | — | — |\n" in text
+    assert "| By | AUC | Verdict |\n| --- | --- | --- |\n| sex | 0.5 | failed |\n| age\\|x | — | — |\n" in text
 
 
 @pytest.mark.parametrize(

@@ -143,7 +143,7 @@ def test_the_description_names_every_route_and_bound(package_folder: Path) -> No
 
     assert sorted(described["paths"]) == ["/health", "/metrics", "/model", "/predict", "/ready"]
     assert described["components"]["schemas"]["Row"]["properties"]["status"]["enum"] == [-1, 0, 1, 2]
-    assert sorted(described["paths"]["/predict"]["post"]["responses"]) == ["200", "413", "422", "503"]
+    assert sorted(described["paths"]["/predict"]["post"]["responses"]) == ["200", "400", "413", "422", "503"]
     assert openapi(package_folder) == openapi(package_folder)
 
 

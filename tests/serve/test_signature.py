@@ -90,3 +90,18 @@ def test_columns_keep_training_order_and_null_becomes_nan() -> None:
 
     assert list(columns) == ["age", "status", "sex", "ratio"]
     assert math.isnan(columns["ratio"][0])
+
+
+def test_rows_and_columns_are_inverse() -> None:
+    """What a frame holds goes into a request and comes back, null for NaN."""
+    import json
+
+    import numpy as np
+
+    columns = {"age": np.array([30]), "status": np.array([-1.0]), "sex": np.array(["m"]), "ratio": np.array([math.nan])}
+
+    rows = SIGNATURE.rows(columns)
+
+    assert json.loads(json.dumps(rows)) == [{"age": 30, "status": -1, "sex": "m", "ratio": None}]
+    SIGNATURE.row_model().model_validate(rows[0])
+    assert SIGNATURE.columns(rows)["status"] == [-1]

@@ -137,7 +137,7 @@ class Evidence:
                 raise ReportRefused(f"{phase}/{key}", ["no such product is upstream"]) from None
             except OSError as error:
                 raise ReportRefused(f"{phase}/{key}", [f"`{path}` cannot be read: {error.strerror}"]) from error
-            self._read[phase, key] = content, Source(phase, path, ContentHash.of(content))
+            self._read[phase, key] = content, Source(phase, _relative(path), ContentHash.of(content))
         return self._read[phase, key]
 
 
@@ -153,6 +153,12 @@ def _scalar(name: str | int, record: Any, place: str) -> Scalar:
         raise ReportRefused(str(name), [f"`{place}` is no single value"])
     cell: Scalar = record
     return cell
+
+
+def _relative(path: str) -> str:
+    # The same evidence is named the same in every checkout.
+    absolute = Path(path).absolute()
+    return absolute.relative_to(Path.cwd()).as_posix() if absolute.is_relative_to(Path.cwd()) else path
 
 
 def _label(entry: Fact | Table | Figure) -> str:

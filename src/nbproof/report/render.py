@@ -13,11 +13,12 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .document import Document, Scalar
 
 VERDICTS = {
-    "pass": "good",
+    "met": "good",
     "green": "good",
     "amber": "fair",
     "not_evaluated": "fair",
-    "fail": "bad",
+    "undecided": "fair",
+    "failed": "bad",
     "red": "bad",
 }
 
@@ -98,7 +99,9 @@ def _picture(svg: str) -> str:
 
 
 def _verdict(value: Scalar) -> str:
-    return VERDICTS.get(str(value).lower(), "")
+    if isinstance(value, bool):
+        return "good" if value else "bad"
+    return VERDICTS.get(str(value), "")
 
 
 def _kind(entry: Any) -> str:

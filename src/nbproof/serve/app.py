@@ -133,6 +133,7 @@ def _add_predict(app: FastAPI, package: Package, slot: _Slot, counts: _Counts, b
 
     predict.__annotations__["asked"] = rows_type
     responses: dict[int | str, dict[str, Any]] = {
+        400: {"description": "The body is no text, or nested too deeply"},
         413: {"model": Problems, "description": f"The body is larger than {bounds.body_bytes} bytes"},
         422: {"model": Problems, "description": "The rows do not fit the signature"},
         503: {"description": "The model is not loaded"},

@@ -90,6 +90,18 @@ class Signature:
         """Return validated rows as columns in training order; a null number becomes NaN."""
         return {each.name: _column(each, (row[each.name] for row in rows)) for each in self.inputs}
 
+    def rows(self, columns: Mapping[str, Iterable[Any]]) -> list[dict[str, Any]]:
+        """Return columns (of a data frame, say) as rows of plain values that JSON can carry; NaN becomes null."""
+        listed = [[_plain(each, value) for value in columns[each.name]] for each in self.inputs]
+        names = [each.name for each in self.inputs]
+        return [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
+
+
+def _plain(field: Input, value: Any) -> Any:
+    if value is None or type(value).__name__ == "NAType" or value != value:
+        return None
+    return _PYTHON[field.type](value)
+
 
 def _column(field: Input, values: Iterable[Any]) -> list[Any]:
     if field.type == "number" or (field.nullable and field.type == "integer"):
