@@ -230,7 +230,8 @@ class _Tracing:
 
 def _placed(path: str, folder: str) -> str:
     """Return `path`, seen from `folder`, without `..` and with its symbolic links as they are."""
-    return os.path.normpath(Path(folder, path).expanduser())
+    # Unlike Path.expanduser, this takes an unknown user's `~name` as a plain name.
+    return os.path.normpath(Path(folder, os.path.expanduser(path)))  # noqa: PTH111
 
 
 def _key(file: str, project: str) -> str:
