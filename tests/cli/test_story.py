@@ -34,7 +34,16 @@ def trained(run_id: str, auc: float = 0.88, model: str = "a" * 64) -> list[Event
     )
     return [
         TaskStarted(run_id, 11.0, "train", 1, "code cell 2 changed", {}),
-        TaskFinished(run_id, 14.0, "train", "done", 1, 3.0, products={"model": ("build/model", model)}, logged=logged),
+        TaskFinished(
+            run_id,
+            14.0,
+            "train",
+            "done",
+            1,
+            3.0,
+            products={"nb": ("build/nb", run_id), "model": ("build/model", model)},
+            logged=logged,
+        ),
     ]
 
 
@@ -55,7 +64,7 @@ def test_a_journal_tells_its_run() -> None:
     assert load.outcome == "fresh"
     assert (train.outcome, train.reason, train.parameters) == ("done", "code cell 2 changed", {"seed": 1})
     assert train.metrics == {"auc": 0.88}
-    assert train.products == {"model": ("build/model", "a" * 64)}
+    assert train.products["model"] == ("build/model", "a" * 64)
 
 
 def test_a_run_without_an_end_is_not_shown_as_done() -> None:
@@ -104,7 +113,7 @@ def test_a_fresh_task_is_traced_to_the_run_that_made_it() -> None:
 
 
 def test_equal_runs_differ_in_nothing() -> None:
-    """Two runs with the same content have no difference, though they ran at different times."""
+    """Two runs with the same content have no difference, though executed notebooks hold the times of their cells."""
     first, second = told([started("r1"), *trained("r1")]), told([started("r2"), *trained("r2")])
     assert first is not None
     assert second is not None
