@@ -203,7 +203,7 @@ def test_what_is_no_notebook_file_is_refused(tmp_path: Path, name: str) -> None:
     for other in ("notebook.txt", "notebook"):
         (tmp_path / other).write_text("a")
 
-    with pytest.raises(NotebookInvalid, match="no such file|a folder|a file ending in|without an ending"):
+    with pytest.raises(NotebookInvalid, match=r"no such file|a folder|a file ending in|without an ending"):
         read(tmp_path / name)
 
 
