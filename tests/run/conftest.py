@@ -91,7 +91,7 @@ class Workspace:
         self, *arguments: str, expect: int | None = 0, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         answer = subprocess.run(
-            [sys.executable, "-m", "nbproof.cli.main", *arguments],
+            [Path(sys.executable).parent / "nbproof", *arguments],
             cwd=self.root,
             env={**os.environ, **(env or {})},
             capture_output=True,
