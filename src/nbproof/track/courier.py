@@ -18,7 +18,7 @@ import psutil
 
 from ..errors import TrackerUnavailable
 from ..settings import Settings, load
-from .delivery import DeliveryReport, count_waiting, deliver, deliver_to, is_over, why_not
+from .delivery import DeliveryReport, count_waiting, deliver, deliver_to, has_work, is_over, why_not
 from .journal import path_of
 from .mlflow_tracker import open_tracker
 from .store import database, is_embedded, store_uri
@@ -119,6 +119,8 @@ def sync(project: Path, settings: Settings) -> DeliveryReport:
     reason = why_not(settings)
     if reason is not None:
         return DeliveryReport(0, count_waiting(project), reason)
+    if not has_work(project):
+        return DeliveryReport(0, 0)
     process = _spawn(project, settings)
     output, _ = process.communicate()
     for line in output.splitlines():

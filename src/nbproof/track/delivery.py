@@ -67,6 +67,18 @@ def deliver(project: Path, settings: Settings) -> DeliveryReport:
     return DeliveryReport(0, count_waiting(project), reason)
 
 
+def has_work(project: Path) -> bool:
+    """Whether an event waits, or the end of an interrupted run has not been told yet."""
+    return any(_has_news(project, journal) for journal in journals(project))
+
+
+def _has_news(project: Path, journal: Path) -> bool:
+    reached = progress(project, journal)
+    if count_lines(journal, reached.offset):
+        return True
+    return reached.offset > 0 and not reached.is_interrupted and not is_over(journal) and not is_live(journal)
+
+
 def why_not(settings: Settings) -> str | None:
     """Why nothing can be delivered at all, if so."""
     if not settings.tracking:

@@ -54,23 +54,26 @@ def open_tracker(project: Path, settings: Settings) -> MlflowTracker:
     check_reachable(uri)
     os.environ.update(QUIET | IMPATIENT)
     with _as_unavailable():
-        if is_embedded(project, settings):
-            os.environ[ARTIFACT_ROOT_VARIABLE] = str(artifacts(project))
-            if not database(project).exists():
-                create_store(database(project))
-            return MlflowTracker(uri, settings.experiment, artifacts=artifacts(project))
-        return MlflowTracker(uri, settings.experiment)
+        from mlflow.tracking import MlflowClient
+
+        if not is_embedded(project, settings):
+            return MlflowTracker(MlflowClient(tracking_uri=uri), settings.experiment)
+        os.environ[ARTIFACT_ROOT_VARIABLE] = str(artifacts(project))
+        if not database(project).exists():
+            create_store(database(project), workshop=project / ".nbproof" / "spool")
+        return MlflowTracker(MlflowClient(tracking_uri=uri), settings.experiment, artifacts=artifacts(project))
 
 
-def create_store(file: Path) -> None:
-    """Make an embedded store: `file` appears with all its tables, or not at all."""
+def create_store(file: Path, *, workshop: Path) -> None:
+    """Make an embedded store in the folder `workshop`; `file` then appears with all its tables, or not at all."""
     from mlflow.tracking import MlflowClient
 
-    new = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    workshop.mkdir(parents=True, exist_ok=True)
+    for left_over in workshop.glob(f".{file.name}.*"):
+        left_over.unlink(missing_ok=True)
+    new = workshop / f".{file.name}.{uuid.uuid4().hex}"
     try:
         MlflowClient(tracking_uri=f"sqlite:///{new}").search_experiments(max_results=1)
-        with contextlib.closing(sqlite3.connect(new)) as connection:
-            connection.execute("PRAGMA quick_check")
         # A link, not a rename: it never replaces a store that somebody else made meanwhile.
         with contextlib.suppress(FileExistsError):
             os.link(new, file)
@@ -81,10 +84,9 @@ def create_store(file: Path) -> None:
 class MlflowTracker:
     """Records of runs in one experiment of an MLflow tracking store."""
 
-    def __init__(self, uri: str, experiment: str, *, artifacts: Path | None = None) -> None:
-        from mlflow.tracking import MlflowClient
-
-        self._client = MlflowClient(tracking_uri=uri)
+    def __init__(self, client: Any, experiment: str, *, artifacts: Path | None = None) -> None:
+        """`client` is an `MlflowClient`; `artifacts` is where a new experiment puts its files (None: it decides)."""
+        self._client = client
         self._experiment = self._find_experiment(experiment, artifacts)
         self._known: dict[str, str] = {}
 
