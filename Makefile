@@ -72,7 +72,7 @@ $(BIN)/python:
 # The stamps lie in the environment, so that they go when it goes.
 $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "→ install torch first, the largest part, at the tested version (the first time takes a few minutes)"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt torch
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt torch
 	@echo "→ install nbproof and what its extra '$*' names, at the tested versions"
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@
