@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import threading
 import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unwritable
 from ..records import Event, Listener, RunFinished, RunStarted, TaskFinished
+from ..settings import find_project
 from . import fingerprint as fingerprints
 from .environment import of_kernel
 from .freshness import Verdict, verdict
 from .lock import build_lock
-from .pipeline import PIPELINE_FILE, Loaded, describe, identifier
+from .pipeline import PIPELINE_FILE, Loaded, describe
 from .processes import end_orphans
 from .provenance import provenance
+from .state import State, state_of
 
 if TYPE_CHECKING:
     from ploomber import DAG
 
-    from .executor import State, TaskExecutor
 
-STATE_FOLDER = ".nbproof"
-
-
-def state_of(loaded: Loaded) -> State:
+def _made_state(loaded: Loaded) -> State:
     """The state folders of a pipeline. Raises `Unwritable` when they cannot be made."""
-    from .executor import State
-
-    root = loaded.pipeline.project / STATE_FOLDER
+    state = state_of(loaded.pipeline)
+    root = state.root
     try:
         root.mkdir(mode=0o700, exist_ok=True)
         probe = root / f".{uuid.uuid4().hex}"
@@ -41,15 +41,13 @@ def state_of(loaded: Loaded) -> State:
         probe.unlink()
     except OSError as error:
         raise Unwritable(root.parent, error.strerror or str(error)) from None
-    return State(root, identifier(loaded.pipeline))
+    return state
 
 
 def plan(loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:
     """What a build would do now, task by task, and why. Nothing is started and nothing is written."""
-    from .executor import State
-
     pipeline = loaded.pipeline
-    state = State(pipeline.project / STATE_FOLDER, identifier(pipeline))
+    state = state_of(pipeline)
     verdicts: dict[str, Verdict] = {}
     for task in pipeline.tasks:
         if force:
@@ -92,9 +90,9 @@ def build(
     Raises `Busy` when another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
     state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
     """
-    from .executor import Session, TaskExecutor, interrupted_by_signals
+    from .scheduler import Scheduler, Session
 
-    state = state_of(loaded)
+    state = _made_state(loaded)
     outcomes: dict[str, str] = {}
 
     def listen(event: Event) -> None:
@@ -107,11 +105,10 @@ def build(
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=wait):
         end_orphans(state.pipeline)
         _check_writable(loaded)
-        executor = TaskExecutor()
-        executor.session = Session(
+        session = Session(
             loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers)
         )
-        loaded.dag.executor = executor
+        loaded.dag.executor = Scheduler(session)
         listen(_started(loaded, run_id))
         outcome: Any = "stopped"
         try:
@@ -176,23 +173,37 @@ def kernel_environ(environ: Mapping[str, str] | None, workers: int) -> dict[str,
     }
 
 
-def build_for_ploomber(dag: DAG, executor: TaskExecutor) -> list[Any]:
-    """Serve `ploomber build`: the same freshness, workers and limits, with the folder of the pipeline as project."""
-    from ploomber.exceptions import DAGBuildError
+def build_for_ploomber(dag: DAG, *, workers: int | None) -> list[Any]:
+    """Serve `ploomber build`: the same freshness, workers and limits, in the project that the caller stands in."""
+    from .scheduler import Build, Session
 
-    from .executor import Build, Session
-
-    sources = [Path(dag[name].source._path) for name in dag._iter()]
-    folder = Path.cwd() if not sources else Path(os.path.commonpath([Path.cwd(), *sources]))
-    loaded = describe(dag, file=Path.cwd() / PIPELINE_FILE, project=folder)
-    state = state_of(loaded)
-    workers = executor.workers or os.cpu_count() or 1
-    with build_lock(state.root, state.pipeline, wait=False):
+    file = Path.cwd() / PIPELINE_FILE
+    loaded = describe(dag, file=file, project=find_project(file))
+    state = _made_state(loaded)
+    workers = workers or os.cpu_count() or 1
+    with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
         end_orphans(state.pipeline)
-        session = Session(
-            loaded, state, new_run_id(), lambda _: None, workers=workers, environ=kernel_environ(None, workers)
-        )
-        try:
-            return Build(session, dag).carry_out()
-        except DAGBuildError:
-            raise
+        _check_writable(loaded)
+        environ = kernel_environ(None, workers)
+        session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ)
+        return Build(session, dag).carry_out()
+
+
+@contextlib.contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a build as Ctrl-C does: kernels stopped, nothing left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous: list[tuple[signal.Signals, Callable[..., Any] | int | None]] = [
+        (number, signal.signal(number, interrupt)) for number in (signal.SIGTERM, signal.SIGHUP)
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)

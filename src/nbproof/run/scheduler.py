@@ -1,0 +1,400 @@
+"""One build: which task may start now, and what became of it.
+
+It waits without spinning, bounds the workers, retries with backoff, ends what runs too long, and lets a failed task
+stop only what depends on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from ploomber.constants import TaskStatus
+from ploomber.exceptions import DAGBuildError
+from ploomber.executors.abc import Executor
+
+from ..records import (
+    LOG_VARIABLE,
+    CellStarted,
+    ContentHash,
+    Listener,
+    LoggedEntry,
+    Outcome,
+    Task,
+    TaskFinished,
+    TaskStarted,
+)
+from . import fingerprint as fingerprints
+from .attempt import Attempt
+from .environment import Environment, of_kernel
+from .files import content_hash, meaning_hash, write_atomically
+from .freshness import Fingerprint, Product, Verdict, new_record, verdict
+from .pipeline import Loaded
+from .staging import Staging
+from .state import State
+from .worker import INJECTED_TAG, Order
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a build needs beside the DAG."""
+
+    loaded: Loaded
+    state: State
+    run_id: str
+    listener: Listener
+    force: bool = False
+    workers: int = 1
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+class Scheduler(Executor):  # type: ignore[misc]
+    """Our side of Ploomber's executor seam."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def __call__(self, dag: Any, show_progress: bool) -> list[Any]:
+        return Build(self.session, dag).carry_out()
+
+
+class Build:
+    """One build of one DAG: every task is waiting, delayed (to be tried again), running or finished."""
+
+    def __init__(self, session: Session, dag: Any) -> None:
+        self.session, self.dag = session, dag
+        self.pipeline = session.loaded.pipeline
+        self.waiting: dict[str, Task] = {task.name: task for task in self.pipeline.tasks}
+        self.delayed: dict[str, tuple[float, int]] = {}
+        self.running: dict[str, tuple[Attempt, Fingerprint]] = {}
+        self.outcomes: dict[str, Outcome] = {}
+        self.environments: dict[str, Environment] = {}
+        self.selector = selectors.DefaultSelector()
+
+    def carry_out(self) -> list[Any]:
+        """Bring every task to an outcome. Raises `DAGBuildError` when some failed; an interrupt ends all workers."""
+        try:
+            while self.waiting or self.delayed or self.running:
+                self._start_what_can()
+                if self.running or self.delayed:
+                    self._wait()
+        finally:
+            for name in list(self.running):
+                self._stop(name)
+            self.selector.close()
+            shutil.rmtree(self.session.state.runtime(self.session.run_id), ignore_errors=True)
+        failed = [name for name, outcome in self.outcomes.items() if outcome == "failed"]
+        if failed:
+            raise DAGBuildError(f"failed: {', '.join(failed)}")
+        return []
+
+    # Starting
+
+    def _start_what_can(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, (due, _) in self.delayed.items() if due <= now]:
+            if len(self.running) < self.session.workers:
+                _, number = self.delayed.pop(name)
+                self._start(self.pipeline.task(name), number, f"attempt {number}")
+        progressed = True
+        while progressed:
+            progressed = False
+            for task in list(self.waiting.values()):
+                progressed = self._advance(task) or progressed
+
+    def _advance(self, task: Task) -> bool:
+        """Move `task` on if its upstream allows; return whether it moved to an outcome, which may free others."""
+        upstream = {self.outcomes.get(name) for name in task.upstream}
+        if upstream & {"failed", "blocked"}:
+            del self.waiting[task.name]
+            self._finish(task, "blocked", reason=f"upstream {', '.join(self._broken(task))} failed")
+            return True
+        if not upstream <= {"done", "fresh"} or len(self.running) >= self.session.workers:
+            return False
+        del self.waiting[task.name]
+        found = self._judge(task)
+        if found.is_fresh:
+            self._finish(task, "fresh")
+            return True
+        self._start(task, 1, "; ".join(found.reasons))
+        return False
+
+    def _broken(self, task: Task) -> list[str]:
+        return [name for name in task.upstream if self.outcomes.get(name) in {"failed", "blocked"}]
+
+    def _judge(self, task: Task) -> Verdict:
+        if self.session.force:
+            return Verdict(task.name, "stale", ("it was asked for by force",))
+        state = self.session.state
+        now = self._fingerprint(task)
+        return verdict(
+            task.name, state.records.read(task.name), now, fingerprints.contents(task), state.environments.packages
+        )
+
+    def _fingerprint(self, task: Task) -> Fingerprint:
+        loaded = self.session.loaded
+        if task.kernel not in self.environments:
+            self.environments[task.kernel] = of_kernel(task.kernel)
+        return fingerprints.fingerprint(
+            task,
+            loaded.documents[task.name],
+            loaded.contracts[task.name],
+            pipeline=self.pipeline,
+            environment=self.environments[task.kernel],
+        )
+
+    def _start(self, task: Task, number: int, reason: str) -> None:
+        began_with = self._fingerprint(task)
+        staging = Staging(task)
+        staging.prepare()
+        attempt = Attempt(task, number, reason)
+        state, run_id = self.session.state, self.session.run_id
+        order = self._order(task, staging)
+        self._raise(
+            TaskStarted(run_id, time.time(), task.name, number, reason, dict(task.parameters)),
+        )
+        attempt.start(
+            order,
+            folder=self.pipeline.folder,
+            scope=f"{state.pipeline}/{run_id}",
+            runtime=state.runtime(run_id),
+            environ={**self.session.environ, LOG_VARIABLE: str(self.pipeline.folder / order.log)},
+        )
+        self.running[task.name] = attempt, began_with
+        self.selector.register(attempt, selectors.EVENT_READ)
+
+    def _order(self, task: Task, staging: Staging) -> Order:
+        contract = self.session.loaded.contracts[task.name]
+        staged = {key: self._relative(path) for key, path in staging.products().items()}
+        executed = str(Path(staged["nb"]).with_suffix(".ipynb"))
+        upstream = {
+            name: {key: self._relative(path) for key, path in products.items()}
+            for name, products in fingerprints.reads(task, contract, self.pipeline).items()
+        }
+        injected = contract.injected_source(task.parameters, upstream=upstream or None, product=staged)
+        prepared = Path(executed).with_suffix(".prepared.ipynb")
+        content = self._prepared(task, injected)
+        write_atomically(self.pipeline.folder / prepared, content)
+        return Order(
+            prepared=str(prepared),
+            notebook=self._relative(task.notebook),
+            kernel=task.kernel,
+            secrets={name: str(task.parameters[name]) for name in contract.secrets},
+            executed=executed,
+            staged=staged,
+            rename=(f"{staging.name}/", ""),
+            log=str(Path(executed).with_suffix(".log.jsonl")),
+        )
+
+    def _prepared(self, task: Task, injected: str) -> bytes:
+        """The notebook as it will run, from the very document that was fingerprinted: parameters injected."""
+        notebook = self.session.loaded.documents[task.name].node()
+        cells = [cell for cell in notebook.cells if INJECTED_TAG not in cell.metadata.get("tags", [])]
+        at = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
+        added = nbformat.v4.new_code_cell(injected, id=INJECTED_TAG, metadata={"tags": [INJECTED_TAG]})
+        notebook.cells = [*cells[: at + 1], added, *cells[at + 1 :]]
+        notebook.metadata["papermill"] = {
+            "default_parameters": {},
+            "environment_variables": {},
+            "parameters": dict(task.parameters),
+            "version": "nbproof",
+        }
+        content: str = nbformat.writes(notebook)
+        return content.encode()
+
+    def _relative(self, path: Path) -> str:
+        return Path(os.path.relpath(path, self.pipeline.folder)).as_posix()
+
+    # Waiting
+
+    def _wait(self) -> None:
+        for key, _ in self.selector.select(self._patience_s()):
+            attempt = key.fileobj
+            assert isinstance(attempt, Attempt)
+            for message in attempt.messages():
+                self._hear(attempt, message)
+            if attempt.is_over:
+                self._conclude(attempt)
+        now = time.monotonic()
+        for attempt, _ in list(self.running.values()):
+            if attempt.deadline is not None and attempt.deadline <= now:
+                self._conclude(attempt, too_long=True)
+
+    def _patience_s(self) -> float | None:
+        """How long nothing can happen but a message: until the next deadline or the next attempt that is due."""
+        moments = [attempt.deadline for attempt, _ in self.running.values() if attempt.deadline is not None]
+        if len(self.running) < self.session.workers:
+            moments += [due for due, _ in self.delayed.values()]
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
+
+    def _hear(self, attempt: Attempt, message: Mapping[str, Any]) -> None:
+        if message["kind"] == "cell":
+            self._raise(
+                CellStarted(self.session.run_id, time.time(), attempt.task.name, message["cell"], message["cells"])
+            )
+        else:
+            attempt.heard[message["kind"]] = message
+
+    # Concluding
+
+    def _conclude(self, attempt: Attempt, *, too_long: bool = False) -> None:
+        task = attempt.task
+        began_with = self._retire(attempt)
+        failure = self._failure(attempt, too_long=too_long) or self._publish(task)
+        logged = tuple(LoggedEntry.from_json(entry) for entry in attempt.heard.get("finished", {}).get("logged", ()))
+        if failure is None:
+            failure = self._remember(task, began_with)
+        if failure is None:
+            self._finish(task, "done", attempt=attempt, logged=logged, notebook=task.products["nb"])
+        else:
+            self._fail(attempt, failure, logged)
+
+    def _retire(self, attempt: Attempt) -> Fingerprint:
+        self.selector.unregister(attempt)
+        attempt.status = attempt.end()
+        _, began_with = self.running.pop(attempt.task.name)
+        return began_with
+
+    def _failure(self, attempt: Attempt, *, too_long: bool) -> str | None:
+        if too_long:
+            return f"ran longer than timeout_s={attempt.task.limits.timeout_s:g}"
+        finished = attempt.heard.get("finished")
+        if finished is None:
+            how = f"by signal {-attempt.status}" if attempt.status < 0 else f"with status {attempt.status}"
+            return f"its worker process ended {how}"
+        if finished["outcome"] == "failed":
+            return str(finished["reason"])
+        missing = Staging(attempt.task).missing()
+        if missing:
+            return f"ran to its end but did not write {', '.join(f'`{key}`' for key in missing)}"
+        return None
+
+    def _publish(self, task: Task) -> str | None:
+        # From here on the old products are gone, so the old record must not vouch for what is there.
+        self.session.state.records.forget(task.name)
+        try:
+            Staging(task).publish()
+        except OSError as error:
+            return f"its products could not be put in place: {error}"
+        ploomber_task = self.dag[task.name]
+        try:
+            ploomber_task._run_on_finish()
+        except Exception as error:
+            return f"its on_finish hook refused: {error}"
+        return None
+
+    def _remember(self, task: Task, began_with: Fingerprint) -> str | None:
+        """Record what was made, unless what it was made from changed meanwhile."""
+        if self._fingerprint(task) != began_with:
+            return "what it reads changed while it ran; run again"
+        products = {
+            key: Product(
+                path=os.path.relpath(path, self.pipeline.project),
+                content=_some(content_hash(path)).hex,
+                meaning=_some(meaning_hash(path)).hex,
+            )
+            for key, path in task.products.items()
+        }
+        environment = self.environments[task.kernel]
+        self.session.state.environments.remember(environment.lock.hex, environment.packages)
+        self.session.state.records.write(task.name, new_record(began_with, products, self.session.run_id))
+        return None
+
+    def _fail(self, attempt: Attempt, failure: str, logged: tuple[LoggedEntry, ...]) -> None:
+        task = attempt.task
+        notebook = self._keep_log(attempt)
+        if attempt.number <= task.limits.retries:
+            pause = task.limits.backoff_s * 2 ** (attempt.number - 1)
+            self.delayed[task.name] = time.monotonic() + pause, attempt.number + 1
+            again = f"; tried again in {pause:g} s"
+            self._tell_finished(task, "failed", attempt, failure + again, notebook, logged)
+            return
+        with contextlib.suppress(Exception):
+            self.dag[task.name]._run_on_failure()
+        self._finish(task, "failed", attempt=attempt, reason=failure, logged=logged, notebook=notebook)
+
+    def _keep_log(self, attempt: Attempt) -> Path | None:
+        """Keep the executed notebook of a failed attempt, as far as it came, outside the products."""
+        staging = Staging(attempt.task)
+        executed = staging.products()["nb"].with_suffix(".ipynb")
+        folder = self.session.state.failed(self.session.run_id)
+        kept = None
+        if executed.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            kept = folder / f"{attempt.task.name}-{attempt.number}.ipynb"
+            shutil.move(executed, kept)
+        if "detail" in attempt.heard:
+            write_atomically(
+                folder / f"{attempt.task.name}-{attempt.number}.log", attempt.heard["detail"]["text"].encode()
+            )
+        staging.discard()
+        return kept
+
+    def _stop(self, name: str) -> None:
+        attempt, _ = self.running[name]
+        self._retire(attempt)
+        notebook = self._keep_log(attempt)
+        self._tell_finished(attempt.task, "stopped", attempt, "interrupted", notebook, ())
+
+    def _finish(
+        self,
+        task: Task,
+        outcome: Outcome,
+        *,
+        attempt: Attempt | None = None,
+        reason: str = "",
+        logged: tuple[LoggedEntry, ...] = (),
+        notebook: Path | None = None,
+    ) -> None:
+        self.outcomes[task.name] = outcome
+        self._tell_finished(task, outcome, attempt, reason, notebook, logged)
+        self._tell_ploomber(task.name, outcome)
+
+    def _tell_ploomber(self, name: str, outcome: Outcome) -> None:
+        statuses = {"done": TaskStatus.Executed, "fresh": TaskStatus.Skipped, "failed": TaskStatus.Errored}
+        if outcome in statuses:
+            self.dag[name].exec_status = statuses[outcome]
+
+    def _tell_finished(
+        self,
+        task: Task,
+        outcome: Outcome,
+        attempt: Attempt | None,
+        reason: str,
+        notebook: Path | None,
+        logged: tuple[LoggedEntry, ...],
+    ) -> None:
+        products: dict[str, tuple[str, str]] = {}
+        if outcome in {"done", "fresh"}:
+            for key, path in task.products.items():
+                products[key] = os.path.relpath(path, self.pipeline.project), _some(content_hash(path)).hex
+        self._raise(
+            TaskFinished(
+                run_id=self.session.run_id,
+                at=time.time(),
+                task=task.name,
+                outcome=outcome,
+                attempt=attempt.number if attempt else 0,
+                elapsed_s=attempt.elapsed_s if attempt else 0.0,
+                reason=reason,
+                notebook=os.path.relpath(notebook, self.pipeline.project) if notebook else None,
+                products=products,
+                logged=logged,
+            )
+        )
+
+    def _raise(self, event: TaskStarted | CellStarted | TaskFinished) -> None:
+        self.session.listener(event)
+
+
+def _some(found: ContentHash | None) -> ContentHash:
+    # A product that was just published is there; that it is not means somebody deletes behind our back.
+    return found if found is not None else ContentHash.of(b"")

@@ -1,0 +1,41 @@
+"""The folders below `.nbproof` that one pipeline uses: its records, its failures, its kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..records import Pipeline
+from .freshness import Environments, TaskRecords
+from .pipeline import identifier
+
+STATE_FOLDER = ".nbproof"
+
+
+def state_of(pipeline: Pipeline) -> State:
+    """Where the state of `pipeline` lies; nothing is made."""
+    return State(pipeline.project / STATE_FOLDER, identifier(pipeline))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`root` is shared by the pipelines of a project; `pipeline` is this one's name in it."""
+
+    root: Path
+    pipeline: str
+
+    @property
+    def records(self) -> TaskRecords:
+        return TaskRecords(self.root / "tasks" / self.pipeline)
+
+    @property
+    def environments(self) -> Environments:
+        return Environments(self.root / "environments")
+
+    def failed(self, run_id: str) -> Path:
+        """Where the executed notebooks of failed tasks are kept."""
+        return self.root / "failed" / run_id
+
+    def runtime(self, run_id: str) -> Path:
+        """Where kernels of a run put their connection files; readable by their owner only."""
+        return self.root / "kernels" / run_id
