@@ -211,3 +211,26 @@ def test_the_same_document_is_the_same_bytes(evidence: Evidence) -> None:
 
     assert render.html(made) == render.html(made)
     assert render.markdown(made) == render.markdown(made)
+
+
+def test_the_inventory_names_every_product(evidence: Evidence, tmp_path: Path) -> None:
+    """Every file is listed with its whole hash, and a file that changed afterwards is found."""
+    made = document(evidence.inventory("Evidence"))
+
+    for path, digest in evidence.manifest().items():
+        assert f"<td>{path}</td><td><code>{digest}</code></td>" in render.html(made)
+        assert digest in render.markdown(made)
+    (tmp_path / "curve.svg").write_text("<svg/>")
+    assert len(evidence.untraced(made)) == 1
+
+
+def test_a_list_or_mapping_in_a_cell_is_one_text(tmp_path: Path) -> None:
+    """A cell holds one text, whatever the record holds."""
+    (tmp_path / "x.json").write_text(
+        json.dumps({"checks": {"a": {"found": {"n": 1, "m": [2]}}, "b": {"found": [1, 2]}}})
+    )
+    evidence = Evidence({"02_data_audit": {"quality": f"{tmp_path}/x.json"}})
+
+    found = evidence.table("Checks", "02_data_audit", "quality", "checks", columns={"Check": "@key", "Found": "found"})
+
+    assert found.rows == (("a", "n: 1, m: [2]"), ("b", "1, 2"))

@@ -72,6 +72,14 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Inventory:
+    """A list of files, each with its phase and content hash."""
+
+    caption: str
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Owed:
     """Something that only a person can say; it is shown as missing, never invented."""
 
@@ -83,7 +91,7 @@ class Owed:
             raise ValueError("what is owed needs a description and an owner")
 
 
-Entry = Words | Fact | Table | Figure | Owed
+Entry = Words | Fact | Table | Figure | Inventory | Owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,8 @@ class Document:
         for entry in self.entries:
             if isinstance(entry, Fact | Table | Figure):
                 found[entry.source] = None
+            elif isinstance(entry, Inventory):
+                found.update(dict.fromkeys(entry.sources))
         return tuple(found)
 
 

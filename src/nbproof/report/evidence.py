@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import ReportRefused
 from ..records import ContentHash
-from .document import Document, Fact, Figure, Scalar, Source, Table
+from .document import Document, Fact, Figure, Inventory, Scalar, Source, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,12 @@ class Evidence:
         content, source = self._content(phase, key)
         return Figure(caption, content.decode(), source)
 
+    def inventory(self, caption: str) -> Inventory:
+        """Return every product with its hash, in order of path."""
+        return Inventory(
+            caption, tuple(sorted((each for _, _, each in self._all_sources()), key=lambda each: each.file))
+        )
+
     def untraced(self, document: Document) -> list[str]:
         """Return what in `document` does not lead back to these products; an empty list means that all of it does.
 
@@ -142,7 +148,7 @@ class Evidence:
 
 
 def _scalar(name: str | int, record: Any, place: str) -> Scalar:
-    """One cell; a list is shown with commas, since a cell holds no list."""
+    """One cell; a list or mapping is shown with commas, since a cell holds one text."""
     if place == "@key":
         return name
     for step in place.split("/") if place != "@value" else ():
@@ -150,7 +156,7 @@ def _scalar(name: str | int, record: Any, place: str) -> Scalar:
     if isinstance(record, list):
         return ", ".join(str(each) for each in record)
     if isinstance(record, dict):
-        raise ReportRefused(str(name), [f"`{place}` is no single value"])
+        return ", ".join(f"{key}: {each}" for key, each in record.items())
     cell: Scalar = record
     return cell
 
