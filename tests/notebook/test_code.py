@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import tokenize
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from nbproof.errors import NotebookInvalid
 from nbproof.notebook.code import code_hash, normalised
 from nbproof.notebook.document import Cell, Document
+from nbproof.notebook.syntax import cell_tree
 
 SOURCE = """import math
 
@@ -121,6 +123,8 @@ def test_what_changes_execution_counts(before: str, after: str) -> None:
         ("  x = 1\n  y = 2", "x = 1\ny = 2"),
         ("await f()", "await f() # top level"),
         ("x = 1\r\ny = 2", "x = 1\ny = 2"),
+        (">>> x = 1\n>>> y = 2", "x = 1\ny = 2"),
+        ("In [1]: x", "x"),
         ("import re; re.compile('\\d')", "import re\nre.compile( '\\d' )"),
     ],
 )
@@ -175,3 +179,33 @@ def test_unreadable_source_is_an_error_of_ours(source: str) -> None:
     """Null bytes and endless nesting end in the same error as any other syntax error."""
     with pytest.raises(NotebookInvalid, match="a syntax error in cell 1"):
         normalised(notebook(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        SOURCE.partition("%")[0],
+        "\n\nx = 1;\n",
+        "f'{x!r}'",
+        "x = '%time'\n'!ls'",
+        "(a\n% b)",
+        "x = [\n!y\n]",
+        "...",
+        "a\\\n% b",
+    ],
+)
+def test_plain_python_is_what_ipython_makes_of_it(source: str) -> None:
+    """Source that Python can read is not handed to IPython, and would come back the same."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        expected = ast.dump(ast.parse(TransformerManager().transform_cell(source)))
+    except SyntaxError:
+        expected = "no Python"
+
+    try:
+        found = ast.dump(cell_tree(source))
+    except SyntaxError:
+        found = "no Python"
+
+    assert found == expected

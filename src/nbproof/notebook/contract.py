@@ -54,8 +54,8 @@ class Parameter:
 
     @property
     def is_secret(self) -> bool:
-        """Whether the value holds references to secrets."""
-        return "secret" in self.shape.kinds()
+        """Whether the value is a reference to a secret."""
+        return self.shape.kind == "secret"
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class Document:
         from nbformat.notebooknode import from_dict
         from nbformat.v4.rwbase import rejoin_lines
 
-        return rejoin_lines(from_dict(copy.deepcopy(dict(self.content))))  # type: ignore[no-untyped-call]
+        return rejoin_lines(from_dict(copy.deepcopy(dict(self.content))))
 
     @property
     def is_python(self) -> bool:

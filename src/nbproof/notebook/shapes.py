@@ -127,6 +127,13 @@ def _canonical_spelling(name: str) -> str:
 
 def from_annotation(node: ast.expr, names: Names) -> tuple[Shape, str]:
     """Return the shape that `node` declares, and its description (empty when it has none)."""
+    shape, description = _any_annotation(node, names)
+    if any("secret" in part.kinds() for part in shape.parts):
+        raise NoShapeError("a Secret within another type, while a secret parameter is one reference")
+    return shape, description
+
+
+def _any_annotation(node: ast.expr, names: Names) -> tuple[Shape, str]:
     if isinstance(node, ast.Constant):
         return _from_constant(node, names)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):

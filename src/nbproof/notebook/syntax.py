@@ -6,6 +6,9 @@ import ast
 import warnings
 from functools import lru_cache
 
+# Pasted prompts can read as Python: `In [1]: x` would annotate an item.
+_PROMPTS = ("In", "...", ">>>")
+
 
 def python_tree(source: str) -> ast.Module:
     """Return the tree of plain Python `source`; raise `SyntaxError`, and only that, when it is none."""
@@ -21,7 +24,25 @@ def python_tree(source: str) -> ast.Module:
 
 def cell_tree(source: str) -> ast.Module:
     """Return the tree of one cell, with magics and shell lines as the calls that IPython makes of them."""
-    return python_tree(as_python(source))
+    if not source.lstrip().startswith(_PROMPTS):
+        # What is Python already, IPython leaves as it is; not asking saves most of the time that reading takes.
+        try:
+            return python_tree(source)
+        except SyntaxError:
+            pass
+    return _transformed_tree(source)
+
+
+def _transformed_tree(source: str) -> ast.Module:
+    # IPython drops leading blank lines; people count them.
+    dropped = len(source) - len(source.lstrip())
+    blank_lines = source[:dropped].count("\n")
+    try:
+        tree = python_tree(as_python(source))
+    except SyntaxError as error:
+        error.lineno = (error.lineno or 1) + blank_lines
+        raise
+    return ast.increment_lineno(tree, blank_lines)
 
 
 @lru_cache(maxsize=4096)
