@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -22,9 +23,12 @@ PROGRAM = str(Path(sys.executable).with_name("nbproof"))
 ENVIRON = {**os.environ, "NBPROOF_TRACKING": "false"}
 
 
-def nbproof(project: Path, *arguments: str, expected: int = 0) -> subprocess.CompletedProcess[str]:
+def nbproof(
+    project: Path, *arguments: str, expected: int = 0, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run the program in `project`; the exit code must be the expected one."""
-    ran = subprocess.run([PROGRAM, *arguments], cwd=project, env=ENVIRON, capture_output=True, text=True, check=False)
+    env = {**ENVIRON, **(environ or {})}
+    ran = subprocess.run([PROGRAM, *arguments], cwd=project, env=env, capture_output=True, text=True, check=False)
     assert ran.returncode == expected, ran.stdout + ran.stderr
     return ran
 
@@ -118,9 +122,27 @@ def test_what_came_of_it_is_shown_though_all_is_fresh(demo: Path) -> None:
     told = nbproof(demo, "runs", "show", "--results").stdout.splitlines()
 
     assert told[0] == f"report   {demo / 'pipelines/demo/build/report.html'}"
-    assert told[1].startswith("tracked  run ")
+    assert told[1].startswith("tracked  not yet: run ")
     assert told[2].startswith("metrics  summarise: months 12, mean_celsius ")
     assert told[2].endswith(f" (run {first})")
+
+
+def test_a_record_that_waits_is_not_called_tracked(demo: Path) -> None:
+    """What could not be sent is said to wait; sent later, it is said to be in the tracker."""
+    nowhere = {"NBPROOF_TRACKING": "true", "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    embedded = {"NBPROOF_TRACKING": "true"}
+
+    ran = nbproof(demo, "run", environ=nowhere)
+    refused = nbproof(demo, "runs", "sync", environ=nowhere, expected=1)
+    before = nbproof(demo, "runs", "show", "--results", environ=embedded)
+    sent = nbproof(demo, "runs", "sync", environ=embedded)
+    after = nbproof(demo, "runs", "show", "--results", environ=embedded)
+
+    assert "entries wait for http://127.0.0.1:9 (" in ran.stdout
+    assert refused.stderr.startswith("error: the tracker cannot be reached: ")
+    assert "tracked  not yet: run " in before.stdout
+    assert sent.stdout == f"sqlite:///{demo / 'mlflow.db'}, experiment demo\n"
+    assert "tracked  run " in after.stdout
 
 
 def test_the_pipeline_is_drawn(demo: Path) -> None:

@@ -128,9 +128,9 @@ def _raise_if_failed(report: RunReport) -> None:
         raise KeyboardInterrupt
 
 
-def delivered(project: Project, report: DeliveryReport | None) -> str:
+def delivered(project: Project, report: DeliveryReport) -> str:
     """What became of the record of a run, in one line."""
-    if report is None:
+    if not project.settings.tracking:
         return "kept in .nbproof/runs (tracking is off)"
     if report.waiting:
         because = f" ({report.reason})" if report.reason else ""

@@ -88,7 +88,7 @@ def known_kernels() -> dict[str, str]:
     """Every kernel that Jupyter finds, with the folder of its specification."""
     from jupyter_client.kernelspec import KernelSpecManager
 
-    return dict(KernelSpecManager().find_kernel_specs())  # type: ignore[no-untyped-call]  # Jupyter is untyped here
+    return dict(KernelSpecManager().find_kernel_specs())
 
 
 def writable(folder: Path) -> Finding:

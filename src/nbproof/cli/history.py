@@ -161,7 +161,7 @@ def sync(as_json: bool) -> None:
         print_json(report)
     else:
         click.echo(delivered(project, report))
-    if report.waiting:
+    if report.waiting and project.settings.tracking:
         raise TrackerUnavailable(report.reason or f"{report.waiting} records wait")
 
 
@@ -275,12 +275,22 @@ def _print_head(story: RunStory) -> None:
     click.echo()
 
 
+def _tracked(project: Project, run_id: str) -> str:
+    """Where the record of a run is: what still waits is not called tracked."""
+    from ..track import delivery, journal
+
+    where = f"{tracker_of(project)}, experiment {project.settings.experiment}"
+    if delivery.count_waiting(project.root, journal.path_of(project.root, run_id)) == 0:
+        return f"run {run_id} in {where}"
+    return f"not yet: run {run_id} waits for {where}; send it: nbproof runs sync"
+
+
 def _print_results(project: Project, story: RunStory, history: History) -> None:
     made = list(_made(story, history))
     for _, task in made:
         if REPORT in task.products:
             click.echo(f"report   {project.root / task.products[REPORT][0]}")
-    click.echo(f"tracked  run {story.run_id} in {tracker_of(project)}, experiment {project.settings.experiment}")
+    click.echo(f"tracked  {_tracked(project, story.run_id)}")
     for run, task in made:
         if task.metrics:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in task.metrics.items())

@@ -71,6 +71,7 @@ class LiveProgress:
             TimeElapsedColumn(),
             console=Console(file=stream),
             transient=True,
+            refresh_per_second=4,
             # Cells may print through the console; the bars are ours alone.
             redirect_stdout=False,
             redirect_stderr=False,
@@ -89,7 +90,7 @@ class LiveProgress:
     def __call__(self, event: Event, /) -> None:
         if isinstance(event, TaskStarted):
             self._drop(event.task)
-            self._lines[event.task] = self._bars.add_task(_named(event.task, event.attempt), cell="starting")
+            self._lines[event.task] = self._bars.add_task(_named(event.task, event.attempt), cell="starting its kernel")
         elif isinstance(event, CellStarted) and event.task in self._lines:
             self._bars.update(self._lines[event.task], cell=f"cell {event.cell} of {event.cells}")
         elif isinstance(event, TaskFinished):
