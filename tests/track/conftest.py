@@ -13,7 +13,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -43,6 +43,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "MLFLOW_HTTP_REQUEST_TIMEOUT", "_MLFLOW_SERVER_ARTIFACT_ROOT"):
         monkeypatch.setenv(variable, "0")
         monkeypatch.delenv(variable)
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for variable, value in QUIET.items():
         monkeypatch.setenv(variable, value)
 
@@ -224,6 +225,11 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self._spawn(log)
+        self._wait()
+
+    def _spawn(self, log: IO[bytes]) -> None:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
@@ -234,12 +240,15 @@ class Server:
             cwd=self.folder,
             env=os.environ | QUIET | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
             stdin=subprocess.DEVNULL,
-            stdout=(self.folder / "server.log").open("ab"),
+            stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+    def _wait(self) -> None:
         deadline = time.monotonic() + SERVER_START_S
         while time.monotonic() < deadline:
+            assert self.process is not None
             assert self.process.poll() is None, (self.folder / "server.log").read_text()[-2000:]
             try:
                 urllib.request.urlopen(f"{self.uri}/health", timeout=5).close()

@@ -38,7 +38,7 @@ def test_what_a_notebook_says_is_written_line_by_line(log: Path) -> None:
     """Metrics, parameters and tags; of the notebook and of a child; by name or as a mapping."""
     track.metrics(auc=0.91, rows=30_000)
     track.metrics({"slice/women": 0.5}, step=3)
-    track.parameters(depth=4, kinds=["a", "b"])
+    track.parameters(depth=4, kinds=["a", "b"], path=Path("a/b"), deep=True)
     track.tags(gate="passed")
     with track.child("gradient_boosting") as run:
         run.metrics(auc=0.93)
@@ -48,7 +48,7 @@ def test_what_a_notebook_says_is_written_line_by_line(log: Path) -> None:
     assert logged(log) == [
         ("metrics", {"auc": 0.91, "rows": 30_000.0}, None, 0),
         ("metrics", {"slice/women": 0.5}, None, 3),
-        ("parameters", {"depth": "4", "kinds": "['a', 'b']"}, None, 0),
+        ("parameters", {"depth": "4", "kinds": '["a", "b"]', "path": "a/b", "deep": "true"}, None, 0),
         ("tags", {"gate": "passed"}, None, 0),
         ("metrics", {"auc": 0.93}, "gradient_boosting", 0),
         ("parameters", {"depth": "6"}, "gradient_boosting", 0),

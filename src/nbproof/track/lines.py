@@ -55,6 +55,15 @@ def decode(line: str | bytes) -> Entry:
         raise ValueError(f"not an event: {line[:80]!r}") from error
 
 
+def as_text(value: Any) -> str:
+    """A parameter's value as its text: JSON for what JSON knows, so that `true` has one spelling, else `str`."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool | int | float | list | tuple | Mapping):
+        return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return str(value)
+
+
 def _event(kind: type[Event], values: dict[str, Any]) -> Event:
     if kind is RunStarted:
         values["tasks"] = tuple(values["tasks"])

@@ -7,7 +7,6 @@ so that a record delivered twice is held once.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import sqlite3
@@ -21,7 +20,7 @@ from urllib.parse import quote
 from ..errors import TrackerUnavailable
 from ..records import ContentHash, LoggedEntry, RunFinished, RunStarted, TaskFinished, TaskStarted
 from ..settings import Settings
-from .lines import Entry
+from .lines import Entry, as_text
 from .store import (
     ARTIFACT_ROOT_VARIABLE,
     QUIET,
@@ -308,7 +307,7 @@ class MlflowTracker:
     ) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        texts = {name: _as_text(value) for name, value in (parameters or {}).items()}
+        texts = {name: as_text(value) for name, value in (parameters or {}).items()}
         all_tags = dict(tags or {})
         new_metrics = list(dict.fromkeys(metrics))
         if texts or new_metrics:
@@ -365,10 +364,6 @@ def _weight(run: Any) -> int:
 
 def _milliseconds(at: float) -> int:
     return round(at * 1000)
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _cut(text: str, longest: int) -> str:

@@ -23,6 +23,7 @@ from ..errors import EntryInvalid
 from ..records import LOG_VARIABLE, LoggedEntry
 from ..settings import find_project, load
 from . import kept
+from .lines import as_text
 from .store import store_uri
 
 Kind = Literal["parameters", "metrics", "tags", "artifact"]
@@ -51,7 +52,7 @@ class Recorder:
 
     def parameters(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Log what was chosen; each value is recorded as its text and cannot be changed afterwards."""
-        found = {name: str(value) for name, value in _joined(values, named).items()}
+        found = {name: as_text(value) for name, value in _joined(values, named).items()}
         if LOG_VARIABLE in os.environ:
             for name, value in found.items():
                 _refuse_change((os.environ[LOG_VARIABLE], self.child, name), value)
@@ -59,7 +60,7 @@ class Recorder:
 
     def tags(self, values: Mapping[str, Any] | None = None, /, **named: Any) -> None:
         """Log words about this run; the last value of a tag counts."""
-        found = {name: str(value) for name, value in _joined(values, named).items()}
+        found = {name: as_text(value) for name, value in _joined(values, named).items()}
         for name in found:
             if name.startswith(RESERVED):
                 raise EntryInvalid(f"tag `{name}`", "a reserved name", "a name that begins otherwise")
