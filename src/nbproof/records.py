@@ -57,7 +57,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One notebook of a pipeline. Paths are absolute; `products` always holds the key `nb`."""
+    """One notebook of a pipeline. Paths are absolute; `products` always holds the key `nb`.
+
+    `is_single` says that the pipeline declares the executed notebook alone, as a path and not as a mapping.
+    """
 
     name: str
     notebook: Path
@@ -66,6 +69,7 @@ class Task:
     products: Mapping[str, Path]
     limits: Limits = Limits()
     kernel: str = "python3"
+    is_single: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,9 @@ class Workspace:
     def build(self, *parameters: str, force: bool = False) -> RunReport:
         """Like `run`, but in this process, which has imported Ploomber already."""
         project = assemble.open_project(self.root)
-        return assemble.run(project, assemble.load_pipeline(project, self.root / "pipeline.yaml", parameters), force=force)
+        return assemble.run(
+            project, assemble.load_pipeline(project, self.root / "pipeline.yaml", parameters), force=force
+        )
 
     def plan(self, *parameters: str) -> dict[str, Verdict]:
         project = assemble.open_project(self.root)
@@ -151,4 +153,3 @@ def tiny(workspace: Workspace) -> Workspace:
     }.items():
         workspace.write(name, text)
     return workspace
-

@@ -103,7 +103,7 @@ def build(
 
     began = time.monotonic()
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=wait):
-        end_orphans(state.pipeline)
+        end_orphans(state.scope)
         _check_writable(loaded)
         session = Session(
             loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers)
@@ -182,7 +182,7 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> list[Any]:
     state = _made_state(loaded)
     workers = workers or os.cpu_count() or 1
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
-        end_orphans(state.pipeline)
+        end_orphans(state.scope)
         _check_writable(loaded)
         environ = kernel_environ(None, workers)
         session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ)

@@ -42,7 +42,10 @@ def find(target: Path) -> Path:
     if target.is_dir():
         found = target / PIPELINE_FILE
         if not found.is_file():
-            raise PipelineInvalid(target, f"a folder without `{PIPELINE_FILE}`", "a pipeline or a notebook")
+            raise PipelineInvalid(
+                target, f"a folder without `{PIPELINE_FILE}`", "a pipeline or a notebook",
+                hint="nbproof init DIR makes an example",
+            )  # fmt: skip
         return found.resolve()
     if not target.is_file():
         raise PipelineInvalid(target, "nothing", "a pipeline or a notebook", hint="nbproof init DIR makes an example")
@@ -129,6 +132,9 @@ def describe(
     documents = {name: document.read(Path(task.source._path)) for name, task in tasks.items()}
     contracts = {name: contract.read(found) for name, found in documents.items()}
     names = _in_order(file, {name: tuple(task.upstream) for name, task in tasks.items()})
+    kernels = {name: task.kernelspec_name or documents[name].kernel for name, task in tasks.items()}
+    for kernel in sorted(set(kernels.values())):
+        environment.check_kernel(kernel)
     _render(file, dag)
     products = {name: _products(file, project, tasks[name]) for name in names}
     _check_unique(file, products)
@@ -144,12 +150,11 @@ def describe(
             upstream=tuple(sorted(tasks[name].upstream)),
             products=products[name],
             limits=limits.get(name, default_limits),
-            kernel=tasks[name].kernelspec_name or documents[name].kernel,
+            kernel=kernels[name],
+            is_single=not isinstance(tasks[name].product.to_json_serializable(), dict),
         )
         for name in names
     )
-    for kernel in {task.kernel for task in described}:
-        environment.check_kernel(kernel)
     pipeline = Pipeline(name=_name(file), file=file, folder=file.parent, project=project, tasks=described)
     return Loaded(pipeline, documents, contracts, dag, getattr(dag.executor, "workers", None))
 
@@ -178,9 +183,13 @@ def _read_dag(file: Path) -> DAG:
     try:
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PipelineInvalid(file, f"no YAML ({_line(error)})", "a Ploomber pipeline") from None
+        raise PipelineInvalid(
+            file, f"no YAML ({_line(error)})", "a Ploomber pipeline", hint="mend the line that it names"
+        ) from None
     if not isinstance(raw, (dict, list)) or (isinstance(raw, dict) and not isinstance(raw.get("tasks"), list)):
-        raise PipelineInvalid(file, "no list of `tasks`", "a Ploomber pipeline with `tasks:`")
+        raise PipelineInvalid(
+            file, "no list of `tasks`", "a Ploomber pipeline with `tasks:`", hint="nbproof init DIR makes an example"
+        )
     _check_sources(file, raw if isinstance(raw, list) else raw["tasks"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -191,7 +200,7 @@ def _read_dag(file: Path) -> DAG:
         except AskedWrongly:
             raise
         except Exception as error:
-            raise PipelineInvalid(file, _line(_root(error)), "a pipeline that Ploomber can read") from error
+            raise _unreadable(file, error, "a pipeline that Ploomber can read") from error
 
 
 def _lone_dag(file: Path) -> DAG:
@@ -216,7 +225,10 @@ def _check_sources(file: Path, tasks: Iterable[Any]) -> None:
     for entry in tasks:
         source = entry.get("source") if isinstance(entry, dict) else entry
         if not isinstance(source, str):
-            raise PipelineInvalid(file, f"a task without `source`: {entry!r}", "`source: notebook.ipynb`")
+            raise PipelineInvalid(
+                file, f"a task without `source`: {entry!r}", "`source: notebook.ipynb`",
+                hint="give every task a `source` and a `product`",
+            )  # fmt: skip
         if "{{" in source or Path(source).suffix not in document.SUFFIXES:
             continue
         contract.read(document.read(file.parent / source))
@@ -234,6 +246,7 @@ def _check_kind(file: Path, task: Any) -> None:
             file,
             f"task `{task.name}` with `local_execution` or a list in `nb_product_key`",
             "notebooks that run in the pipeline's folder and leave one executed notebook",
+            hint=f"run it with: ploomber build --entry-point {file}",
         )
 
 
@@ -257,7 +270,7 @@ def _render(file: Path, dag: DAG) -> None:
         except DAGWithDuplicatedProducts:
             return  # told in our own words by `_check_unique`
         except Exception as error:
-            raise PipelineInvalid(file, _line(_root(error)), "a pipeline that Ploomber can render") from error
+            raise _unreadable(file, error, "a pipeline that Ploomber can render") from error
 
 
 def _products(file: Path, project: Path, task: Any) -> Mapping[str, Path]:
@@ -276,6 +289,7 @@ def _products(file: Path, project: Path, task: Any) -> Mapping[str, Path]:
             file,
             f"the executed notebook of `{task.name}` as `{paths['nb'].suffix}`",
             f".ipynb or {', '.join(EXPORTERS)}",
+            hint="give the product `nb` one of these endings",
         )
     return paths
 
@@ -301,6 +315,7 @@ def _check_reads(contracts: Mapping[str, Contract], products: Mapping[str, Mappi
                     raise ContractInvalid(
                         found.notebook, f"upstream product `{upstream}.{key}` in task `{task}`",
                         f"one of {', '.join(sorted(products[upstream]))}",
+                        hint=f"name it in `upstream`, or declare it in `product` of `{upstream}`",
                     )  # fmt: skip
 
 
@@ -332,7 +347,7 @@ def _split_texts(contracts: Mapping[str, Contract], texts: Sequence[str]) -> Map
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise ParameterInvalid("-p", [f"found `{text}`, expected name=value"])
+            raise ParameterInvalid("-p", [f"found `{text}`, expected name=value"], hint="nbproof run --help")
         for task, parameter in _addressed(contracts, name.strip()):
             of_task[task][parameter] = value
     return of_task
@@ -342,13 +357,13 @@ def _addressed(contracts: Mapping[str, Contract], name: str) -> Iterator[tuple[s
     task, dot, parameter = name.rpartition(".")
     if dot:
         if task not in contracts:
-            raise UnknownName("task", task, contracts)
+            raise UnknownName("task", task, contracts, hint=f"-p {parameter}=VALUE sets it in every task that has it")
         yield task, parameter
         return
     found = [task for task, owner in contracts.items() if parameter in owner.names]
     if not found:
         known = {known for owner in contracts.values() for known in owner.names}
-        raise UnknownName("parameter", parameter, known)
+        raise UnknownName("parameter", parameter, known, hint="declare it in the parameters cell of a notebook")
     for task in found:
         yield task, parameter
 
@@ -356,7 +371,14 @@ def _addressed(contracts: Mapping[str, Contract], name: str) -> Iterator[tuple[s
 def _check_limits(file: Path, limits: Mapping[str, Limits], names: Sequence[str]) -> None:
     for name in limits:
         if name not in names:
-            raise PipelineInvalid(file, f"limits for `{name}`", f"a task: {', '.join(names)}")
+            raise PipelineInvalid(
+                file, f"limits for `{name}`", f"a task: {', '.join(names)}", hint="correct `executor: limits:`"
+            )
+
+
+def _unreadable(file: Path, error: Exception, expected: str) -> PipelineInvalid:
+    hint = f"read all that Ploomber says: ploomber status --entry-point {file}"
+    return PipelineInvalid(file, _line(_root(error)), expected, hint=hint)
 
 
 def _root(error: BaseException) -> BaseException:

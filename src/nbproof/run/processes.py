@@ -1,7 +1,7 @@
 """Processes on a leash: whatever a task starts can be found again, and ended.
 
 Every process of a task inherits the environment variable `NBPROOF_LEASE`, whose value is
-`<pipeline>/<run>/<token>`. A process that moved to another session, or whose parent was killed, still carries it.
+`<scope>/<run>/<token>`; the scope names one pipeline of one project. A process that moved to another session, or whose parent was killed, still carries it.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def end_lease(lease: str) -> int:
     return _end(lambda found: found == lease)
 
 
-def end_orphans(pipeline: str) -> int:
-    """Kill what earlier builds of `pipeline` left behind; call it only while holding the build lock."""
-    return _end(lambda found: found.split("/", 1)[0] == pipeline)
+def end_orphans(scope: str) -> int:
+    """Kill what earlier builds of the pipeline `scope` left behind; call it only while holding its build lock."""
+    return _end(lambda found: found.split("/", 1)[0] == scope)
 
 
 def _end(matches: Callable[[str], bool]) -> int:

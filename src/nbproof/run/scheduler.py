@@ -76,6 +76,7 @@ class Build:
         self.delayed: dict[str, tuple[float, int]] = {}
         self.running: dict[str, tuple[Attempt, Fingerprint]] = {}
         self.outcomes: dict[str, Outcome] = {}
+        self.failures: dict[str, str] = {}
         self.environments: dict[str, Environment] = {}
         self.selector = selectors.DefaultSelector()
 
@@ -91,9 +92,8 @@ class Build:
                 self._stop(name)
             self.selector.close()
             shutil.rmtree(self.session.state.runtime(self.session.run_id), ignore_errors=True)
-        failed = [name for name, outcome in self.outcomes.items() if outcome == "failed"]
-        if failed:
-            raise DAGBuildError(f"failed: {', '.join(failed)}")
+        if self.failures:
+            raise DAGBuildError("\n".join(f"{name}: {reason}" for name, reason in self.failures.items()))
         return []
 
     # Starting
@@ -164,7 +164,7 @@ class Build:
         attempt.start(
             order,
             folder=self.pipeline.folder,
-            scope=f"{state.pipeline}/{run_id}",
+            scope=f"{state.scope}/{run_id}",
             runtime=state.runtime(run_id),
             environ={**self.session.environ, LOG_VARIABLE: str(self.pipeline.folder / order.log)},
         )
@@ -176,10 +176,11 @@ class Build:
         staged = {key: self._relative(path) for key, path in staging.products().items()}
         executed = str(Path(staged["nb"]).with_suffix(".ipynb"))
         upstream = {
-            name: {key: self._relative(path) for key, path in products.items()}
+            name: self._as_declared(self.pipeline.task(name), products)
             for name, products in fingerprints.reads(task, contract, self.pipeline).items()
         }
-        injected = contract.injected_source(task.parameters, upstream=upstream or None, product=staged)
+        product = staged["nb"] if task.is_single else staged
+        injected = contract.injected_source(task.parameters, upstream=upstream or None, product=product)
         prepared = Path(executed).with_suffix(".prepared.ipynb")
         content = self._prepared(task, injected)
         write_atomically(self.pipeline.folder / prepared, content)
@@ -193,6 +194,12 @@ class Build:
             rename=(f"{staging.name}/", ""),
             log=str(Path(executed).with_suffix(".log.jsonl")),
         )
+
+    def _as_declared(self, task: Task, products: Mapping[str, Path]) -> str | dict[str, str]:
+        """As Ploomber gives them: the path of a task's only product, or a mapping."""
+        if task.is_single:
+            return self._relative(task.products["nb"])
+        return {key: self._relative(path) for key, path in products.items()}
 
     def _prepared(self, task: Task, injected: str) -> bytes:
         """The notebook as it will run, from the very document that was fingerprinted: parameters injected."""
@@ -317,6 +324,7 @@ class Build:
             again = f"; tried again in {pause:g} s"
             self._tell_finished(task, "failed", attempt, failure + again, notebook, logged)
             return
+        self.failures[task.name] = failure
         with contextlib.suppress(Exception):
             self.dag[task.name]._run_on_failure()
         self._finish(task, "failed", attempt=attempt, reason=failure, logged=logged, notebook=notebook)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..records import Pipeline
+from ..records import ContentHash, Pipeline
 from .freshness import Environments, TaskRecords
 from .pipeline import identifier
 
@@ -23,6 +23,11 @@ class State:
 
     root: Path
     pipeline: str
+
+    @property
+    def scope(self) -> str:
+        """What the leases of this pipeline's processes begin with: no other project on the machine has the same."""
+        return f"{self.pipeline}@{ContentHash.of(str(self.root.resolve()).encode()).short}"
 
     @property
     def records(self) -> TaskRecords:
