@@ -77,6 +77,8 @@ def test_a_parent_folder_is_followed() -> None:
         ("%run prepare.py", "prepare.py"),
         ("%run -i prepare", "prepare.py"),
         ("%run ./other.ipynb", "./other.ipynb"),
+        ("%%bash\nsh prepare.sh", "prepare.sh"),
+        ("!bash prepare.sh", "prepare.sh"),
         ("exec(open('prepare.txt').read())", "prepare.txt"),
         ("runpy.run_path('prepare.py')", "prepare.py"),
         ("!python prepare.py --fast", "prepare.py"),
@@ -115,6 +117,17 @@ def test_scripts_that_are_run_are_found(source: str, script: str) -> None:
         "%cd $folder",
         "__path__ = extend_path(__path__, __name__)",
         "this is = no python",
+        "load = importlib.import_module",
+        "list(map(eval, texts))",
+        "builtins.exec(source)",
+        "__import__('a', fromlist=names)",
+        "os.environ['PYTHONPATH'] = 'lib'",
+        "!PYTHONPATH=lib python -m a",
+        "%env PYTHONPATH=lib",
+        "!python {script}",
+        "run([python, f'plugins/{name}.py'])",
+        "Path('plugins').glob('*.py')",
+        "get_ipython().run_line_magic(name, 'a')",
     ],
 )
 def test_what_is_known_only_at_run_time_is_dynamic(source: str) -> None:
@@ -122,8 +135,33 @@ def test_what_is_known_only_at_run_time_is_dynamic(source: str) -> None:
     assert imports([source]).dynamic
 
 
+def test_a_script_in_a_folder_is_found() -> None:
+    """A path that is put together from texts is followed."""
+    found = imports(["run([python, Path('scripts') / 'one.py', os.path.join('scripts', 'two.py')])"])
+
+    assert {"scripts/one.py", "scripts/two.py"} <= found.runs
+
+
+def test_a_shell_that_changes_its_folder_is_followed() -> None:
+    """`cd lib && python -m a` looks `a` up in lib."""
+    found = imports(["!cd lib && python -m a"])
+
+    assert (found.paths, found.dynamic) == (frozenset({"lib"}), False)
+    assert ImportedName("a") in found.modules
+
+
 @pytest.mark.parametrize(
-    "source", ["model.eval()", "paths.append(x)", "frame.path.append('x')", "df.eval(text)", "import sys\nsys.path[0]"]
+    "source",
+    [
+        "f'{x}'",
+        "a / b",
+        "!pip list",
+        "model.eval()",
+        "paths.append(x)",
+        "frame.path.append('x')",
+        "df.eval(text)",
+        "import sys\nsys.path[0]",
+    ],
 )
 def test_ordinary_code_is_not_dynamic(source: str) -> None:
     """Names that only look alike change nothing."""

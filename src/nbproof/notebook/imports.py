@@ -75,9 +75,12 @@ def imports_in(tree: ast.AST) -> Imports:
 
 
 # Magics that change the folder, load a module, or run a file.
-_SCRIPT = re.compile(r"[^\s'\"=;|&<>()]+\.(?:py|ipynb)(?![\w.])")
+_SCRIPT = re.compile(r"[^\s'\"=;|&<>()]+\.(?:py|ipynb|sh|bash|R|r|jl|pl|sql)(?![\w.])")
+_SHELL_FOLDER = re.compile(r"(?:^|[;&|\n(])\s*(?:cd|pushd)\s+([^\s;&|)]+)")
+_PYTHON_WITH_VARIABLE = re.compile(r"\b(?:python[\d.]*|ipython|papermill|jupyter)\s[^\n]*[{$]")
 _RUN_MODULE = re.compile(r"(?:^|\s)-m\s+([A-Za-z_][\w.]*)")
 _PATH_CALLS = {"append", "extend", "insert"}
+_IMPORTERS = {"import_module", "__import__", "exec", "eval", "run_path", "run_module"}
 _OPENERS = {"open", "Path"}
 _SYS = {"sys", "_sys"}
 _WATCHED = {"import_module", "run_path", "run_module", "chdir", "addsitedir", "spec_from_file_location"}
@@ -92,6 +95,7 @@ class _Found:
     paths: set[str] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
     dynamic: bool = False
+    _called: set[int] = field(default_factory=set)
 
     def visit(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):
@@ -109,14 +113,35 @@ class _Found:
             self._visit_assignment(node)
         elif isinstance(node, ast.List | ast.Tuple):
             self._visit_command(node)
-        elif isinstance(node, ast.Constant) and _names_script(node.value):
-            # Whatever it is handed to (runpy, a subprocess, a loader), a script's name says that it matters.
-            self.runs.add(node.value)
+        elif isinstance(node, ast.Constant):
+            self._visit_constant(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            # `f"plugins/{name}.py"` names a script that only the running code knows.
+            last = node.values[-1] if node.values else None
+            self.dynamic |= isinstance(last, ast.Constant) and _names_script(last.value)
+        elif isinstance(node, ast.BinOp):
+            self._take_script(_literal_path(node))
+        elif isinstance(node, ast.Name | ast.Attribute):
+            # Handed around under another name, these would not be recognised where they are called.
+            self.dynamic |= _last_name(node) in _IMPORTERS and id(node) not in self._called
+
+    def _visit_constant(self, value: object) -> None:
+        # Whatever it is handed to (runpy, a subprocess, a loader), a script's name says that it matters.
+        self._take_script(value)
+        # Whoever sets this variable decides where other processes look names up.
+        self.dynamic |= value == "PYTHONPATH"
+
+    def _take_script(self, path: object) -> None:
+        if _names_script(path):
+            self.dynamic |= "*" in path
+            self.runs.add(path)
 
     def _visit_call(self, call: ast.Call) -> None:
+        self._called.add(id(call.func))
         called = _last_name(call.func)
         on = _last_name(call.func.value) if isinstance(call.func, ast.Attribute) else ""
-        is_builtin = isinstance(call.func, ast.Name)
+        is_builtin = isinstance(call.func, ast.Name) or on in {"builtins", "__builtins__"}
+        self._take_script(_literal_path(call))
         if called in {"import_module", "__import__"}:
             self._visit_import_call(call)
         elif called == "run_module":
@@ -133,11 +158,12 @@ class _Found:
             self._visit_ipython(called, call)
 
     def _visit_import_call(self, call: ast.Call) -> None:
-        arguments = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-        if not call.args or not arguments or not isinstance(arguments[0], str) or len(arguments) < len(call.args[:2]):
+        name = call.args[0].value if call.args and isinstance(call.args[0], ast.Constant) else None
+        if not isinstance(name, str):
             self.dynamic = True
             return
-        name = arguments[0]
+        # `__import__("a", fromlist=names)` imports more than it names.
+        self.dynamic |= _last_name(call.func) == "__import__" and len(call.args) + len(call.keywords) > 1
         level = len(name) - len(name.lstrip("."))
         # `import_module(".a", package)` is relative to a package that only the running code knows.
         self.dynamic |= bool(level)
@@ -207,6 +233,8 @@ class _Found:
             self.modules.update(ImportedName(word) for word in re.findall(r"[A-Za-z_][\w.]*", line))
         elif name == "run":
             self._take_run(line)
+        elif name in {"env", "set_env"}:
+            self.dynamic |= "PYTHONPATH" in line
         elif name in {"time", "timeit", "prun", "memit", "mprun", "lprun"}:
             # The statement after the options is Python; options alone change nothing.
             self._merge_python(re.sub(r"^(?:\s*-\w+\s*\d*)+", "", line).strip())
@@ -246,6 +274,10 @@ class _Found:
             self.runs.add(script)
         for name in _RUN_MODULE.findall(command):
             self.modules.update({ImportedName(name), ImportedName(f"{name}.__main__")})
+        for folder in _SHELL_FOLDER.findall(command):
+            self._take_folder(folder)
+        # What a Python process runs may hang on a variable, and where it looks names up on PYTHONPATH.
+        self.dynamic |= "PYTHONPATH" in command or _PYTHON_WITH_VARIABLE.search(command) is not None
 
     def _merge_python(self, source: str) -> None:
         try:
