@@ -16,6 +16,7 @@ import pytest
 
 from nbproof.cli import checks
 from nbproof.cli.checks import Finding
+from nbproof.cli.health import leases_in
 
 
 def test_an_old_python_is_broken() -> None:
@@ -155,3 +156,23 @@ def test_processes_without_a_build_are_orphans() -> None:
     assert checks.orphans(leases, building=False) == Finding(
         "processes", "broken", "left behind by an earlier build: 40 41", "kill -9 40 41"
     )
+
+
+def test_only_processes_of_this_project_are_looked_at(tmp_path: Path) -> None:
+    """A leased process counts for the project that it works in, and for no other."""
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    mine.mkdir()
+    other.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "print('up', flush=True); input()"],
+        cwd=mine,
+        env={**os.environ, "NBPROOF_LEASE": "credit/r/t"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+
+        assert leases_in(mine) == {process.pid: "credit/r/t"}
+        assert leases_in(other) == {}

@@ -210,3 +210,13 @@ def test_the_doctor_finds_a_healthy_project(demo: Path) -> None:
         "python", "extras", "ploomber", "kernel", "jupyterlab", "project", "tracker", "locks", "processes"
     }  # fmt: skip
     assert "broken" not in found.values()
+
+
+def test_machines_get_a_document_even_of_a_failure(demo: Path) -> None:
+    """With --json a failed run still prints its one document, and the error goes to stderr with exit code 1."""
+    edit(demo / "notebooks/report.ipynb", "assert not missing", "assert missing")
+
+    ran = nbproof(demo, "run", "--json", expected=1)
+
+    assert outcomes(json.loads(ran.stdout)) == {"measure": "fresh", "summarise": "fresh", "report": "failed"}
+    assert ran.stderr.splitlines()[-2:] == ["error: failed: report", "hint: nbproof runs show"]

@@ -58,7 +58,7 @@ def examine(project: Project) -> Iterator[Finding]:
     yield checks.writable(project.root)
     yield checks.tracker(tracker_of(project))
     yield checks.locks(held_by)
-    yield checks.orphans(_leases_in(project.root), building)
+    yield checks.orphans(leases_in(project.root), building)
 
 
 def _held_by(project: Path) -> dict[str, int | None]:
@@ -72,7 +72,7 @@ def _held_by(project: Path) -> dict[str, int | None]:
     return found
 
 
-def _leases_in(project: Path) -> dict[int, str]:
+def leases_in(project: Path) -> dict[int, str]:
     """The processes of builds that work inside `project`, with their leases."""
     import psutil
 
