@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import settings as settings_file
 from .records import Event, Limits, Listener, TaskFinished
-from .run.build import build, new_run_id
+from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
 from .run.freshness import Verdict
 from .run.pipeline import Loaded, find
@@ -71,6 +71,8 @@ def run(
 ) -> RunReport:
     """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile."""
     run_id, began = new_run_id(), time.monotonic()
+    # Refused here, a project that cannot be written has no courier that fails in its own words.
+    make_state(loaded)
     finished: dict[str, TaskFinished] = {}
 
     def listen(event: Event) -> None:

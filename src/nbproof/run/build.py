@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from ploomber import DAG
 
 
-def _made_state(loaded: Loaded) -> State:
-    """The state folders of a pipeline. Raises `Unwritable` when they cannot be made."""
+def make_state(loaded: Loaded) -> State:
+    """Make the state folders of a pipeline. Raises `Unwritable` when they cannot be made."""
     state = state_of(loaded.pipeline)
     root = state.root
     try:
@@ -92,7 +92,7 @@ def build(
     """
     from .scheduler import Scheduler, Session
 
-    state = _made_state(loaded)
+    state = make_state(loaded)
     outcomes: dict[str, str] = {}
 
     def listen(event: Event) -> None:
@@ -179,7 +179,7 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> list[Any]:
 
     file = Path.cwd() / PIPELINE_FILE
     loaded = describe(dag, file=file, project=find_project(file))
-    state = _made_state(loaded)
+    state = make_state(loaded)
     workers = workers or os.cpu_count() or 1
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
         end_orphans(state.scope)
