@@ -12,9 +12,9 @@ import psutil
 from nbproof.run.processes import LEASE_VARIABLE, end_lease, end_orphans, holders
 
 ESCAPE = """
-import os, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"],
-                         start_new_session=True, stdout=subprocess.DEVNULL)
+import subprocess, sys
+sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+child = subprocess.Popen(sleep, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(child.pid, flush=True)
 """
 

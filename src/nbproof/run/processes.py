@@ -1,7 +1,8 @@
 """Processes on a leash: whatever a task starts can be found again, and ended.
 
-Every process of a task inherits the environment variable `NBPROOF_LEASE`, whose value is
-`<scope>/<run>/<token>`; the scope names one pipeline of one project. A process that moved to another session, or whose parent was killed, still carries it.
+Every process of a task inherits the environment variable `NBPROOF_LEASE`, whose value is `<scope>/<run>/<token>`; the
+scope names one pipeline of one project. A process that moved to another session, or whose parent was killed, still
+carries it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import psutil
 LEASE_VARIABLE = "NBPROOF_LEASE"
 PR_SET_PDEATHSIG = 1
 GRACE_S = 2.0
+LOOK_AGAIN_S = 0.02
 
 
 def die_with_parent() -> None:
@@ -52,15 +54,13 @@ def end_orphans(scope: str) -> int:
 
 
 def _end(matches: Callable[[str], bool]) -> int:
-    ended = 0
+    ended: set[int] = set()
     deadline = time.monotonic() + GRACE_S
-    # A process may fork while we look, so look again until nobody is left.
-    while found := holders(matches):
+    # A process may fork while we look, so look again until nobody is left; the dead but unburied hold no lease.
+    while (found := holders(matches)) and time.monotonic() < deadline:
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()
-        gone, _ = psutil.wait_procs(found, timeout=0.5)
-        ended += len(gone)
-        if time.monotonic() > deadline:
-            break
-    return ended
+                ended.add(process.pid)
+        time.sleep(LOOK_AGAIN_S)
+    return len(ended)
