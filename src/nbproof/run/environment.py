@@ -34,10 +34,21 @@ class Environment:
 
 
 def describe() -> Environment:
-    """The environment of this very process."""
+    """The environment of this very process, read afresh."""
     packages = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in distributions() if d.metadata["Name"]}
     interpreter = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
     return Environment(interpreter, packages, tuple(path for path in sys.path if path and Path(path).is_absolute()))
+
+
+def _state_of_search_path() -> tuple[tuple[str, int], ...]:
+    """Installing or removing a distribution changes the time of a folder on the search path."""
+    folders = [Path(path) for path in sys.path if path]
+    return tuple((str(folder), folder.stat().st_mtime_ns) for folder in folders if folder.is_dir())
+
+
+@functools.lru_cache(maxsize=4)
+def _describe_as_of(_: tuple[tuple[str, int], ...]) -> Environment:
+    return describe()
 
 
 def check_kernel(kernel: str) -> None:
@@ -61,14 +72,13 @@ def _kernelspec(kernel: str) -> tuple[str, str]:
     return spec.argv[0], "" if spec.language == "python" else json.dumps(spec.to_dict(), sort_keys=True)
 
 
-@functools.cache
 def _of_command(command: str, foreign: str) -> Environment:
     if foreign:
         return Environment(foreign, {}, ())
     # jupyter_client itself replaces a bare `python` by the running interpreter.
     own = command in {"python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}", sys.executable}
     if own:
-        return describe()
+        return _describe_as_of(_state_of_search_path())
     answer = subprocess.run(
         [command, "-c", _PROBE], check=True, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
     )

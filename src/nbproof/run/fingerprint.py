@@ -22,7 +22,7 @@ def fingerprint(
     """Read everything that `task` depends on, and hash it."""
     sources = [cell.source for cell in document.cells if cell.kind == "code"]
     return Fingerprint(
-        code=tuple(ContentHash.of(cell.encode()).hex for cell in code.normalised(document)),
+        code=tuple(ContentHash.of(cell.encode("utf-8", "surrogatepass")).hex for cell in code.normalised(document)),
         modules=_modules(sources, pipeline, environment) if document.language == "python" else {},
         parameters=dict(task.parameters),
         upstream=_upstream(task, contract, pipeline),

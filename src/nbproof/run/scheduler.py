@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from ploomber.constants import TaskStatus
 from ploomber.exceptions import DAGBuildError
 from ploomber.executors.abc import Executor
@@ -24,7 +23,6 @@ from ploomber.executors.abc import Executor
 from ..records import (
     LOG_VARIABLE,
     CellStarted,
-    ContentHash,
     Listener,
     LoggedEntry,
     Outcome,
@@ -34,13 +32,13 @@ from ..records import (
 )
 from . import fingerprint as fingerprints
 from .attempt import Attempt
-from .environment import Environment, of_kernel
+from .environment import of_kernel
 from .files import content_hash, meaning_hash, write_atomically
-from .freshness import Fingerprint, Product, Verdict, new_record, verdict
+from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
+from .ordering import make_order
 from .pipeline import Loaded
 from .staging import Staging
 from .state import State
-from .worker import INJECTED_TAG, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class Build:
         self.running: dict[str, tuple[Attempt, Fingerprint]] = {}
         self.outcomes: dict[str, Outcome] = {}
         self.failures: dict[str, str] = {}
-        self.environments: dict[str, Environment] = {}
+        self.made: dict[str, Mapping[str, Product]] = {}
         self.selector = selectors.DefaultSelector()
 
     def carry_out(self) -> list[Any]:
@@ -103,7 +101,8 @@ class Build:
         for name in [name for name, (due, _) in self.delayed.items() if due <= now]:
             if len(self.running) < self.session.workers:
                 _, number = self.delayed.pop(name)
-                self._start(self.pipeline.task(name), number, f"attempt {number}")
+                task = self.pipeline.task(name)
+                self._start(task, number, f"attempt {number}", self._fingerprint(task))
         progressed = True
         while progressed:
             progressed = False
@@ -120,44 +119,43 @@ class Build:
         if not upstream <= {"done", "fresh"} or len(self.running) >= self.session.workers:
             return False
         del self.waiting[task.name]
-        found = self._judge(task)
+        found, now = self._judge(task)
         if found.is_fresh:
             self._finish(task, "fresh")
             return True
-        self._start(task, 1, "; ".join(found.reasons))
+        self._start(task, 1, "; ".join(found.reasons), now)
         return False
 
     def _broken(self, task: Task) -> list[str]:
         return [name for name in task.upstream if self.outcomes.get(name) in {"failed", "blocked"}]
 
-    def _judge(self, task: Task) -> Verdict:
-        if self.session.force:
-            return Verdict(task.name, "stale", ("it was asked for by force",))
-        state = self.session.state
+    def _judge(self, task: Task) -> tuple[Verdict, Fingerprint]:
         now = self._fingerprint(task)
-        return verdict(
-            task.name, state.records.read(task.name), now, fingerprints.contents(task), state.environments.packages
-        )
+        if self.session.force:
+            return Verdict(task.name, "stale", ("it was asked for by force",)), now
+        state = self.session.state
+        record = state.records.read(task.name)
+        found = verdict(task.name, record, now, fingerprints.contents(task), state.environments.packages)
+        if found.is_fresh and isinstance(record, TaskRecord):
+            self.made[task.name] = record.products
+        return found, now
 
     def _fingerprint(self, task: Task) -> Fingerprint:
         loaded = self.session.loaded
-        if task.kernel not in self.environments:
-            self.environments[task.kernel] = of_kernel(task.kernel)
         return fingerprints.fingerprint(
             task,
             loaded.documents[task.name],
             loaded.contracts[task.name],
             pipeline=self.pipeline,
-            environment=self.environments[task.kernel],
+            environment=of_kernel(task.kernel),
         )
 
-    def _start(self, task: Task, number: int, reason: str) -> None:
-        began_with = self._fingerprint(task)
+    def _start(self, task: Task, number: int, reason: str, began_with: Fingerprint) -> None:
         staging = Staging(task)
         staging.prepare()
         attempt = Attempt(task, number, reason)
         state, run_id = self.session.state, self.session.run_id
-        order = self._order(task, staging)
+        order = make_order(task, staging, self.session.loaded)
         self._raise(
             TaskStarted(run_id, time.time(), task.name, number, reason, dict(task.parameters)),
         )
@@ -170,55 +168,6 @@ class Build:
         )
         self.running[task.name] = attempt, began_with
         self.selector.register(attempt, selectors.EVENT_READ)
-
-    def _order(self, task: Task, staging: Staging) -> Order:
-        contract = self.session.loaded.contracts[task.name]
-        staged = {key: self._relative(path) for key, path in staging.products().items()}
-        executed = str(Path(staged["nb"]).with_suffix(".ipynb"))
-        upstream = {
-            name: self._as_declared(self.pipeline.task(name), products)
-            for name, products in fingerprints.reads(task, contract, self.pipeline).items()
-        }
-        product = staged["nb"] if task.is_single else staged
-        injected = contract.injected_source(task.parameters, upstream=upstream or None, product=product)
-        prepared = Path(executed).with_suffix(".prepared.ipynb")
-        content = self._prepared(task, injected)
-        write_atomically(self.pipeline.folder / prepared, content)
-        return Order(
-            prepared=str(prepared),
-            notebook=self._relative(task.notebook),
-            kernel=task.kernel,
-            secrets={name: str(task.parameters[name]) for name in contract.secrets},
-            executed=executed,
-            staged=staged,
-            rename=(f"{staging.name}/", ""),
-            log=str(Path(executed).with_suffix(".log.jsonl")),
-        )
-
-    def _as_declared(self, task: Task, products: Mapping[str, Path]) -> str | dict[str, str]:
-        """As Ploomber gives them: the path of a task's only product, or a mapping."""
-        if task.is_single:
-            return self._relative(task.products["nb"])
-        return {key: self._relative(path) for key, path in products.items()}
-
-    def _prepared(self, task: Task, injected: str) -> bytes:
-        """The notebook as it will run, from the very document that was fingerprinted: parameters injected."""
-        notebook = self.session.loaded.documents[task.name].node()
-        cells = [cell for cell in notebook.cells if INJECTED_TAG not in cell.metadata.get("tags", [])]
-        at = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
-        added = nbformat.v4.new_code_cell(injected, id=INJECTED_TAG, metadata={"tags": [INJECTED_TAG]})
-        notebook.cells = [*cells[: at + 1], added, *cells[at + 1 :]]
-        notebook.metadata["papermill"] = {
-            "default_parameters": {},
-            "environment_variables": {},
-            "parameters": dict(task.parameters),
-            "version": "nbproof",
-        }
-        content: str = nbformat.writes(notebook)
-        return content.encode()
-
-    def _relative(self, path: Path) -> str:
-        return Path(os.path.relpath(path, self.pipeline.folder)).as_posix()
 
     # Waiting
 
@@ -302,15 +251,14 @@ class Build:
         """Record what was made, unless what it was made from changed meanwhile."""
         if self._fingerprint(task) != began_with:
             return "what it reads changed while it ran; run again"
-        products = {
-            key: Product(
-                path=os.path.relpath(path, self.pipeline.project),
-                content=_some(content_hash(path)).hex,
-                meaning=_some(meaning_hash(path)).hex,
-            )
-            for key, path in task.products.items()
-        }
-        environment = self.environments[task.kernel]
+        products = {}
+        for key, path in task.products.items():
+            content, meaning = content_hash(path), meaning_hash(path)
+            if content is None or meaning is None:
+                return f"its product `{key}` vanished as soon as it was put in place"
+            products[key] = Product(os.path.relpath(path, self.pipeline.project), content.hex, meaning.hex)
+        self.made[task.name] = products
+        environment = of_kernel(task.kernel)
         self.session.state.environments.remember(environment.lock.hex, environment.packages)
         self.session.state.records.write(task.name, new_record(began_with, products, self.session.run_id))
         return None
@@ -380,10 +328,7 @@ class Build:
         notebook: Path | None,
         logged: tuple[LoggedEntry, ...],
     ) -> None:
-        products: dict[str, tuple[str, str]] = {}
-        if outcome in {"done", "fresh"}:
-            for key, path in task.products.items():
-                products[key] = os.path.relpath(path, self.pipeline.project), _some(content_hash(path)).hex
+        made = self.made.get(task.name, {}) if outcome in {"done", "fresh"} else {}
         self._raise(
             TaskFinished(
                 run_id=self.session.run_id,
@@ -394,15 +339,10 @@ class Build:
                 elapsed_s=attempt.elapsed_s if attempt else 0.0,
                 reason=reason,
                 notebook=os.path.relpath(notebook, self.pipeline.project) if notebook else None,
-                products=products,
+                products={key: (product.path, product.content) for key, product in made.items()},
                 logged=logged,
             )
         )
 
     def _raise(self, event: TaskStarted | CellStarted | TaskFinished) -> None:
         self.session.listener(event)
-
-
-def _some(found: ContentHash | None) -> ContentHash:
-    # A product that was just published is there; that it is not means somebody deletes behind our back.
-    return found if found is not None else ContentHash.of(b"")

@@ -1,0 +1,75 @@
+"""What a worker is told: the notebook as it will run, and where everything goes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import nbformat
+
+from ..notebook.code import INJECTED
+from ..notebook.document import Document
+from ..records import Pipeline, Task
+from . import fingerprint as fingerprints
+from .files import write_atomically
+from .pipeline import Loaded
+from .staging import Staging
+from .worker import Order
+
+
+def make_order(task: Task, staging: Staging, loaded: Loaded) -> Order:
+    """Write the prepared notebook into `staging` and return the order to run it.
+
+    It is made from the very document that was fingerprinted, so an edit in between changes nothing.
+    """
+    pipeline, contract = loaded.pipeline, loaded.contracts[task.name]
+    staged = {key: _relative(path, pipeline) for key, path in staging.products().items()}
+    upstream = {
+        name: _as_declared(pipeline.task(name), products, pipeline)
+        for name, products in fingerprints.reads(task, contract, pipeline).items()
+    }
+    injected = contract.injected_source(
+        task.parameters, upstream=upstream or None, product=staged["nb"] if task.is_single else staged
+    )
+    executed = Path(staged["nb"]).with_suffix(".ipynb")
+    prepared = executed.with_suffix(".prepared.ipynb")
+    write_atomically(pipeline.folder / prepared, _prepared(task, loaded.documents[task.name], injected))
+    return Order(
+        prepared=prepared.as_posix(),
+        notebook=_relative(task.notebook, pipeline),
+        kernel=task.kernel,
+        secrets={name: str(task.parameters[name]) for name in contract.secrets},
+        executed=executed.as_posix(),
+        staged=staged,
+        rename=(f"{staging.name}/", ""),
+        log=executed.with_suffix(".log.jsonl").as_posix(),
+    )
+
+
+def _as_declared(task: Task, products: Mapping[str, Path], pipeline: Pipeline) -> str | dict[str, str]:
+    """As Ploomber gives them: the path of a task's only product, or a mapping."""
+    if task.is_single:
+        return _relative(task.products["nb"], pipeline)
+    return {key: _relative(path, pipeline) for key, path in products.items()}
+
+
+def _prepared(task: Task, document: Document, injected: str) -> bytes:
+    """The notebook with the cell of parameters right after the one that declares them."""
+    notebook = document.node()
+    cells = [cell for cell in notebook.cells if INJECTED not in cell.metadata.get("tags", [])]
+    at = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
+    added = nbformat.v4.new_code_cell(injected, id=INJECTED, metadata={"tags": [INJECTED]})
+    notebook.cells = [*cells[: at + 1], added, *cells[at + 1 :]]
+    notebook.metadata["papermill"] = {
+        "default_parameters": {},
+        "environment_variables": {},
+        "parameters": dict(task.parameters),
+        "version": "nbproof",
+    }
+    content: str = nbformat.writes(notebook)
+    return content.encode()
+
+
+def _relative(path: Path, pipeline: Pipeline) -> str:
+    return Path(os.path.relpath(path, pipeline.folder)).as_posix()
