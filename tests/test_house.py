@@ -19,6 +19,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from nbproof.assemble import load_pipeline, open_project
+from nbproof.cli.graph import svg
 from nbproof.cli.main import commands
 from nbproof.cli.reference import reference, walk
 from nbproof.notebook.phases import PHASES
@@ -83,6 +85,15 @@ def test_every_command_shows_an_example(path: tuple[str, ...]) -> None:
 
     assert f"Example:\n      nbproof {' '.join(path)}" in (command.help or "").replace("\b\n", "")
     assert hasattr(command, "commands") or "--json" in {name for option in command.params for name in option.opts}
+
+
+def test_the_picture_shows_the_pipeline() -> None:
+    """The picture in the README is the pipeline as it stands, all eleven phases of it (to mend: make docs)."""
+    project = open_project(ROOT)
+    loaded = load_pipeline(project, ROOT / "pipelines/credit")
+
+    assert sorted(task.name for task in loaded.pipeline.tasks) == [phase.name for phase in PHASES]
+    assert (ROOT / "docs/pipeline.svg").read_text() == svg(loaded.pipeline)
 
 
 def ranges(requirements: Iterable[str]) -> dict[str, str]:
