@@ -91,6 +91,21 @@ def test_a_courier_is_ended_with_its_run(
     assert not alive[0].is_running()
 
 
+def test_a_courier_that_was_killed_is_not_taken_for_a_slow_one(
+    project: Path, tell: Tell, write: Write, give_store: Callable[[Path], str]
+) -> None:
+    """The report says how it ended and where to look."""
+    give_store(project)
+    write(project, tell(project, "r1"))
+    with Courier(project, SETTINGS, "r2") as courier:
+        [process] = children()
+        process.kill()
+        report = courier.wait(PATIENCE_S)
+
+    log = project / ".nbproof" / "logs" / "courier.log"
+    assert report == DeliveryReport(0, 8, f"the courier ended with status -9; see {log}")
+
+
 def test_when_the_runner_is_killed_its_courier_delivers_and_ends(
     project: Path, tell: Tell, dump: Dump, tmp_path: Path, give_store: Callable[[Path], str]
 ) -> None:

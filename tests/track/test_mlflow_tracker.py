@@ -129,6 +129,32 @@ def test_delivering_twice_holds_it_once(project: Path, journal: Path, dump: Dump
     deliver_all(open_tracker(project, SETTINGS), project, journal)
 
     assert dump(f"sqlite:///{project / 'mlflow.db'}", "credit", tmp_path / "twice") == once
+    assert len(runs_ever_made(f"sqlite:///{project / 'mlflow.db'}")) == len(once) == 5
+
+
+def runs_ever_made(uri: str) -> list[Any]:
+    """All runs of the store, deleted ones too."""
+    from mlflow.entities import ViewType
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, run_view_type=ViewType.ALL, max_results=1000))
+
+
+def test_a_metric_is_held_once_where_the_store_itself_holds_it_twice(
+    project: Path, journal: Path, dump: Dump, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow's folder store appends every value that it is given; we look at the history first."""
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    settings = Settings(experiment="credit", tracking_uri=str(project / "folder"))
+
+    deliver_all(open_tracker(project, settings), project, journal)
+    once = dump(str(project / "folder"), "credit", tmp_path / "once")
+    deliver_all(open_tracker(project, settings), project, journal)
+
+    assert once["r1/training/2"]["history"]["loss"] == [(0.75, 1_700_000_005_001, 1), (0.5, 1_700_000_005_002, 2)]
+    assert dump(str(project / "folder"), "credit", tmp_path / "twice") == once
 
 
 class Fragile:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 import psutil
 
@@ -83,8 +84,11 @@ class Courier:
             self._listener.join(timeout=STOP_WAIT_S)
         if self._report is not None:
             return self._report
-        waiting = count_waiting(self._project)
-        return DeliveryReport(0, waiting, f"the tracker did not take everything within {timeout_s:g} s")
+        if self._process.poll() is None:
+            reason = f"the tracker did not take everything within {timeout_s:g} s"
+        else:
+            reason = _how_it_ended(self._process, self._project)
+        return DeliveryReport(0, count_waiting(self._project), reason)
 
     def stop(self) -> None:
         """End the process; what it has not delivered waits in the journal."""
@@ -126,8 +130,11 @@ def sync(project: Path, settings: Settings) -> DeliveryReport:
     for line in output.splitlines():
         if line.startswith("{"):
             return DeliveryReport.from_json(line)
-    reason = f"the courier ended with status {process.returncode}; see {_log_file(project)}"
-    return DeliveryReport(0, count_waiting(project), reason)
+    return DeliveryReport(0, count_waiting(project), _how_it_ended(process, project))
+
+
+def _how_it_ended(process: subprocess.Popen[str], project: Path) -> str:
+    return f"the courier ended with status {process.returncode}; see {_log_file(project)}"
 
 
 def _spawn(project: Path, settings: Settings, *arguments: str) -> subprocess.Popen[str]:
@@ -175,9 +182,12 @@ class _Round:
         return report.reason
 
 
-def follow(project: Path, settings: Settings, runner: psutil.Process | None, run_id: str) -> DeliveryReport:
+def follow(
+    project: Path, settings: Settings, runner: psutil.Process | None, run_id: str, answers: TextIO
+) -> DeliveryReport:
     """Deliver the journal of `run_id` while its `runner` lives and writes it; older runs come first.
 
+    After the first round, when the store has been made if it can be, `answers` gets the line `ready`.
     Once the run is over, or its runner is gone, one more round decides: what the tracker does not take then waits.
     """
     journal = path_of(project, run_id)
@@ -189,7 +199,9 @@ def follow(project: Path, settings: Settings, runner: psutil.Process | None, run
         size = _size(journal)
         reason = this.go()
         if not has_told:
-            print(READY, flush=True)  # noqa: T201  the runner reads it
+            # Whoever waited for it is gone when the pipe is broken; what they wrote is delivered all the same.
+            with contextlib.suppress(BrokenPipeError):
+                answers.write(f"{READY}\n")
             has_told = True
         if is_last:
             return DeliveryReport(this.delivered, count_waiting(project), reason)
@@ -235,17 +247,16 @@ def _log_file(project: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _noise_to(file: Path) -> Iterator[None]:
-    """Send what MLflow and its libraries say, on whichever stream, to `file`; our own lines go where they went."""
+def _noise_to(file: Path) -> Iterator[TextIO]:
+    """Send what MLflow and its libraries say, on whichever stream, to `file`; yield what was standard output."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    answers = os.fdopen(os.dup(1), "w")
-    with file.open("a", encoding="utf-8") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-    sys.stdout = answers
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
-    yield
-    answers.flush()
+    # A runner that is gone reads no answers; there is nobody left to tell.
+    with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as answers:
+        with file.open("a", encoding="utf-8") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+        logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+        yield answers
 
 
 def main() -> int:
@@ -258,13 +269,13 @@ def main() -> int:
     if (asked.follow is None) != (asked.run is None):
         parser.error("--follow and --run go together")
     project = asked.project.resolve()
-    with _noise_to(_log_file(project)):
+    with _noise_to(_log_file(project)) as answers:
         settings = load(project, os.environ)
         if asked.follow is None:
             report = deliver(project, settings)
         else:
-            report = follow(project, settings, _process(asked.follow), asked.run)
-        print(report.to_json(), flush=True)  # noqa: T201  whoever asked reads it
+            report = follow(project, settings, _process(asked.follow), asked.run, answers)
+        answers.write(f"{report.to_json()}\n")
     return 0
 
 
