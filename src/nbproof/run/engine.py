@@ -75,12 +75,30 @@ class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
     def notebook_complete(self, **options: Any) -> None:
         for cell in self.nb.cells:
             self._mask(cell)
+        # Widgets leave their state, and so whatever they show, in the notebook's metadata.
+        self.nb.metadata = nbformat.from_dict(mask(dict(self.nb.metadata), self.secrets))
         self.is_forced = True
         super().notebook_complete(**options)
 
     def _mask(self, cell: Any) -> None:
         if self.secrets and cell.cell_type == "code":
-            cell.outputs = [nbformat.from_dict(mask(dict(output), self.secrets)) for output in cell.outputs]
+            whole = _joined_streams(cell.outputs)
+            cell.outputs = [nbformat.from_dict(mask(dict(output), self.secrets)) for output in whole]
+
+
+def _joined_streams(outputs: Iterable[Any]) -> list[Any]:
+    """One output a stream: a secret that was printed in two halves can be recognised only as a whole."""
+    joined: list[Any] = []
+    streams: dict[str, Any] = {}
+    for output in outputs:
+        if output.output_type != "stream":
+            joined.append(output)
+        elif output.name in streams:
+            streams[output.name].text += output.text
+        else:
+            streams[output.name] = output
+            joined.append(output)
+    return joined
 
 
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]

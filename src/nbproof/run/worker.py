@@ -18,13 +18,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..notebook.code import INJECTED
 from ..notebook.secrets import mask, reveal
 from ..records import LoggedEntry
 from .files import write_atomically
 from .lean import skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
 
-INJECTED_TAG = "injected-parameters"
 EXPORTERS = {".html": "html", ".md": "markdown", ".rst": "rst", ".tex": "latex"}
 
 
@@ -65,9 +65,12 @@ class Worker:
         print(json.dumps(mask(event, self.revealed.values())), file=self.events, flush=True)
 
     def work(self) -> None:
+        logged: list[LoggedEntry] = []
         try:
             self.revealed = {name: reveal(reference) for name, reference in self.order.secrets.items()}
-            failure = self._execute() or self._find_leak()
+            failure = self._execute()
+            logged, leak = self._without_leaks(self._logged())
+            failure = failure or leak or self._find_leak()
             if failure is None:
                 self._name_published_paths()
                 self._export()
@@ -78,7 +81,7 @@ class Worker:
             kind="finished",
             outcome="failed" if failure else "done",
             reason=failure or "",
-            logged=[entry.to_json() for entry in self._logged()],
+            logged=[entry.to_json() for entry in logged],
         )
 
     def _execute(self) -> str | None:
@@ -117,7 +120,7 @@ class Worker:
         notebook = nbformat.read(path, as_version=4)
         staged, published = self.order.rename
         for cell in notebook.cells:
-            if INJECTED_TAG in cell.metadata.get("tags", []):
+            if INJECTED in cell.metadata.get("tags", []):
                 cell.source = cell.source.replace(staged, published)
         notebook.metadata.papermill["input_path"] = self.order.notebook
         notebook.metadata.papermill["output_path"] = self.order.executed.replace(staged, published)
@@ -135,17 +138,40 @@ class Worker:
         Path(self.order.executed).unlink()
 
     def _find_leak(self) -> str | None:
-        """Name the first product that holds the value of a secret."""
-        for key, staged in self.order.staged.items():
-            path = Path(staged)
-            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-            for file in files:
-                content = file.read_bytes()
-                for name, value in self.revealed.items():
-                    if value.encode() in content:
-                        file.unlink()
-                        return f"its product `{key}` holds the secret `{name}`; it was not published"
+        """Name the first file that would be published although it holds the value of a secret."""
+        product_of = {Path(staged): f"its product `{key}`" for key, staged in self.order.staged.items()}
+        for folder in sorted({path.parent for path in product_of}):
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                name = self._secret_in(file)
+                if name is not None:
+                    top = folder / file.relative_to(folder).parts[0]
+                    file.unlink()
+                    what = product_of.get(top, f"its file `{file.relative_to(folder)}`")
+                    return f"{what} holds the secret `{name}`; it was not published"
         return None
+
+    def _without_leaks(self, logged: list[LoggedEntry]) -> tuple[list[LoggedEntry], str | None]:
+        """The entries without artifacts that hold the value of a secret, and the name of the first of these."""
+        whole, leak = [], None
+        for entry in logged:
+            name = None
+            if entry.kind == "artifact":
+                kept = entry.values.get("kept")
+                name = self._secret_in(Path(kept or entry.values["path"]))
+            if name is None:
+                whole.append(entry)
+                continue
+            if kept:
+                Path(kept).unlink(missing_ok=True)
+            leak = leak or f"its artifact `{entry.values['name']}` holds the secret `{name}`; it was not recorded"
+        return whole, leak
+
+    def _secret_in(self, file: Path) -> str | None:
+        """The name of a secret whose value `file` holds in any spelling."""
+        if not self.revealed or not file.is_file():
+            return None
+        content = file.read_bytes().decode(errors="replace")
+        return next((name for name, value in self.revealed.items() if mask(content, [value]) != content), None)
 
     def _logged(self) -> list[LoggedEntry]:
         """What the notebook logged about itself; a line cut short by the death of its kernel is left out."""
