@@ -39,7 +39,7 @@ class Evidence:
     def value(self, phase: str, key: str, place: str) -> Any:
         """Return what lies at `place`, keys and list positions joined by `/`."""
         found = self.json(phase, key)
-        for step in place.split("/"):
+        for step in place.split("/") if place else ():
             try:
                 found = found[int(step)] if isinstance(found, list) else found[step]
             except (KeyError, IndexError, TypeError, ValueError):
