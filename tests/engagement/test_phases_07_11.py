@@ -1,0 +1,267 @@
+"""Phases 07 to 11 of the reference engagement: what their notebooks declare, and what they leave when they are run."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PHASES = ("07_registration", "08_serving", "09_integration", "10_monitoring", "11_documentation")
+CUT = "data/taiwan_credit_panel_monthly_2000clients.parquet"
+
+
+def notebook(phase: str) -> Any:
+    return nbformat.read(ROOT / "notebooks" / f"{phase}.ipynb", as_version=4)
+
+
+def literals(phase: str) -> dict[str, Any]:
+    """The plain assignments of the parameters cell."""
+    cell = next(each for each in notebook(phase).cells if "parameters" in each.metadata.get("tags", []))
+    assignments = [node for node in ast.parse(cell.source).body if isinstance(node, ast.Assign)]
+    return {ast.unparse(node.targets[0]): ast.literal_eval(node.value) for node in assignments}
+
+
+def products_of_pipeline() -> dict[str, dict[str, str]]:
+    """Each task's products, without the executed notebook."""
+    tasks = yaml.safe_load((ROOT / "pipelines/credit/pipeline.yaml").read_text())["tasks"]
+    return {task["name"]: {key: path for key, path in task["product"].items() if key != "nb"} for task in tasks}
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_notebook_run_alone_writes_what_the_pipeline_names(phase: str) -> None:
+    """The defaults of `product` are the paths of pipeline.yaml."""
+    assert literals(phase)["product"] == products_of_pipeline()[phase]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_notebook_run_alone_reads_what_others_write(phase: str) -> None:
+    """The defaults of `upstream` are products of earlier phases, by the same keys."""
+    products = products_of_pipeline()
+
+    for earlier, paths in literals(phase)["upstream"].items():
+        assert earlier < phase
+        assert paths.items() <= products[earlier].items()
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_notebook_is_committed_without_outputs(phase: str) -> None:
+    """No output, no count, and a readable name for each cell."""
+    cells = notebook(phase).cells
+
+    assert [cell.id for cell in cells if cell.cell_type == "code" and (cell.outputs or cell.execution_count)] == []
+    assert len({cell.id for cell in cells}) == len(cells)
+    assert cells[-1].id == "accept"
+
+
+def test_documentation_reads_every_product() -> None:
+    """No product of the ten phases is missing from the evidence."""
+    products = products_of_pipeline()
+
+    assert literals("11_documentation")["upstream"] == {
+        phase: paths for phase, paths in products.items() if phase != "11_documentation"
+    }
+
+
+@dataclass(frozen=True)
+class Built:
+    """The credit pipeline, run on the small cut in a project of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def product(self, phase: str, key: str) -> Path:
+        return self.folder / products_of_pipeline()[phase][key]
+
+    def json(self, phase: str, key: str) -> Any:
+        return json.loads(self.product(phase, key).read_text())
+
+    def hashes(self) -> dict[str, str]:
+        return {
+            path: hashlib.sha256((self.folder / path).read_bytes()).hexdigest()
+            for phase in PHASES
+            for path in products_of_pipeline()[phase].values()
+        }
+
+    def run_alone(self, phase: str, *parameters: str) -> subprocess.CompletedProcess[str]:
+        """Execute one notebook with its defaults, as a data scientist would."""
+        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(self.folder)]
+        source = self.folder / f"../../notebooks/{phase}.ipynb"
+        return subprocess.run(
+            [*command, str(source), str(self.folder / f"build/{phase}.alone.ipynb"), *parameters],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Run all eleven phases once, headlessly, with a tracker of their own."""
+    project = tmp_path_factory.mktemp("engagement")
+    for name in ("notebooks", "pipelines"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("build", ".nbproof"))
+    shutil.copy(ROOT / "pyproject.toml", project)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "NBPROOF_"))},
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "nbproof.cli.main", "run", "pipelines/credit", "-p", f"02_data_audit.panel={CUT}"]
+    done = subprocess.run(
+        command, cwd=project, env=environment, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Built(project / "pipelines/credit", environment)
+
+
+@pytest.mark.slow
+@pytest.mark.engagement
+@pytest.mark.timeout(1800)
+class TestBuilt:
+    """What the phases leave after one run of the pipeline."""
+
+    def test_the_registry_holds_one_version_after_two_runs(self, built: Built) -> None:
+        """Running phase 07 again finds the version, and its product keeps its bytes."""
+        from mlflow import MlflowClient
+
+        before = built.product("07_registration", "registration").read_bytes()
+        again = built.run_alone("07_registration")
+
+        assert again.returncode == 0, again.stderr
+        assert built.product("07_registration", "registration").read_bytes() == before
+        client = MlflowClient(f"sqlite:///{built.folder.parent.parent}/mlflow.db")
+        versions = client.search_model_versions("name='credit-default'")
+        assert [each.tags["semver"] for each in versions] == ["1.0.0"]
+        model = built.product("06_training", "model").read_bytes()
+        assert versions[0].tags["model_sha256"] == hashlib.sha256(model).hexdigest()
+        assert client.get_model_version_by_alias("credit-default", "candidate").version == versions[0].version
+
+    @pytest.mark.parametrize("checks", [{}, {"label_rate": {"passed": False, "found": "0.9"}}])
+    def test_nothing_is_registered_behind_a_closed_gate(self, built: Built, tmp_path: Path, checks: Any) -> None:
+        """A phase whose check failed, or which left none, stops registration before the registry is touched."""
+        closed = tmp_path / "quality.json"
+        closed.write_text(json.dumps({"checks": checks}))
+        upstream = literals("07_registration")["upstream"] | {"02_data_audit": {"quality": str(closed)}}
+        product = {key: str(tmp_path / key) for key in literals("07_registration")["product"]}
+
+        done = built.run_alone("07_registration", "-y", yaml.safe_dump({"upstream": upstream, "product": product}))
+
+        assert done.returncode != 0
+        assert "nothing is registered, since gates are closed: 02_data_audit" in done.stderr
+        assert list(tmp_path.iterdir()) == [closed]
+
+    def test_the_service_is_the_model(self, built: Built) -> None:
+        """HTTP and process agree, and the container's context names no moving version and no root."""
+        parity = built.json("08_serving", "parity")
+        pinned = built.product("08_serving", "requirements").read_text().splitlines()
+        dockerfile = built.product("08_serving", "dockerfile").read_text()
+
+        assert parity["rows"] == 500
+        assert parity["largest_difference"] <= 1e-12
+        assert all(line.count("==") == 1 for line in pinned)
+        assert {"fastapi", "nbproof", "scikit-learn", "skops"} <= {line.split("==")[0] for line in pinned}
+        assert ":latest" not in dockerfile
+        assert "\nUSER 10001\n" in dockerfile
+
+    def test_the_package_can_be_served(self, built: Built) -> None:
+        """The files that phase 08 left are a whole package that answers."""
+        import httpx
+
+        from nbproof.serve.process import running
+
+        with running(built.product("08_serving", "manifest").parent) as service:
+            identity = httpx.get(f"{service.base_url}/model", trust_env=False).json()
+
+        assert identity["version"] == built.json("07_registration", "registration")["semver"]
+
+    def test_integration_saw_good_and_bad_requests(self, built: Built) -> None:
+        """Each case was answered as promised, and all kinds of answers occurred."""
+        answers = built.json("09_integration", "integration")["answers"]
+
+        assert [each["case"] for each in answers if each["found"] != each["expected"]] == []
+        assert {each["found"] for each in answers} == {200, 400, 404, 405, 413, 422}
+
+    def test_september_is_red_for_the_known_reason(self, built: Built) -> None:
+        """The change of coding is found, the score alone stays green, and a retraining is asked for."""
+        drift = built.json("10_monitoring", "drift")
+        september = drift["windows"]["2005-09"]
+        cause = next(each for each in september["causes"] if each["column"] == "pay_status")
+
+        assert list(drift["windows"]) == ["2005-07", "2005-08", "2005-09"]
+        assert september["verdict"] == "red"
+        assert cause["code"] == "1"
+        assert cause["rows_by_month"]["2005-09"] > 50 * max(
+            cause["rows_by_month"][f"2005-0{month}"] for month in range(4, 9)
+        )
+        assert september["columns"]["score"]["verdict"] == "green"
+        assert september["performance"]["auc_drop"] > 0.1
+        assert built.json("10_monitoring", "retraining")["windows"] == ["2005-09"]
+
+    def test_an_outcome_that_is_not_known_yet_is_not_evaluated(self, built: Built, tmp_path: Path) -> None:
+        """On the last day of September nothing is said about its performance, though the file holds the label."""
+        product = {key: str(tmp_path / key) for key in literals("10_monitoring")["product"]}
+
+        done = built.run_alone("10_monitoring", "-y", yaml.safe_dump({"product": product}), "-p", "as_of", "2005-09-30")
+
+        assert done.returncode == 0, done.stderr
+        performance = json.loads((tmp_path / "drift").read_text())["windows"]["2005-09"]["performance"]
+        assert (performance["verdict"], performance["auc"], performance["labelled"]) == ("not_evaluated", None, 0)
+
+    def test_the_manifest_holds_the_hash_of_every_product(self, built: Built) -> None:
+        """What the evidence list says is what lies there."""
+        manifest = built.json("11_documentation", "manifest")
+
+        assert manifest == {path: hashlib.sha256((built.folder / path).read_bytes()).hexdigest() for path in manifest}
+        assert len(manifest) == sum(
+            len(paths) for phase, paths in products_of_pipeline().items() if phase != "11_documentation"
+        )
+
+    @pytest.mark.parametrize("key", ["model_card_html", "data_sheet_html", "report"])
+    def test_documents_run_nothing_and_fetch_nothing(self, built: Built, key: str) -> None:
+        """No script, and no address outside the file."""
+        seen: list[tuple[str, dict[str, str | None]]] = []
+
+        class Reader(HTMLParser):
+            def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+                seen.append((tag, dict(attrs)))
+
+        Reader().feed(built.product("11_documentation", key).read_text())
+
+        assert not {"script", "iframe", "link", "object"} & {tag for tag, _ in seen}
+        addresses = [attrs.get("src") or attrs.get("href") or "#" for _, attrs in seen]
+        assert all(each.startswith(("#", "data:image/svg+xml;base64,")) for each in addresses)
+
+    def test_what_people_owe_is_in_the_report(self, built: Built) -> None:
+        """The report names owners of open questions and no answer to them."""
+        text = built.product("11_documentation", "report").read_text()
+
+        assert (
+            "<strong>Owed by the reviewer:</strong> the decision: approve, approve with conditions, or reject" in text
+        )
+        assert "<strong>Owed by compliance:</strong>" in text
+
+    def test_a_second_run_leaves_the_same_bytes(self, built: Built) -> None:
+        """Each phase run again with the same inputs writes every product identically."""
+        before = built.hashes()
+
+        for phase in PHASES:
+            done = built.run_alone(phase)
+            assert done.returncode == 0, done.stderr
+
+        assert built.hashes() == before
