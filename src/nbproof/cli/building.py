@@ -10,7 +10,7 @@ import click
 
 from ..errors import RunFailed
 from ..records import Event, TaskFinished, TaskStarted
-from .output import as_json, duration, in_words, print_json, print_table
+from .output import as_json, duration, in_words, near, print_json, print_table
 from .progress import progress_on
 from .target import chosen, pipeline_argument
 
@@ -139,7 +139,5 @@ def delivered(project: Project, report: DeliveryReport) -> str:
 
 
 def tracker_of(project: Project) -> str:
-    """Where the tracker of a project keeps its records."""
-    if not project.settings.tracking:
-        return "no tracker (tracking is off)"
-    return project.settings.tracking_uri or f"sqlite:///{project.root / 'mlflow.db'}"
+    """Where the tracker of a project keeps its records, as one would name it from here."""
+    return project.settings.tracking_uri or f"sqlite:///{near(project.root / 'mlflow.db')}"

@@ -12,7 +12,7 @@ import click
 
 from ..errors import AskedWrongly, JournalDamaged, TrackerUnavailable, UnknownName
 from .building import carry_out, delivered, tracker_of
-from .output import as_json, duration, in_words, moment, print_json, print_table
+from .output import as_json, duration, in_words, moment, near, number, print_json, print_table, wrapped
 from .story import RunStory, TaskStory, differences, made_by, told
 
 if TYPE_CHECKING:
@@ -37,10 +37,15 @@ def runs() -> None:
 
 @runs.command("list")
 @click.option(
-    "-n", "--number", type=click.IntRange(min=1), default=SHOWN_RUNS, show_default=True, help="At most so many."
+    "-n",
+    "--at-most",
+    type=click.IntRange(min=1),
+    default=SHOWN_RUNS,
+    show_default=True,
+    help="Show no more than these.",
 )
 @as_json
-def list_runs(number: int, as_json: bool) -> None:
+def list_runs(at_most: int, as_json: bool) -> None:
     """List the runs of this project, newest first.
 
     \b
@@ -49,7 +54,7 @@ def list_runs(number: int, as_json: bool) -> None:
     """
     from ..track import journal
 
-    found = journal.runs(_project().root)[:number]
+    found = journal.runs(_project().root)[:at_most]
     if as_json:
         print_json(found)
         return
@@ -279,6 +284,8 @@ def _tracked(project: Project, run_id: str) -> str:
     """Where the record of a run is: what still waits is not called tracked."""
     from ..track import delivery, journal
 
+    if not project.settings.tracking:
+        return f"nowhere (tracking is off): run {run_id} is kept in .nbproof/runs"
     where = f"{tracker_of(project)}, experiment {project.settings.experiment}"
     if delivery.count_waiting(project.root, journal.path_of(project.root, run_id)) == 0:
         return f"run {run_id} in {where}"
@@ -289,10 +296,13 @@ def _print_results(project: Project, story: RunStory, history: History) -> None:
     made = list(_made(story, history))
     for _, task in made:
         if REPORT in task.products:
-            click.echo(f"report   {project.root / task.products[REPORT][0]}")
+            click.echo(f"report   {near(project.root / task.products[REPORT][0])}")
     click.echo(f"tracked  {_tracked(project, story.run_id)}")
+    makers = {run.run_id for run, _ in made}
+    if len(makers) == 1 and makers != {story.run_id}:
+        click.echo(f"made by  run {made[0][0].run_id}")
     for run, task in made:
         if task.metrics:
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in task.metrics.items())
-            of = "" if run is story else f" (run {run.run_id})"
-            click.echo(f"metrics  {task.task}: {shown}{of}")
+            shown = ", ".join(f"{name} {number(value)}" for name, value in task.metrics.items())
+            of = f" (run {run.run_id})" if len(makers) > 1 else ""
+            click.echo(wrapped(f"metrics  {task.task}: {shown}{of}", indent=9))

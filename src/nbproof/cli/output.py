@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 import click
+
+LINE_WIDTH = 110
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 
@@ -66,6 +69,28 @@ def in_words(counts: Mapping[str, int]) -> str:
     '2 done, 1 fresh'
     """
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no tasks"
+
+
+def near(path: Path) -> str:
+    """A path as one would type it from the current folder: relative below it, else absolute."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def number(value: float) -> str:
+    """A measured number, as exact as people read it; whole numbers stay whole.
+
+    >>> number(180000), number(180000.0), number(0.88342), number(1.5e-14)
+    ('180000', '180000', '0.8834', '1.5e-14')
+    """
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def wrapped(line: str, *, indent: int) -> str:
+    """A long line of many entries as several, each after the first indented by `indent` blanks."""
+    return textwrap.fill(
+        line, LINE_WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _draw_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
