@@ -21,7 +21,8 @@ help:
 	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
 	@echo "make clean   remove what runs and tests made (the environment stays)"
 
-demo: $(VENV)/.installed-all
+# The same environment as for the tests: another one would make every result of the demo stale.
+demo: $(VENV)/.installed-dev
 	@echo "→ run the reference engagement, pipelines/credit (what is fresh does not run again)"
 	@$(BIN)/nbproof run pipelines/credit
 	@echo

@@ -129,7 +129,7 @@ def describe(
     tasks = {name: dag[name] for name in dag._iter()}
     for task in tasks.values():
         _check_kind(file, task)
-    documents = {name: document.read(Path(task.source._path)) for name, task in tasks.items()}
+    documents = {name: document.read(Path(task.source._path).resolve()) for name, task in tasks.items()}
     contracts = {name: contract.read(found) for name, found in documents.items()}
     names = _in_order(file, {name: tuple(task.upstream) for name, task in tasks.items()})
     kernels = {name: task.kernelspec_name or documents[name].kernel for name, task in tasks.items()}
@@ -231,7 +231,7 @@ def _check_sources(file: Path, tasks: Iterable[Any]) -> None:
             )  # fmt: skip
         if "{{" in source or Path(source).suffix not in document.SUFFIXES:
             continue
-        contract.read(document.read(file.parent / source))
+        contract.read(document.read((file.parent / source).resolve()))
 
 
 def _check_kind(file: Path, task: Any) -> None:
@@ -251,13 +251,20 @@ def _check_kind(file: Path, task: Any) -> None:
 
 
 def _in_order(file: Path, upstream: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The tasks in the order of the file wherever their upstream allows it."""
     try:
-        return tuple(TopologicalSorter(upstream).static_order())
+        TopologicalSorter(upstream).prepare()
     except CycleError as error:
         cycle = " → ".join(reversed(error.args[1]))
         raise PipelineInvalid(
             file, f"a cycle: {cycle}", "tasks without a cycle", hint="take one of them out of its `upstream`"
         ) from None
+    ordered: list[str] = []
+    while len(ordered) < len(upstream):
+        ordered.append(
+            next(name for name in upstream if name not in ordered and all(up in ordered for up in upstream[name]))
+        )
+    return tuple(ordered)
 
 
 def _render(file: Path, dag: DAG) -> None:
