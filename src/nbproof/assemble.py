@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import settings as settings_file
+from .errors import StorageFailed
 from .records import Event, Limits, Listener, TaskFinished
 from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
@@ -22,6 +25,8 @@ from .track.journal import Journal
 from .track.store import kernel_environment
 
 STORE_WAIT_S = 120.0
+# What a disk says that is full, that turned read-only, or that is broken.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,10 @@ def run(
     wait: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> RunReport:
-    """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile."""
+    """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile.
+
+    Raises what `run.build.build` raises, and `StorageFailed` when the disk does not take the record of the run.
+    """
     run_id, began = new_run_id(), time.monotonic()
     # Refused here, a project that cannot be written has no courier that fails in its own words.
     make_state(loaded)
@@ -84,6 +92,7 @@ def run(
 
     settings = project.settings
     with (
+        _disk_errors_told(),
         Journal(project.root, keep_files=settings.tracking) as journal,
         Courier(project.root, settings, run_id) as courier,
     ):
@@ -100,3 +109,14 @@ def run(
         )
         delivery = courier.wait(settings.delivery_wait_s)
     return RunReport(run_id, ended.outcome, time.monotonic() - began, tuple(finished.values()), delivery)
+
+
+@contextlib.contextmanager
+def _disk_errors_told() -> Iterator[None]:
+    """Tell in one line that the disk is full, wherever the run was when it found out."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise StorageFailed(error.filename, error.strerror or str(error)) from error

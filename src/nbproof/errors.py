@@ -1,27 +1,28 @@
 """Every error that nbproof raises on purpose; each knows what to type next.
 
-    NbproofError
-    ├── AskedWrongly                    the request cannot be carried out as it stands (exit 2)
-    │   ├── NotebookInvalid             the file is no notebook that nbproof can run
-    │   ├── ContractInvalid             the parameters cell does not declare a contract
-    │   ├── ParameterInvalid            a value does not fit the contract
-    │   ├── SecretUnavailable           a reference points to no secret
-    │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
-    │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
-    │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
-    │   ├── UnknownName                 nothing is called that
-    │   ├── ExtraMissing                a package that an extra brings is not installed
-    │   └── Unwritable                  a folder that must be written cannot be
-    ├── WorkFailed                      the work was done and failed (exit 1)
-    │   ├── TaskFailed                  a notebook raised, died or ran out of time
-    │   ├── RunFailed                   some tasks of a run failed
-    │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
-    │   ├── JournalDamaged              the record of a run holds a line that cannot be read
-    │   └── ServiceFailed               a service ended or did not become ready
-    └── Refused                         nbproof will not do this (exit 3)
-        ├── Busy                        another build of this pipeline is running
-        ├── ModelRefused                a packaged model is not whole, or not what it says
-        └── ReportRefused               a document lacks a section or says a number without its source
+NbproofError
+├── AskedWrongly                    the request cannot be carried out as it stands (exit 2)
+│   ├── NotebookInvalid             the file is no notebook that nbproof can run
+│   ├── ContractInvalid             the parameters cell does not declare a contract
+│   ├── ParameterInvalid            a value does not fit the contract
+│   ├── SecretUnavailable           a reference points to no secret
+│   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
+│   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
+│   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
+│   ├── UnknownName                 nothing is called that
+│   ├── ExtraMissing                a package that an extra brings is not installed
+│   └── Unwritable                  a folder that must be written cannot be
+├── WorkFailed                      the work was done and failed (exit 1)
+│   ├── TaskFailed                  a notebook raised, died or ran out of time
+│   ├── RunFailed                   some tasks of a run failed
+│   ├── StorageFailed               the disk would not take what a run must write
+│   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
+│   ├── JournalDamaged              the record of a run holds a line that cannot be read
+│   └── ServiceFailed               a service ended or did not become ready
+└── Refused                         nbproof will not do this (exit 3)
+    ├── Busy                        another build of this pipeline is running
+    ├── ModelRefused                a packaged model is not whole, or not what it says
+    └── ReportRefused               a document lacks a section or says a number without its source
 """
 
 from __future__ import annotations
@@ -152,6 +153,17 @@ class RunFailed(WorkFailed):
         self.failed, self.blocked = tuple(failed), tuple(blocked)
         also = f"; not started: {', '.join(self.blocked)}" if self.blocked else ""
         super().__init__(f"failed: {', '.join(self.failed)}{also}", hint="nbproof runs show")
+
+
+class StorageFailed(WorkFailed):
+    """The disk would not take what a run must write down about itself; what was published before is whole."""
+
+    hint = "make room on the disk, then run again: what is done stays done"
+
+    def __init__(self, file: str | None, reason: str) -> None:
+        self.file, self.reason = file, reason
+        where = f"`{file}` could not be written" if file else "a file of the run could not be written"
+        super().__init__(f"{where}: {reason}; expected room for it")
 
 
 class TrackerUnavailable(WorkFailed):

@@ -89,7 +89,7 @@ class TaskRecords:
             return TaskRecord.from_json(self._path(task).read_bytes())
         except FileNotFoundError:
             return "it has not run yet"
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return f"its record `{self._path(task).name}` cannot be read"
 
     def write(self, task: str, record: TaskRecord) -> None:

@@ -41,5 +41,5 @@ def _describe(holder: Path) -> str:
     try:
         found = json.loads(holder.read_bytes())
         return f"process {found['pid']} since {time.strftime('%H:%M:%S', time.localtime(found['since']))}"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return "another process"
