@@ -1,0 +1,83 @@
+"""JupyterLab beside nbproof: Ploomber's server extension, which breaks it, and its cloud button stay off."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+START_S = 120
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def jupyter_lab(folder: Path, *options: str) -> Iterator[tuple[str, Path]]:
+    """A real JupyterLab server with `folder` as its home and root; yields its address and its log."""
+    port, log = free_port(), folder / "lab.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "jupyter-lab",
+                "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+                "--IdentityProvider.token=", f"--ServerApp.root_dir={folder}",
+                "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
+                *options,
+            ],
+            env={**os.environ, "HOME": str(folder)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            address = f"http://127.0.0.1:{port}"
+            deadline = time.monotonic() + START_S
+            while "is running at" not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+            yield address, log
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def contents_status(address: str) -> int:
+    try:
+        with urllib.request.urlopen(f"{address}/api/contents", timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.slow
+def test_jupyterlab_lists_files_and_loads_nothing_of_ploomber(tmp_path: Path) -> None:
+    """With nbproof installed, the file browser works, no Ploomber extension runs and no user id is written."""
+    with jupyter_lab(tmp_path) as (address, log):
+        assert contents_status(address) == 200
+        assert "ploomber | extension was successfully loaded" not in log.read_text()
+        assert "ploomber_extension | extension was successfully loaded" not in log.read_text()
+    assert not (tmp_path / ".ploomber").exists()
+
+
+@pytest.mark.slow
+def test_the_extension_that_is_kept_off_does_break_jupyterlab(tmp_path: Path) -> None:
+    """Switched on by hand, it answers every listing with an error: the reason why it stays off."""
+    options = '--ServerApp.jpserver_extensions={"ploomber": True, "jupyterlab": True}'
+    with jupyter_lab(tmp_path, options) as (address, log):
+        assert "ploomber | extension was successfully loaded" in log.read_text()
+        assert contents_status(address) == 500
