@@ -35,6 +35,7 @@ from .attempt import Attempt
 from .environment import of_kernel
 from .files import content_hash, meaning_hash, write_atomically
 from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
+from .hooks import first_line, run_hook
 from .ordering import make_order
 from .pipeline import Loaded
 from .staging import Staging
@@ -240,11 +241,10 @@ class Build:
             Staging(task).publish()
         except OSError as error:
             return f"its products could not be put in place: {error}"
-        ploomber_task = self.dag[task.name]
         try:
-            ploomber_task._run_on_finish()
+            run_hook(self.dag[task.name], "on_finish", self.pipeline.folder)
         except Exception as error:
-            return f"its on_finish hook refused: {error}"
+            return f"its on_finish hook refused: {first_line(error)}"
         return None
 
     def _remember(self, task: Task, began_with: Fingerprint) -> str | None:
@@ -274,7 +274,7 @@ class Build:
             return
         self.failures[task.name] = failure
         with contextlib.suppress(Exception):
-            self.dag[task.name]._run_on_failure()
+            run_hook(self.dag[task.name], "on_failure", self.pipeline.folder)
         self._finish(task, "failed", attempt=attempt, reason=failure, logged=logged, notebook=notebook)
 
     def _keep_log(self, attempt: Attempt) -> Path | None:
