@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,11 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from engagement_project import PIPELINE, Engagement
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[2]
 PHASES = ("07_registration", "08_serving", "09_integration", "10_monitoring", "11_documentation")
-CUT = "data/taiwan_credit_panel_monthly_2000clients.parquet"
 
 
 def notebook(phase: str) -> Any:
@@ -75,100 +75,83 @@ def test_documentation_reads_every_product() -> None:
     }
 
 
-@dataclass(frozen=True)
-class Built:
-    """The credit pipeline, run on the small cut in a project of its own."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def product(self, phase: str, key: str) -> Path:
-        return self.folder / products_of_pipeline()[phase][key]
-
-    def json(self, phase: str, key: str) -> Any:
-        return json.loads(self.product(phase, key).read_text())
-
-    def hashes(self) -> dict[str, str]:
-        return {
-            path: hashlib.sha256((self.folder / path).read_bytes()).hexdigest()
-            for phase in PHASES
-            for path in products_of_pipeline()[phase].values()
-        }
-
-    def run_alone(self, phase: str, *parameters: str) -> subprocess.CompletedProcess[str]:
-        """Execute one notebook with its defaults, as a data scientist would."""
-        command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(self.folder)]
-        source = self.folder / f"../../notebooks/{phase}.ipynb"
-        return subprocess.run(
-            [*command, str(source), str(self.folder / f"build/{phase}.alone.ipynb"), *parameters],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+@pytest.fixture(scope="session")
+def built(engagement: Engagement, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Engagement:
+    """All eleven phases on the small cut, run once; for reading only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    root, done = shared / "built", shared / "built.done"
+    with FileLock(shared / "built.lock"):
+        if not done.exists():
+            made = Engagement(shutil.copytree(engagement.root, root, symlinks=True))
+            result = made.run(str(PIPELINE))
+            assert result.returncode == 0, result.stdout + result.stderr
+            done.touch()
+    return Engagement(root)
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    """Run all eleven phases once, headlessly, with a tracker of their own."""
-    project = tmp_path_factory.mktemp("engagement")
-    for name in ("notebooks", "pipelines"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("build", ".nbproof"))
-    shutil.copy(ROOT / "pyproject.toml", project)
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "NBPROOF_"))},
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, "-m", "nbproof.cli.main", "run", "pipelines/credit", "-p", f"02_data_audit.panel={CUT}"]
-    done = subprocess.run(
-        command, cwd=project, env=environment, capture_output=True, text=True, timeout=900, check=False
+@pytest.fixture
+def own(built: Engagement, tmp_path: Path) -> Engagement:
+    """A copy with everything that the phases left, for a test that runs one again."""
+    return Engagement(shutil.copytree(built.root, tmp_path / "project", symlinks=True))
+
+
+def run_alone(project: Engagement, phase: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Execute one notebook with its defaults, as a data scientist would."""
+    folder = project.root / PIPELINE
+    executed = folder / f"build/{phase}.alone.ipynb"
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "--cwd", str(folder)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NBPROOF_", "MLFLOW_"))}
+    return subprocess.run(
+        [*command, str(project.root / f"notebooks/{phase}.ipynb"), str(executed), *arguments],
+        env={**kept, "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Built(project / "pipelines/credit", environment)
 
 
 @pytest.mark.slow
 @pytest.mark.engagement
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(1500)
 class TestBuilt:
     """What the phases leave after one run of the pipeline."""
 
-    def test_the_registry_holds_one_version_after_two_runs(self, built: Built) -> None:
-        """Running phase 07 again finds the version, and its product keeps its bytes."""
+    def test_registering_again_adds_no_version(self, own: Engagement) -> None:
+        """Running phase 07 again finds the version that is there, and its product keeps its bytes."""
         from mlflow import MlflowClient
 
-        before = built.product("07_registration", "registration").read_bytes()
-        again = built.run_alone("07_registration")
+        before = own.product("07_registration", "registration").read_bytes()
+        again = run_alone(own, "07_registration")
 
         assert again.returncode == 0, again.stderr
-        assert built.product("07_registration", "registration").read_bytes() == before
-        client = MlflowClient(f"sqlite:///{built.folder.parent.parent}/mlflow.db")
+        assert own.product("07_registration", "registration").read_bytes() == before
+        client = MlflowClient(f"sqlite:///{own.root}/mlflow.db")
         versions = client.search_model_versions("name='credit-default'")
         assert [each.tags["semver"] for each in versions] == ["1.0.0"]
-        model = built.product("06_training", "model").read_bytes()
+        model = own.product("06_training", "model").read_bytes()
         assert versions[0].tags["model_sha256"] == hashlib.sha256(model).hexdigest()
         assert client.get_model_version_by_alias("credit-default", "candidate").version == versions[0].version
 
     @pytest.mark.parametrize("checks", [{}, {"label_rate": {"passed": False, "found": "0.9"}}])
-    def test_nothing_is_registered_behind_a_closed_gate(self, built: Built, tmp_path: Path, checks: Any) -> None:
+    def test_nothing_is_registered_behind_a_closed_gate(self, own: Engagement, tmp_path: Path, checks: Any) -> None:
         """A phase whose check failed, or which left none, stops registration before the registry is touched."""
-        closed = tmp_path / "quality.json"
+        places = tmp_path / "places"
+        places.mkdir()
+        closed = places / "quality.json"
         closed.write_text(json.dumps({"checks": checks}))
         upstream = literals("07_registration")["upstream"] | {"02_data_audit": {"quality": str(closed)}}
-        product = {key: str(tmp_path / key) for key in literals("07_registration")["product"]}
+        product = {key: str(places / key) for key in literals("07_registration")["product"]}
 
-        done = built.run_alone("07_registration", "-y", yaml.safe_dump({"upstream": upstream, "product": product}))
+        done = run_alone(own, "07_registration", "-y", yaml.safe_dump({"upstream": upstream, "product": product}))
 
         assert done.returncode != 0
         assert "nothing is registered, since gates are closed: 02_data_audit" in done.stderr
-        assert list(tmp_path.iterdir()) == [closed]
+        assert list(places.iterdir()) == [closed]
 
-    def test_the_service_is_the_model(self, built: Built) -> None:
+    def test_the_service_is_the_model(self, built: Engagement) -> None:
         """HTTP and process agree, and the container's context names no moving version and no root."""
-        parity = built.json("08_serving", "parity")
+        parity = built.read("08_serving", "parity")
         pinned = built.product("08_serving", "requirements").read_text().splitlines()
         dockerfile = built.product("08_serving", "dockerfile").read_text()
 
@@ -179,7 +162,7 @@ class TestBuilt:
         assert ":latest" not in dockerfile
         assert "\nUSER 10001\n" in dockerfile
 
-    def test_the_package_can_be_served(self, built: Built) -> None:
+    def test_the_package_can_be_served(self, built: Engagement) -> None:
         """The files that phase 08 left are a whole package that answers."""
         import httpx
 
@@ -188,18 +171,18 @@ class TestBuilt:
         with running(built.product("08_serving", "manifest").parent) as service:
             identity = httpx.get(f"{service.base_url}/model", trust_env=False).json()
 
-        assert identity["version"] == built.json("07_registration", "registration")["semver"]
+        assert identity["version"] == built.read("07_registration", "registration")["semver"]
 
-    def test_integration_saw_good_and_bad_requests(self, built: Built) -> None:
+    def test_integration_saw_good_and_bad_requests(self, built: Engagement) -> None:
         """Each case was answered as promised, and all kinds of answers occurred."""
-        answers = built.json("09_integration", "integration")["answers"]
+        answers = built.read("09_integration", "integration")["answers"]
 
         assert [each["case"] for each in answers if each["found"] != each["expected"]] == []
         assert {each["found"] for each in answers} == {200, 400, 404, 405, 413, 422}
 
-    def test_september_is_red_for_the_known_reason(self, built: Built) -> None:
+    def test_september_is_red_for_the_known_reason(self, built: Engagement) -> None:
         """The change of coding is found, the score alone stays green, and a retraining is asked for."""
-        drift = built.json("10_monitoring", "drift")
+        drift = built.read("10_monitoring", "drift")
         september = drift["windows"]["2005-09"]
         cause = next(each for each in september["causes"] if each["column"] == "pay_status")
 
@@ -211,29 +194,31 @@ class TestBuilt:
         )
         assert september["columns"]["score"]["verdict"] == "green"
         assert september["performance"]["auc_drop"] > 0.1
-        assert built.json("10_monitoring", "retraining")["windows"] == ["2005-09"]
+        assert built.read("10_monitoring", "retraining")["windows"] == ["2005-09"]
 
-    def test_an_outcome_that_is_not_known_yet_is_not_evaluated(self, built: Built, tmp_path: Path) -> None:
+    def test_an_outcome_that_is_not_known_yet_is_not_evaluated(self, own: Engagement, tmp_path: Path) -> None:
         """On the last day of September nothing is said about its performance, though the file holds the label."""
         product = {key: str(tmp_path / key) for key in literals("10_monitoring")["product"]}
 
-        done = built.run_alone("10_monitoring", "-y", yaml.safe_dump({"product": product}), "-p", "as_of", "2005-09-30")
+        done = run_alone(own, "10_monitoring", "-y", yaml.safe_dump({"product": product}), "-p", "as_of", "2005-09-30")
 
         assert done.returncode == 0, done.stderr
         performance = json.loads((tmp_path / "drift").read_text())["windows"]["2005-09"]["performance"]
         assert (performance["verdict"], performance["auc"], performance["labelled"]) == ("not_evaluated", None, 0)
 
-    def test_the_manifest_holds_the_hash_of_every_product(self, built: Built) -> None:
+    def test_the_manifest_holds_the_hash_of_every_product(self, built: Engagement) -> None:
         """What the evidence list says is what lies there."""
-        manifest = built.json("11_documentation", "manifest")
+        manifest = built.read("11_documentation", "manifest")
 
-        assert manifest == {path: hashlib.sha256((built.folder / path).read_bytes()).hexdigest() for path in manifest}
+        assert manifest == {
+            path: hashlib.sha256((built.root / PIPELINE / path).read_bytes()).hexdigest() for path in manifest
+        }
         assert len(manifest) == sum(
             len(paths) for phase, paths in products_of_pipeline().items() if phase != "11_documentation"
         )
 
     @pytest.mark.parametrize("key", ["model_card_html", "data_sheet_html", "report"])
-    def test_documents_run_nothing_and_fetch_nothing(self, built: Built, key: str) -> None:
+    def test_documents_run_nothing_and_fetch_nothing(self, built: Engagement, key: str) -> None:
         """No script, and no address outside the file."""
         seen: list[tuple[str, dict[str, str | None]]] = []
 
@@ -247,7 +232,7 @@ class TestBuilt:
         addresses = [attrs.get("src") or attrs.get("href") or "#" for _, attrs in seen]
         assert all(each.startswith(("#", "data:image/svg+xml;base64,")) for each in addresses)
 
-    def test_what_people_owe_is_in_the_report(self, built: Built) -> None:
+    def test_what_people_owe_is_in_the_report(self, built: Engagement) -> None:
         """The report names owners of open questions and no answer to them."""
         text = built.product("11_documentation", "report").read_text()
 
@@ -256,12 +241,12 @@ class TestBuilt:
         )
         assert "<strong>Owed by compliance:</strong>" in text
 
-    def test_a_second_run_leaves_the_same_bytes(self, built: Built) -> None:
+    def test_a_second_run_leaves_the_same_bytes(self, own: Engagement) -> None:
         """Each phase run again with the same inputs writes every product identically."""
-        before = built.hashes()
+        before = own.hashes()
 
         for phase in PHASES:
-            done = built.run_alone(phase)
+            done = run_alone(own, phase)
             assert done.returncode == 0, done.stderr
 
-        assert built.hashes() == before
+        assert own.hashes() == before
