@@ -90,6 +90,11 @@ with track.child("candidate") as candidate:
     candidate.parameters(token=value)
 
 # %%
+from ipywidgets import Text
+
+display(Text(value=value))
+
+# %%
 value
 """
 )
