@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -188,11 +189,16 @@ class Worker:
         return entries
 
 
-def _end_with_runner() -> None:
+def _end_with_runner(order: Order) -> None:
     """Wait for the end of standard input: the runner has died, and nobody will read what we make."""
     while os.read(0, 4096):
         pass
     end_lease(os.environ[LEASE_VARIABLE])
+    # What a notebook wrote and logged itself may hold a secret in the open; the executed notebook does not.
+    for path in {order.log, *order.staged.values()} - {order.executed}:
+        shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            Path(path).unlink()
     os._exit(1)
 
 
@@ -207,7 +213,7 @@ def main() -> None:
             os._exit(1)
         line += byte
     order = Order.from_json(line.decode())
-    threading.Thread(target=_end_with_runner, daemon=True).start()
+    threading.Thread(target=_end_with_runner, args=(order,), daemon=True).start()
     with os.fdopen(int(sys.argv[1]), "w") as events:
         Worker(order, events).work()
     # Kernels and helpers that the notebook left behind end here, not later.
