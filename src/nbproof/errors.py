@@ -14,6 +14,7 @@ NbproofError
 │   └── Unwritable                  a folder that must be written cannot be
 ├── WorkFailed                      the work was done and failed (exit 1)
 │   ├── TaskFailed                  a notebook raised, died or ran out of time
+│   ├── NotAccepted                 a phase does not meet its own conditions
 │   ├── RunFailed                   some tasks of a run failed
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
@@ -144,6 +145,15 @@ class TaskFailed(WorkFailed):
     def __init__(self, task: str, reason: str, *, log: Path | None = None) -> None:
         self.task, self.reason, self.log = task, reason, log
         super().__init__(f"{task}: {reason}", hint=f"open {log}" if log else None)
+
+
+class NotAccepted(WorkFailed):
+    """A phase does not meet the conditions that it set itself."""
+
+    def __init__(self, failed: Iterable[str], checked: int) -> None:
+        self.failed, self.checked = tuple(failed), checked
+        told = "; ".join(self.failed) or "nothing was checked"
+        super().__init__(f"{len(self.failed)} of {checked} checks failed: {told}")
 
 
 class RunFailed(WorkFailed):
