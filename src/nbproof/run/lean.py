@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
 
 def skip_idle_imports() -> None:
@@ -11,3 +13,13 @@ def skip_idle_imports() -> None:
     It is optional there: without it the formats `iri` and `iri-reference`, which no notebook schema uses, go unchecked.
     """
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+
+
+def skip_foreign_engines() -> None:
+    """Keep Papermill from importing every engine that is installed, and pyarrow: half a second of every worker.
+
+    For a worker's own process only: it knows our engine alone, and reads and writes local files alone.
+    """
+    entrypoints: Any = import_module("entrypoints")
+    entrypoints.get_group_all = lambda *_, **__: []
+    sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]

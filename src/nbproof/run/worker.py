@@ -23,7 +23,7 @@ from ..notebook.code import INJECTED
 from ..notebook.secrets import mask, reveal
 from ..records import LoggedEntry
 from .files import write_atomically
-from .lean import skip_idle_imports
+from .lean import skip_foreign_engines, skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
 
 EXPORTERS = {".html": "html", ".md": "markdown", ".rst": "rst", ".tex": "latex"}
@@ -205,6 +205,7 @@ def _end_with_runner(order: Order) -> None:
 def main() -> None:
     logging.disable(logging.CRITICAL)
     skip_idle_imports()
+    skip_foreign_engines()
     # Byte by byte, so that nothing of what follows the order is lost in a buffer.
     line = bytearray()
     while not line.endswith(b"\n"):
