@@ -111,3 +111,17 @@ def test_a_record_cut_short_costs_one_rerun(tmp_path_factory: pytest.TempPathFac
 def test_no_record_means_not_yet_run(tmp_path: Path) -> None:
     """The first reason of all."""
     assert TaskRecords(tmp_path).read("task") == "it has not run yet"
+
+
+def test_of_many_changes_the_first_are_named() -> None:
+    """A hundred changed modules do not make a reason of a hundred lines."""
+    modules = {f"m{number}.py": "1" for number in range(100)}
+
+    found = reasons(replace(NOW, modules={}), replace(NOW, modules=modules))
+
+    assert found == (
+        "`m0.py`, which it imports, is new",
+        "`m1.py`, which it imports, is new",
+        "`m10.py`, which it imports, is new",
+        "and 97 more like these",
+    )

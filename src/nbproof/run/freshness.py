@@ -17,6 +17,8 @@ from typing import Any, Literal
 from .files import canonical_json, write_atomically
 
 Hashes = Mapping[str, str | None]
+# How many changes of one kind are named.
+NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ def _code_difference(then: tuple[str, ...], now: tuple[str, ...]) -> str:
 
 
 def _changes(then: Hashes, now: Hashes, subject: str) -> Iterator[str]:
+    """One reason a name; of many names the first few and how many more, for a reason is read by people."""
+    told = []
     for name in sorted({*then, *now}):
         old, new = then.get(name), now.get(name)
         if old == new and (name in then) == (name in now):
@@ -161,7 +165,10 @@ def _changes(then: Hashes, now: Hashes, subject: str) -> Iterator[str]:
             verb = "is no longer read"
         else:
             verb = "is missing" if new is None else "appeared" if old is None else "changed"
-        yield f"{subject.format(name)} {verb}"
+        told.append(f"{subject.format(name)} {verb}")
+    yield from told[:NAMED]
+    if len(told) > NAMED:
+        yield f"and {len(told) - NAMED} more like these"
 
 
 def _value_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -178,8 +185,8 @@ def _environment_difference(then: Mapping[str, str], now: Mapping[str, str]) -> 
     changed = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
     if not then or not changed:
         return "the environment changed"
-    told = [f"{name} {then.get(name, 'absent')} → {now.get(name, 'absent')}" for name in changed[:3]]
-    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    told = [f"{name} {then.get(name, 'absent')} → {now.get(name, 'absent')}" for name in changed[:NAMED]]
+    more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
     return f"the environment changed: {', '.join(told)}{more}"
 
 
