@@ -9,6 +9,7 @@ NbproofError
 │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
 │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
 │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
+│   ├── KernelUnusable              the interpreter of a kernel does not run
 │   ├── UnknownName                 nothing is called that
 │   ├── ExtraMissing                a package that an extra brings is not installed
 │   └── Unwritable                  a folder that must be written cannot be
@@ -102,6 +103,17 @@ class EntryInvalid(AskedWrongly):
     def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
         self.what, self.found, self.expected = what, found, expected
         super().__init__(f"{what}: found {found}, expected {expected}", hint=hint)
+
+
+class KernelUnusable(AskedWrongly):
+    """The interpreter of a kernel does not run, so nothing is known of its environment."""
+
+    def __init__(self, kernel: str, interpreter: str, reason: str) -> None:
+        self.kernel, self.interpreter, self.reason = kernel, interpreter, reason
+        super().__init__(
+            f"the interpreter `{interpreter}` of kernel `{kernel}` does not run ({reason}); expected a Python",
+            hint=f"jupyter kernelspec remove {kernel}",
+        )
 
 
 class UnknownName(AskedWrongly):

@@ -8,13 +8,13 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import distributions
 from pathlib import Path
 
-from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
-from ..errors import UnknownName
+from ..errors import KernelUnusable, UnknownName
 from ..records import ContentHash
 from .files import canonical_json
 
@@ -52,36 +52,50 @@ def _describe_as_of(_: tuple[tuple[str, int], ...]) -> Environment:
 
 
 def check_kernel(kernel: str) -> None:
-    """Raise `UnknownName` unless a kernelspec of that name is installed; no kernel is started."""
-    _kernelspec(kernel)
+    """Raise `UnknownName` unless a kernelspec of that name is installed, `KernelUnusable` unless its interpreter runs.
+
+    No kernel is started.
+    """
+    of_kernel(kernel)
 
 
 def of_kernel(kernel: str) -> Environment:
-    """The environment that `kernel` will run in. For a kernel that is not Python, its kernelspec stands for it."""
-    return _of_command(*_kernelspec(kernel))
+    """The environment that `kernel` will run in. For a kernel that is not Python, its kernelspec stands for it.
+
+    Raises `UnknownName` and `KernelUnusable`.
+    """
+    spec = _kernelspec(kernel)
+    if spec.language != "python":
+        return Environment(json.dumps(spec.to_dict(), sort_keys=True), {}, ())
+    found = _of_command(kernel, spec.argv[0])
+    # Variables that the kernelspec sets may change what code does.
+    return (
+        replace(found, interpreter=f"{found.interpreter} {json.dumps(spec.env, sort_keys=True)}") if spec.env else found
+    )
 
 
-def _kernelspec(kernel: str) -> tuple[str, str]:
+def _kernelspec(kernel: str) -> KernelSpec:
     manager = KernelSpecManager()
     try:
-        spec = manager.get_kernel_spec(kernel)
+        spec: KernelSpec = manager.get_kernel_spec(kernel)
     except NoSuchKernel:
         raise UnknownName(
             "kernel", kernel, manager.find_kernel_specs(), hint=f"python -m ipykernel install --user --name {kernel}"
         ) from None
-    return spec.argv[0], "" if spec.language == "python" else json.dumps(spec.to_dict(), sort_keys=True)
+    return spec
 
 
-def _of_command(command: str, foreign: str) -> Environment:
-    if foreign:
-        return Environment(foreign, {}, ())
+def _of_command(kernel: str, command: str) -> Environment:
     # jupyter_client itself replaces a bare `python` by the running interpreter.
     own = command in {"python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}", sys.executable}
     if own:
         return _describe_as_of(_state_of_search_path())
-    answer = subprocess.run(
-        [command, "-c", _PROBE], check=True, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-    )
+    try:
+        answer = subprocess.run(
+            [command, "-c", _PROBE], check=True, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise KernelUnusable(kernel, command, str(error)) from error
     interpreter, packages, search = json.loads(answer.stdout)
     return Environment(interpreter, packages, tuple(search))
 
