@@ -77,7 +77,7 @@ def test_an_interpreter_that_does_not_run_is_refused(kernelspec: Path) -> None:
 
 def test_an_unknown_kernel_is_told_with_those_that_are_known(kernelspec: Path) -> None:
     """The message lists what could be asked for."""
-    with pytest.raises(UnknownName, match="no kernel is called `theirs`; known: .*python3"):
+    with pytest.raises(UnknownName, match=r"no kernel is called `theirs`; known: .*python3"):
         environment.check_kernel("theirs")
 
 
