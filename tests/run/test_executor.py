@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,7 +227,10 @@ def test_the_executed_notebook_names_its_products_as_they_are_called(tiny: Works
 
 def test_limits_are_checked_when_the_executor_is_made() -> None:
     """A limit that nobody knows, or that means nothing, is refused with its place."""
-    from nbproof.run.executor import TaskExecutor
+    with warnings.catch_warnings():
+        # Ploomber's own, at its import.
+        warnings.simplefilter("ignore")
+        from nbproof.run.executor import TaskExecutor
 
     assert TaskExecutor(workers=2, limits={"fit": {"retries": 2}}).limits == {"fit": Limits(retries=2)}
     with pytest.raises(SettingsInvalid, match=r"executor\.limits\.fit: found .*'tries'.*expected timeout_s, retries"):
