@@ -59,7 +59,8 @@ class Limits:
 class Task:
     """One notebook of a pipeline. Paths are absolute; `products` always holds the key `nb`.
 
-    `is_single` says that the pipeline declares the executed notebook alone, as a path and not as a mapping.
+    `is_single` says that the pipeline declares the executed notebook alone, as a path and not as a mapping;
+    `gate` is the dotted path (and the arguments) of the function that may still refuse what was made ("": none).
     """
 
     name: str
@@ -70,6 +71,7 @@ class Task:
     limits: Limits = Limits()
     kernel: str = "python3"
     is_single: bool = False
+    gate: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,10 @@ def test_a_hook_that_raises_fails_its_task(tiny: Workspace) -> None:
     tiny.run()
     assert tiny.ran() == ["make", "use", "tell"]
 
+    # A gate that became stricter has not been passed by what is there.
+    tiny.edit("hooks.py", "def check", "LIMIT = 1\n\n\ndef check")
+    assert tiny.plan()["make"].reasons == ("`hooks.py`, which it imports, changed",)
+
 
 @pytest.mark.slow
 def test_a_failure_is_told_to_its_hook(tiny: Workspace) -> None:

@@ -20,10 +20,10 @@ def fingerprint(
     task: Task, document: Document, contract: Contract, *, pipeline: Pipeline, environment: Environment
 ) -> Fingerprint:
     """Read everything that `task` depends on, and hash it."""
-    sources = [cell.source for cell in document.cells if cell.kind == "code"]
+    sources = [cell.source for cell in document.cells if cell.kind == "code" and document.is_python]
     return Fingerprint(
         code=tuple(ContentHash.of(cell.encode("utf-8", "surrogatepass")).hex for cell in code.normalised(document)),
-        modules=_modules(sources, pipeline, environment) if document.language == "python" else {},
+        modules=_modules(sources, task.gate, pipeline, environment),
         parameters=dict(task.parameters),
         upstream=_upstream(task, contract, pipeline),
         data=_data(task, contract, pipeline.folder),
@@ -31,9 +31,13 @@ def fingerprint(
     )
 
 
-def _modules(sources: list[str], pipeline: Pipeline, environment: Environment) -> Hashes:
+def _modules(sources: list[str], gate: str, pipeline: Pipeline, environment: Environment) -> Hashes:
+    """The local modules behind the code, and behind the function that decides whether what it made is accepted."""
+    if gate:
+        sources = [*sources, f"import {gate.split()[0].rpartition('.')[0]}"]
     found = local_sources(sources, cwd=pipeline.folder, search=environment.search, project=pipeline.project)
-    return {path: value.hex for path, value in found.items()}
+    modules = {path: value.hex for path, value in found.items()}
+    return {**modules, f"on_finish: {gate}": ContentHash.of(gate.encode()).hex} if gate else modules
 
 
 def reads(task: Task, contract: Contract, pipeline: Pipeline) -> Mapping[str, Mapping[str, Path]]:

@@ -151,6 +151,7 @@ def describe(
             products=products[name],
             limits=limits.get(name, default_limits),
             kernel=kernels[name],
+            gate=_gate(tasks[name]),
             is_single=not isinstance(tasks[name].product.to_json_serializable(), dict),
         )
         for name in names
@@ -324,6 +325,14 @@ def _check_reads(contracts: Mapping[str, Contract], products: Mapping[str, Mappi
                         f"one of {', '.join(sorted(products[upstream]))}",
                         hint=f"name it in `upstream`, or declare it in `product` of `{upstream}`",
                     )  # fmt: skip
+
+
+def _gate(task: Any) -> str:
+    """How the `on_finish` hook is spelt in the file; it is not imported to find out."""
+    if task.on_finish is None:
+        return ""
+    spec = task.on_finish._spec
+    return " ".join([spec.dotted_path, *(f"{name}={value!r}" for name, value in sorted(spec.get_kwargs().items()))])
 
 
 def _given(task: Any) -> Mapping[str, Any]:
