@@ -9,7 +9,6 @@ import re
 import subprocess
 import sys
 import tomllib
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -208,58 +207,3 @@ def test_ci_runs_what_the_readme_says() -> None:
     assert script.stat().st_mode & 0o111
     assert "make test" in script.read_text()
     assert "make test" in (ROOT / "README.md").read_text()
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from this tree."""
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
-        capture_output=True,
-        check=True,
-    )
-    return next(folder.glob("*.whl"))
-
-
-def test_the_wheel_holds_more_than_code(wheel: Path) -> None:
-    """The switch that keeps Ploomber's server extensions off, the project of `init` and the type marker are inside."""
-    names = zipfile.ZipFile(wheel).namelist()
-
-    def has(end: str) -> bool:
-        return any(name.endswith(end) for name in names)
-
-    assert has(".data/data/etc/jupyter/jupyter_server_config.d/zz-nbproof.json")
-    assert has("nbproof/cli/templates/project/gitignore.txt")
-    assert has("nbproof/cli/templates/project/pipelines/PROJECT_NAME/pipeline.yaml")
-    assert has("nbproof/py.typed")
-
-
-@pytest.mark.slow
-def test_the_wheel_works_away_from_the_repository(wheel: Path, tmp_path: Path) -> None:
-    """Installed in a new environment, `nbproof init demo && cd demo && nbproof run` makes the report."""
-    environment, demo = tmp_path / "environment", tmp_path / "demo"
-    nbproof = str(environment / "bin" / "nbproof")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", str(environment / "bin/python"), "install", "-q", "--no-deps", wheel],
-        check=True,
-    )
-    # What nbproof needs is taken from here, so that nothing is downloaded; nbproof itself is the wheel's.
-    site = next((environment / "lib").glob("python*/site-packages"))
-    (site / "borrowed.pth").write_text(f"{Path(yaml.__file__).parents[1]}\n")
-
-    subprocess.run([nbproof, "init", str(demo)], cwd=tmp_path, check=True, capture_output=True)
-    ran = subprocess.run([nbproof, "run", "--json"], cwd=demo, capture_output=True, text=True, check=False)
-
-    assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["outcome"] == "done"
-    assert "<h1>Temperatures by month</h1>" in (demo / "pipelines/demo/build/report.html").read_text()
-    where = subprocess.run(
-        [str(environment / "bin/python"), "-c", "import nbproof; print(nbproof.__file__)"],
-        cwd=demo,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert str(environment) in where.stdout

@@ -15,8 +15,8 @@ import nbformat
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
+from ..files import write_atomically
 from ..notebook.secrets import mask
-from .files import write_atomically
 from .processes import PR_SET_PDEATHSIG
 
 ENGINE = "nbproof"

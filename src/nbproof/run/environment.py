@@ -16,7 +16,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 
 from ..errors import KernelUnusable, UnknownName
 from ..records import ContentHash
-from .files import canonical_json
+from .hashes import canonical_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from ..notebook.contract import Contract
 from ..notebook.document import Document
 from ..records import ContentHash, Pipeline, Task
 from .environment import Environment
-from .files import content_hash, meaning_hash
 from .freshness import Fingerprint, Hashes
+from .hashes import content_hash, meaning_hash
 from .modules import local_sources
 
 

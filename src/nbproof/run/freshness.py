@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from .files import canonical_json, write_atomically
+from ..files import write_atomically
+from .hashes import canonical_json
 
 Hashes = Mapping[str, str | None]
 # How many changes of one kind are named.

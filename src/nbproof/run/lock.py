@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import Busy
-from .files import write_atomically
+from ..files import write_atomically
 
 
 @contextlib.contextmanager

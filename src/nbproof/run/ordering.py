@@ -8,11 +8,11 @@ from pathlib import Path
 
 import nbformat
 
+from ..files import write_atomically
 from ..notebook.code import INJECTED
 from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
-from .files import write_atomically
 from .pipeline import Loaded
 from .staging import Staging
 from .worker import Order

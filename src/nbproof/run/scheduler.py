@@ -20,6 +20,7 @@ from ploomber.constants import TaskStatus
 from ploomber.exceptions import DAGBuildError
 from ploomber.executors.abc import Executor
 
+from ..files import write_atomically
 from ..records import (
     LOG_VARIABLE,
     CellStarted,
@@ -33,8 +34,8 @@ from ..records import (
 from . import fingerprint as fingerprints
 from .attempt import Attempt
 from .environment import of_kernel
-from .files import content_hash, meaning_hash, write_atomically
 from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
+from .hashes import content_hash, meaning_hash
 from .hooks import first_line, run_hook
 from .ordering import make_order
 from .pipeline import Loaded

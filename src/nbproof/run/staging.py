@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Unwritable
+from ..files import sync_folder
 from ..records import Task
-from .files import sync_folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..files import write_atomically
 from ..notebook.code import INJECTED
 from ..notebook.secrets import mask, reveal
 from ..records import LoggedEntry
-from .files import write_atomically
 from .lean import skip_foreign_engines, skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
 

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from ..errors import JournalDamaged, TrackerUnavailable
 from ..extras import EXTRA_OF, is_installed
+from ..files import write_atomically
 from ..records import ContentHash, RunFinished
 from ..settings import Settings
 from . import kept
@@ -174,7 +175,7 @@ def _discard_kept(project: Path, before: float) -> None:
 
 
 def _remember(project: Path, journal: Path, reached: Progress) -> None:
-    kept.write_atomically(_offset_file(project, journal), json.dumps(asdict(reached)).encode())
+    write_atomically(_offset_file(project, journal), json.dumps(asdict(reached)).encode())
 
 
 def _offset_file(project: Path, journal: Path) -> Path:

@@ -1,16 +1,14 @@
-"""Files: never half written, and hashed by what they say."""
+"""Hashes: of what files say."""
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbproof.run.files import canonical_json, content_hash, meaning_hash, write_atomically
+from nbproof.run.hashes import canonical_json, content_hash, meaning_hash
 
 
 def executed(source: str, text: str, started: str) -> str:
@@ -25,22 +23,6 @@ def executed(source: str, text: str, started: str) -> str:
     return json.dumps(
         {"nbformat": 4, "nbformat_minor": 5, "metadata": {"papermill": {"start_time": started}}, "cells": [cell]}
     )
-
-
-def test_a_failed_write_leaves_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the disk gives out in the middle, the reader still sees the old file, and no debris."""
-    path = tmp_path / "file.json"
-    write_atomically(path, b"old")
-
-    def fail(_: int) -> None:
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="no space"):
-        write_atomically(path, b"new")
-
-    assert [file.name for file in tmp_path.iterdir()] == ["file.json"]
-    assert path.read_bytes() == b"old"
 
 
 def test_the_hash_of_a_folder_knows_names_and_contents(tmp_path: Path) -> None:
