@@ -196,7 +196,7 @@ def test_the_keyboard_stops_a_run(demo: Path) -> None:
     _, told = process.communicate(timeout=60)
 
     assert process.returncode == 130
-    assert told.splitlines()[-2:] == ["error: stopped by the keyboard", "hint: nbproof runs resume"]
+    assert told.splitlines()[-2:] == ["error: interrupted; what was running has ended", "hint: nbproof runs resume"]
     assert children
     assert psutil.wait_procs(children, timeout=5)[1] == []
     assert answer(demo, "runs", "list")[0]["outcome"] == "stopped"

@@ -302,7 +302,9 @@ def test_a_run_that_is_interrupted_ends_in_one_line(large: Disturbed, number: si
     assert large.processes() == []
     assert runner.returncode == 130
     assert "Traceback" not in said
-    assert [line for line in said.splitlines() if line.startswith("error: ")] == ["error: stopped by the keyboard"]
+    assert [line for line in said.splitlines() if line.startswith("error: ")] == [
+        "error: interrupted; what was running has ended"
+    ]
     large.check_products(1)
     assert large.workspace.build().outcome == "done"
     large.check_finished(1)

@@ -53,7 +53,7 @@ def carry_out(arguments: Sequence[str] | None = None, *, command: click.Command 
     except click.ClickException as error:
         return _say(error.format_message(), "", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _say("stopped by the keyboard", "nbproof runs resume", INTERRUPTED)
+        return _say("interrupted; what was running has ended", "nbproof runs resume", INTERRUPTED)
     except Exception:
         # Nobody raised this on purpose, so the traceback is what helps to mend it.
         traceback.print_exc()

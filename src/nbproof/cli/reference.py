@@ -21,7 +21,7 @@ def reference() -> str:
         "With `--json` stdout holds exactly one JSON document.\n"
         "Times in it are seconds, points in time are seconds since 1970.",
         "| exit code | meaning |\n|---|---|\n| 0 | done |\n| 1 | the work was started and failed |\n"
-        "| 2 | asked wrongly; no kernel was started |\n| 3 | refused |\n| 130 | stopped by the keyboard |",
+        "| 2 | asked wrongly; no kernel was started |\n| 3 | refused |\n| 130 | interrupted; what was running has ended |",
         "An error is one line that says what was found and what was expected, then `hint:` with what to type next.",
     ]
     for path, command in walk(commands, ()):
