@@ -21,7 +21,8 @@ def reference() -> str:
         "With `--json` stdout holds exactly one JSON document.\n"
         "Times in it are seconds, points in time are seconds since 1970.",
         "| exit code | meaning |\n|---|---|\n| 0 | done |\n| 1 | the work was started and failed |\n"
-        "| 2 | asked wrongly; no kernel was started |\n| 3 | refused |\n| 130 | interrupted; what was running has ended |",
+        "| 2 | asked wrongly; no kernel was started |\n| 3 | refused |\n"
+        "| 130 | interrupted; what was running has ended |",
         "An error is one line that says what was found and what was expected, then `hint:` with what to type next.",
     ]
     for path, command in walk(commands, ()):
@@ -38,9 +39,14 @@ def walk(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[str,
 
 
 def _help(path: tuple[str, ...], command: click.Command) -> str:
-    # A width of our own, so that the page does not depend on the terminal that made it.
+    # A width of our own, so that the page does not depend on the terminal that made it; and the help options of the
+    # whole command line, which a command keeps from whoever asks it first.
     context = click.Context(
-        command, info_name=" ".join(("nbproof", *path)), terminal_width=WIDTH, max_content_width=WIDTH
+        command,
+        info_name=" ".join(("nbproof", *path)),
+        terminal_width=WIDTH,
+        max_content_width=WIDTH,
+        help_option_names=commands.context_settings["help_option_names"],
     )
     return inspect.cleandoc(command.get_help(context))
 
