@@ -9,8 +9,6 @@ from typing import Any
 
 from ..records import ContentHash
 
-CHUNK_BYTES = 1 << 20
-
 
 def content_hash(path: Path) -> ContentHash | None:
     """The hash of a file's bytes, or of a folder's relative paths and bytes; None when nothing is there."""
@@ -26,11 +24,8 @@ def content_hash(path: Path) -> ContentHash | None:
 
 
 def _file_digest(path: Path) -> bytes:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.digest()
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def meaning_hash(path: Path) -> ContentHash | None:

@@ -22,11 +22,8 @@ def folder(project: Path) -> Path:
 
 def content_hash(path: Path) -> ContentHash:
     """The hash of a file's bytes."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
-    return ContentHash(digest.hexdigest())
+        return ContentHash(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def keep(source: Path, into: Path) -> ContentHash:
