@@ -208,7 +208,7 @@ def _variables_set(statement: ast.stmt, meanings: Mapping[str, str]) -> dict[str
     """The environment variables that a statement sets to values that stand there; None if it is no such statement."""
     if isinstance(statement, ast.Assign) and _is_text(statement.value):
         names = [
-            target.slice.value
+            str(target.slice.value)
             for target in statement.targets
             if isinstance(target, ast.Subscript)
             and _dotted(target.value, meanings) == "os.environ"
@@ -217,9 +217,10 @@ def _variables_set(statement: ast.stmt, meanings: Mapping[str, str]) -> dict[str
         if len(names) == len(statement.targets):
             return dict.fromkeys(names, ast.literal_eval(statement.value))
     call = statement.value if isinstance(statement, ast.Expr) else None
-    if isinstance(call, ast.Call) and _dotted(call.func, meanings) == "os.environ.update" and not call.args:
-        if all(keyword.arg and _is_text(keyword.value) for keyword in call.keywords):
-            return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    if not isinstance(call, ast.Call) or _dotted(call.func, meanings) != "os.environ.update" or call.args:
+        return None
+    if all(keyword.arg and _is_text(keyword.value) for keyword in call.keywords):
+        return {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
     return None
 
 

@@ -113,10 +113,10 @@ class Forked:
             return self.said.pop(0)
         deadline = time.monotonic() + timeout_s
         while self.returncode is None:
-            ready, _, _ = select.select([self._lease, self.handle], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select(self.files, [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 raise TimeoutError
-            if self._lease in ready:
+            if self._lease.fileno() in ready:
                 self._take()
                 if self.said:
                     return self.said.pop(0)
@@ -142,7 +142,7 @@ class Forked:
         deadline = None if timeout is None else time.monotonic() + timeout
         while (status := self.poll()) is None:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            if not select.select([self._lease, self.handle], [], [], left)[0]:
+            if not select.select(self.files, [], [], left)[0]:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
         return status
 

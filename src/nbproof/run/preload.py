@@ -1,4 +1,4 @@
-"""What a notebook's kernel may have imported before it starts: installed distributions only, and only what it imports."""
+"""What a notebook's kernel may have imported before it starts: what it imports itself, from installed distributions."""
 
 from __future__ import annotations
 

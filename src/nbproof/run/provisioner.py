@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.provisioning import KernelProvisionerBase, LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from jupyter_core.paths import jupyter_runtime_dir
 from traitlets import Dict, List, Unicode
 
@@ -37,13 +38,15 @@ _NEEDLESS = {
 }
 
 
-class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
+class WarmProvisioner(LocalProvisioner):
     """Forks the kernel from a zygote; where none can be had, starts an ordinary kernel and says so once."""
 
     imports = List(Unicode(), help="the modules that the kernel's zygote has imported").tag(config=True)
     variables = Dict(help="environment variables that were set while it did").tag(config=True)
     uses = Dict(help="modules that must be there after so many imports").tag(config=True)
 
+    # An ordinary process, or one of ours that can do the same.
+    process: Any
     _asked: dict[str, Any]
 
     async def pre_launch(self, **options: Any) -> dict[str, Any]:
@@ -51,12 +54,12 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         self._asked = options.copy()
         manager = self.parent
         if manager is None or manager.transport != "tcp" or manager.shell_port:
-            return await super().pre_launch(**options)  # type: ignore[no-any-return]
+            return await super().pre_launch(**options)
         extra = options.pop("extra_arguments", [])
         _write_portless(manager)
         self.connection_info = manager.get_connection_info()
         command = manager.format_kernel_cmd(extra_arguments=extra)
-        return await KernelProvisionerBase.pre_launch(self, cmd=command, **options)  # type: ignore[no-any-return]
+        return await KernelProvisionerBase.pre_launch(self, cmd=command, **options)
 
     async def launch_kernel(self, cmd: list[str], **options: Any) -> Any:
         """Fork the kernel that `cmd` would start."""
@@ -77,7 +80,7 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
     async def wait(self) -> int | None:
         """Wait for the end, and let go of the process."""
         await self._ended(None)
-        return await super().wait()  # type: ignore[no-any-return]
+        return await super().wait()
 
     async def cleanup(self, restart: bool = False) -> None:
         """Let go of what is left of the process."""

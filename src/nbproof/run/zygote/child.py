@@ -153,7 +153,8 @@ def leave(code: int, lease: socket.socket) -> NoReturn:
     """
     import atexit
 
-    for step in (threading._shutdown, _drop_user_values, atexit._run_exitfuncs, _flush_files):
+    shutdown = threading._shutdown  # type: ignore[attr-defined]
+    for step in (shutdown, _drop_user_values, atexit._run_exitfuncs, _flush_files):
         with contextlib.suppress(BaseException):
             step()
     with contextlib.suppress(OSError):

@@ -35,7 +35,7 @@ class Unknown(Exception):
 
 def build(loaded: Loaded) -> Any:
     """Make the application, the kernel and its shell, without channels; note in `loaded` what must stay as it is."""
-    import ipykernel
+    from ipykernel import _version as ipykernel
 
     if ipykernel.version_info[0] != KNOWN:
         raise Unknown(f"ipykernel {ipykernel.__version__} is not known here, {KNOWN}.x is")
@@ -106,7 +106,7 @@ def _application_class() -> Any:
     from jupyter_client.session import Session
     from zmq.eventloop.zmqstream import ZMQStream
 
-    class Heart(Heartbeat):  # type: ignore[misc]
+    class Heart(Heartbeat):
         """Says when it has its port: until then another process might take it."""
 
         def __init__(self, *arguments: Any) -> None:
@@ -117,7 +117,7 @@ def _application_class() -> Any:
             super()._bind_socket()
             self.has_port.set()
 
-    class Application(IPKernelApp):  # type: ignore[misc]
+    class Application(IPKernelApp):
         """The kernel application, whose lessee hears where it listens as soon as it does."""
 
         lease: Any = None
@@ -165,7 +165,7 @@ def _application_class() -> Any:
             before = {sys.stdout: "stdout", sys.stderr: "stderr"}
             super().init_io()
             # What logs to a stream took that which was there when it was imported.
-            for reference in logging._handlerList:
+            for reference in logging._handlerList:  # type: ignore[attr-defined]
                 handler = reference()
                 if isinstance(handler, logging.StreamHandler) and handler.stream in before:
                     handler.stream = getattr(sys, before[handler.stream])

@@ -9,11 +9,20 @@ import io
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 Stat = tuple[int, int, int]
+
+# Files of installed distributions are looked at again at most once in this time.
+RECHECK_S = 1.0
+# A clock may tell the time of a file a little late.
+BEGAN_NS = time.time_ns() - 20_000_000
+_INSTALLED = tuple(
+    path for path in sys.path if path.endswith(("site-packages", "dist-packages")) or "/lib/python" in path
+)
 
 # Modules that look through the whole environment, and the beginning of the only names that they take from it.
 _TAKES_ONLY = {"numba.core.config": "NUMBA_", "tqdm.autonotebook": "SPYDER", "tqdm.utils": "TQDM_"}
@@ -47,6 +56,7 @@ class Loaded:
     reads_cwd: bool = False
     since: dict[str, int] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    checked: float = 0.0
 
     def may_appear(self, *paths: str) -> None:
         """Note configuration files that would be read if they were there."""
@@ -68,18 +78,34 @@ class Loaded:
         return sorted(name for name in (named | found) - _OWN if not name.startswith("NBPROOF_"))
 
     def changed_file(self) -> str | None:
-        """The first file that is no longer what it was when it was loaded, or was not there then."""
+        """The first file that is no longer what it was when it was loaded, or was not there then.
+
+        Those of installed distributions, which are thousands, are looked at once in `RECHECK_S`; a distribution that
+        is installed or removed changes a folder of the search path, and those are looked at each time.
+        """
         appeared = next((path for path in self.absent if os.path.exists(path)), None)
         if appeared is not None:
             return appeared
+        now = time.monotonic()
+        is_due = now - self.checked >= RECHECK_S
+        if is_due:
+            self.checked = now
         for path, before in self.files.items():
-            try:
-                now = os.stat(path)
-            except OSError:
-                return path
-            if (now.st_mtime_ns, now.st_size, now.st_ino) != before:
+            if (is_due or not _is_installed(path)) and _state(path) != before:
                 return path
         return None
+
+
+def _is_installed(path: str) -> bool:
+    return path.endswith((".py", ".pyc", ".so")) and path.startswith(_INSTALLED)
+
+
+def _state(path: str) -> Stat | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 class _Watched(os._Environ):  # type: ignore[type-arg]
@@ -92,7 +118,7 @@ class _Watched(os._Environ):  # type: ignore[type-arg]
         # Whoever iterates over items says by its own name what it was looking for.
         if sys._getframe(1).f_code.co_name != "__iter__" and isinstance(name, str):
             self.names.add(name)
-        return super().__getitem__(name)
+        return str(super().__getitem__(name))
 
     def __iter__(self) -> Iterator[str]:
         self.prefixes.add(_TAKES_ONLY.get(_asking_module(), ""))
@@ -134,7 +160,7 @@ def recorded(loaded: Loaded) -> Iterator[None]:
     os.environ.__class__ = _Watched
     os.getcwd = getcwd
     # A module that keeps one of these under a name of its own keeps a plain function with one more call in it.
-    builtins.open = io.open = watched_open  # type: ignore[assignment]
+    builtins.open = io.open = watched_open
     try:
         yield
     finally:
@@ -189,20 +215,25 @@ class _Said:
         return os.fstat(2).st_size
 
 
-def note_module_files(loaded: Loaded) -> None:
-    """Remember the state of the file of every module that is loaded by now."""
+def note_files(loaded: Loaded) -> None:
+    """Remember the state of the file of every module that is loaded by now, of the interpreter and of the search path.
+
+    What changed since the interpreter began is not what was loaded: it counts as changed from the start.
+    """
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if isinstance(path, str):
             _note(loaded.files, path)
+    for path in [sys.executable, *sys.path]:
+        _note(loaded.files, path)
 
 
 def _note(files: dict[str, Stat], path: str | bytes) -> None:
     if isinstance(path, bytes) or path in files or path.startswith(("/proc/", "/sys/", "/dev/")):
         return
-    with contextlib.suppress(OSError):
-        found = os.stat(path)
-        files[path] = (found.st_mtime_ns, found.st_size, found.st_ino)
+    found = _state(path)
+    if found is not None:
+        files[path] = found if found[0] < BEGAN_NS else (0, 0, 0)
 
 
 def why_not_to_fork(threads: Callable[[], list[str]]) -> str | None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from . import child, rehearsal, wire
-from .loading import Loaded, import_all, note_module_files, recorded, system_threads, why_not_to_fork
+from .loading import Loaded, import_all, note_files, recorded, system_threads, why_not_to_fork
 
 LOOK_S = 5.0
 # How long a zygote lingers whose users' sessions have all ended.
@@ -306,7 +306,7 @@ def main(text: str) -> None:
             rehearsal.prepare(app)
     if failed is not None:
         _refuse(order, f"`{failed[0]}` cannot be imported ahead: {failed[1]}", failed[0])
-    note_module_files(loaded)
+    note_files(loaded)
     gc.collect()
     gc.freeze()
     reason = why_not_to_fork(system_threads)
