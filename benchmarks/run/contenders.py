@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .measuring import Account, Sample, end, measure, open_account, settle
+from .measuring import Account, Sample, end, limited, measure, open_account, settle
 from .notebooks import Project, WrongResult
 
 BIN = Path(sys.executable).parent
@@ -44,6 +45,7 @@ class Command:
     left_over: Literal["end", "use"] = "end"
     _account: Account | None = None
     _leaves_nothing: bool = False
+    _warmed: set[Path] = field(default_factory=set)
 
     @property
     def account(self) -> Account:
@@ -54,9 +56,12 @@ class Command:
     def prepare(self, project: Project, verb: Verb) -> None:
         if self.left_over == "end":
             end(self.account)
-        elif verb == "run" and not self.account.processes() and not self._leaves_nothing:
+            return
+        is_warm = project.folder in self._warmed and self.account.processes()
+        if verb == "run" and not is_warm and not self._leaves_nothing:
             self._act(project, verb)
             settle(self.account)
+            self._warmed.add(project.folder)
             self._leaves_nothing = not self.account.processes()
 
     def measure(self, project: Project, verb: Verb) -> Sample:
@@ -80,7 +85,7 @@ class Command:
                     stderr=subprocess.STDOUT,
                     preexec_fn=self.account.join,
                 )
-                with self.account.waiting():
+                with self.account.waiting(), limited(self.account):
                     process.wait()
                 if process.returncode:
                     said.seek(0)
@@ -154,13 +159,15 @@ class Driver:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps(order), file=self._process.stdin, flush=True)
-        answer = json.loads(self._process.stdout.readline() or '{"error": "it has died"}')
+        with limited(self.account):
+            answer = json.loads(self._process.stdout.readline() or '{"error": "it has died"}')
         if "error" in answer:
             raise ContenderFailed(f"{self.name}: {answer['error']}")
         return {key: float(value) for key, value in answer.items()}
 
     def close(self) -> None:
-        self._process.communicate()
+        with contextlib.suppress(BrokenPipeError), limited(self.account):
+            self._process.communicate()
         self.account.close()
 
 

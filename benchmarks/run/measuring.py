@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 RESTING_SHARE = 0.04
 PAUSE_S = 0.1
 SETTLE_S = 3.0
+# No honest measurement takes as long.
+LIMIT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,18 @@ def end(account: Account) -> None:
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, os.WNOHANG)
         time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def limited(account: Account) -> Iterator[None]:
+    """End the contender after `LIMIT_S`: one that hangs must not take the other measurements with it."""
+    timer = threading.Timer(LIMIT_S, end, [account])
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def measure(account: Account, act: Callable[[], tuple[float, float | None]]) -> Sample:
@@ -159,8 +171,10 @@ def memory_mib(pids: list[int]) -> float:
     """The proportional set size of `pids` together: a page that n processes share counts a nth for each."""
     total = 0
     for pid in pids:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        # A helper that has ended meanwhile takes none.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total / 1024
 
 
