@@ -241,8 +241,10 @@ def _driver(mode: str) -> Lines:
 
 
 def _environ(account: Account) -> dict[str, str]:
+    # Nobody's own settings of nbproof take part.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("NBPROOF_")}
     return {
-        **os.environ,
+        **inherited,
         **account.environ,
         # One thread each: contenders that run several notebooks at once would otherwise wait for one another.
         "OMP_NUM_THREADS": "1",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,8 +68,8 @@ class CgroupAccount:
     method = "cgroup v2"
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.environ = folder, {VARIABLE: folder.name}
         folder.mkdir()
+        self.folder, self.environ = folder, _private_environ(folder.name)
 
     def join(self) -> None:
         (self.folder / "cgroup.procs").write_text("0")
@@ -85,6 +87,7 @@ class CgroupAccount:
     def close(self) -> None:
         end(self)
         self.folder.rmdir()
+        shutil.rmtree(self.environ["TMPDIR"], ignore_errors=True)
 
 
 class ProcAccount:
@@ -96,7 +99,7 @@ class ProcAccount:
     method = "/proc and wait"
 
     def __init__(self, name: str) -> None:
-        self.name, self.environ = name, {VARIABLE: name}
+        self.name, self.environ = name, _private_environ(name)
         self._waited_for_s = 0.0
 
     def join(self) -> None:
@@ -117,6 +120,7 @@ class ProcAccount:
 
     def close(self) -> None:
         end(self)
+        shutil.rmtree(self.environ["TMPDIR"], ignore_errors=True)
 
 
 def open_account(name: str) -> Account:
@@ -176,6 +180,12 @@ def memory_mib(pids: list[int]) -> float:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total / 1024
+
+
+def _private_environ(name: str) -> dict[str, str]:
+    """A contender's own folders: processes kept warm are found through them, and must serve nobody else's account."""
+    folder = tempfile.mkdtemp(prefix="bench-")
+    return {VARIABLE: name, "TMPDIR": folder, "XDG_RUNTIME_DIR": folder}
 
 
 def settle(account: Account) -> None:
