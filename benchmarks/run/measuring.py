@@ -86,7 +86,12 @@ class CgroupAccount:
 
     def close(self) -> None:
         end(self)
-        self.folder.rmdir()
+        # What was killed may take a moment to go; a group that stays is empty and costs nothing.
+        patience = time.monotonic() + 10
+        while self.folder.exists() and time.monotonic() < patience:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+            time.sleep(0.02)
         shutil.rmtree(self.environ["TMPDIR"], ignore_errors=True)
 
 
