@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ..records import Task
-from . import pool
-from .pool import Forked, NotWarm, Wanted
 from .processes import LEASE_VARIABLE, end_lease
+from .warm import pool
+from .warm.pool import Forked, NotWarm, Wanted
 from .worker import Order
 
 READ_BYTES = 1 << 16

@@ -84,6 +84,7 @@ def build(
     force: bool = False,
     wait: bool = False,
     environ: Mapping[str, str] | None = None,
+    is_warm: bool = True,
 ) -> RunFinished:
     """Bring every task of `loaded` to an outcome and return how the run ended.
 
@@ -106,7 +107,14 @@ def build(
         end_orphans(state.scope)
         _check_writable(loaded)
         session = Session(
-            loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers)
+            loaded,
+            state,
+            run_id,
+            listen,
+            force=force,
+            workers=workers,
+            is_warm=is_warm,
+            environ=kernel_environ(environ, workers),
         )
         loaded.dag.executor = Scheduler(session)
         listen(_started(loaded, run_id))

@@ -12,8 +12,8 @@ from nbclient.exceptions import DeadKernelError
 from nbclient.util import run_sync
 from papermill.clientwrap import PapermillNotebookClient
 
-from .preload import Preload
-from .provisioner import NAME, WarmProvisioner
+from .warm.preload import Preload
+from .warm.provisioner import NAME, WarmProvisioner
 
 # The first question is asked again after this time, then after twice that, and so on: it may have come too early.
 ASK_AGAIN_S = 0.2

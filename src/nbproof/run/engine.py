@@ -17,8 +17,8 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 from ..files import write_atomically
 from ..notebook.secrets import mask
 from .client import Client, know_provisioner
-from .preload import Preload, preload
 from .processes import PR_SET_PDEATHSIG
+from .warm.preload import Preload, preload
 
 ENGINE = "nbproof"
 SAVE_EVERY_S = 2.0

@@ -14,11 +14,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
 LEASE_VARIABLE = "NBPROOF_LEASE"
 PR_SET_PDEATHSIG = 1
+_LEASE_ENTRY = f"{LEASE_VARIABLE}=".encode()
 GRACE_S = 2.0
 LOOK_AGAIN_S = 0.02
 
@@ -32,15 +34,25 @@ def die_with_parent() -> None:
 def holders(matches: Callable[[str], bool]) -> list[psutil.Process]:
     """The processes, other than this one, whose lease satisfies `matches`."""
     found = []
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
+    for pid in psutil.pids():
+        if pid == os.getpid():
             continue
         # Processes of other users, and those that ended meanwhile, are none of ours.
         with contextlib.suppress(psutil.Error, OSError):
-            lease = process.environ().get(LEASE_VARIABLE)
-            if lease is not None and matches(lease):
-                found.append(process)
+            lease = _lease_of(pid)
+            if lease and matches(lease):
+                found.append(psutil.Process(pid))
     return found
+
+
+def _lease_of(pid: int) -> str:
+    """The lease of a process, "" where it has none. A forked process writes its own over that of its zygote."""
+    if sys.platform != "linux":
+        return psutil.Process(pid).environ().get(LEASE_VARIABLE, "").strip()
+    for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+        if entry.startswith(_LEASE_ENTRY):
+            return os.fsdecode(entry.removeprefix(_LEASE_ENTRY)).strip()
+    return ""
 
 
 def end_lease(lease: str) -> int:

@@ -25,7 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ..files import write_atomically
+from ...files import write_atomically
 from .zygote import title, wire
 from .zygote.child import SHOWN
 

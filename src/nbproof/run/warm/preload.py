@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from ..notebook.ahead import Ahead, ImportedAhead, ahead
-from ..notebook.syntax import python_tree
+from ...notebook.ahead import Ahead, ImportedAhead, ahead
+from ...notebook.syntax import python_tree
 
 # They start threads or contexts when they are imported, or belong to the kernel itself.
 NEVER = {
