@@ -42,11 +42,15 @@ LONGEST_SOCKET = 90
 TRIES = 6
 HERE = Path(__file__).parent / "zygote"
 
-# What native libraries read when they are loaded, or the interpreter when it starts; the zygote sees the rest itself.
+# What the interpreter, its memory and its loader read when they start.
+_EARLY = (
+    "PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_", "MIMALLOC_", "VIRTUAL_ENV", "CONDA_", "HOME",
+)  # fmt: skip
+# What native libraries read when they are loaded; the zygote itself sees which variables Python code reads.
 _NATIVE = (
-    "PYTHON", "LD_", "LC_", "LANG", "TZ", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_",
-    "VECLIB_", "MALLOC_", "GLIBC_", "MIMALLOC_", "ARROW_", "CUDA_", "NVIDIA_", "NCCL_", "HIP_", "HSA_", "ROCR_",
-    "XLA_", "TF_", "TORCH_", "PYTORCH_", "OPENSSL_", "VIRTUAL_ENV", "CONDA_", "HOME",
+    "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "BLIS_", "NUMEXPR_",
+    "VECLIB_", "ARROW_", "CUDA_", "NVIDIA_", "NCCL_", "HIP_", "HSA_", "ROCR_",
+    "XLA_", "TF_", "TORCH_", "PYTORCH_", "OPENSSL_",
 )  # fmt: skip
 _LIMITS = tuple(name for name in dir(resource) if name.startswith("RLIMIT_"))
 
@@ -303,7 +307,11 @@ def _start(place: Path, wanted: Wanted, environ: Mapping[str, str], cwd: Path) -
         if connection is not None:
             return connection
         note = place.with_suffix(".refused")
-        answer = _refused_before(note) or _launch(place, wanted, environ, cwd)
+        answer = (
+            _refused_before(note)
+            or _derive(place, wanted, environ, cwd)
+            or _launch(place, wanted, environ, cwd)
+        )  # fmt: skip
         if not answer.get("ready"):
             answer.setdefault("refused", f"it ended while it was starting; see {place.with_suffix('.log')}")
             write_atomically(note, json.dumps(answer).encode())
@@ -339,41 +347,74 @@ def _refused_before(note: Path) -> dict[str, Any] | None:
     return None
 
 
+def _derive(place: Path, wanted: Wanted, environ: Mapping[str, str], cwd: Path) -> dict[str, Any] | None:
+    """Let the bare zygote of this interpreter fork one that imports further; None where it cannot."""
+    if wanted.kind != "kernel" or not wanted.imports:
+        return None
+    plain = {name: value for name, value in environ.items() if name not in wanted.variables}
+    bare = replace(wanted, imports=(), variables={})
+    with _pipe() as (reading, writing), place.with_suffix(".log").open("wb") as log:
+        message = {
+            "ask": "derive", "order": _order(place, wanted, environ), "env": plain, "variables": dict(wanted.variables),
+            "cwd": str(cwd),
+        }  # fmt: skip
+        asking = _Asking(bare, message, environ, (writing, log.fileno()))
+        try:
+            answer, _ = asking.ask()
+        except NotWarm:
+            return None
+        if "derives" not in answer:
+            return None
+        os.close(writing)
+        return _first_word(reading)
+
+
 def _launch(place: Path, wanted: Wanted, environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:
     """Start a zygote and wait for its first word."""
-    reading, writing = os.pipe()
-    order = {
+    own = {name: value for name, value in environ.items() if not name.startswith(("NBPROOF_", "JPY_", "PYTEST_"))}
+    with _pipe() as (reading, writing):
+        order = json.dumps({**_order(place, wanted, environ), "ready": writing})
+        try:
+            with place.with_suffix(".log").open("wb") as log:
+                subprocess.run(
+                    [wanted.python, *wanted.flags, str(HERE), order, " " * title.ROOM],
+                    cwd=cwd,
+                    env={**own, **title.room_for(SHOWN)},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(writing,),
+                    start_new_session=True,
+                    check=True,
+                    timeout=START_S,
+                )
+        except (OSError, subprocess.SubprocessError) as error:
+            return {"refused": f"`{wanted.python}` does not start: {error}"}
+        os.close(writing)
+        return _first_word(reading)
+
+
+def _order(place: Path, wanted: Wanted, environ: Mapping[str, str]) -> dict[str, Any]:
+    return {
         "socket": str(place),
         "kind": wanted.kind,
         "imports": wanted.imports,
         "idle_s": float(environ.get(IDLE_VARIABLE, IDLE_S)),
-        "ready": writing,
     }
-    command = [wanted.python, *wanted.flags, str(HERE), json.dumps(order), " " * title.ROOM]
-    own = {name: value for name, value in environ.items() if not name.startswith(("NBPROOF_", "JPY_", "PYTEST_"))}
+
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe; whichever is open still is closed at the end."""
+    ends = os.pipe()
+    inodes = [os.fstat(end).st_ino for end in ends]
     try:
-        with place.with_suffix(".log").open("wb") as log:
-            subprocess.run(
-                command,
-                cwd=cwd,
-                env={**own, **title.room_for(SHOWN)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(writing,),
-                start_new_session=True,
-                check=True,
-                timeout=START_S,
-            )
-        os.close(writing)
-        writing = -1
-        return _first_word(reading)
-    except (OSError, subprocess.SubprocessError) as error:
-        return {"refused": f"`{wanted.python}` does not start: {error}"}
+        yield ends
     finally:
-        os.close(reading)
-        if writing >= 0:
-            os.close(writing)
+        for end, inode in zip(ends, inodes, strict=True):
+            with contextlib.suppress(OSError):
+                if os.fstat(end).st_ino == inode:
+                    os.close(end)
 
 
 def _first_word(reading: int) -> dict[str, Any]:
@@ -391,7 +432,8 @@ def _first_word(reading: int) -> dict[str, Any]:
 
 def _place(wanted: Wanted, environ: Mapping[str, str], variant: Any) -> Path:
     """Where the socket of such a zygote is: all that must agree has a part in its name."""
-    native = {name: value for name, value in environ.items() if name.startswith(_NATIVE)}
+    read = (*_EARLY, *_NATIVE) if wanted.imports else _EARLY
+    native = {name: value for name, value in environ.items() if name.startswith(read)}
     parts = [
         wire.PROTOCOL, _own_code(), wanted.kind, str(Path(wanted.python).absolute()), wanted.flags, wanted.imports,
         sorted(native.items()), _confinement(), variant,

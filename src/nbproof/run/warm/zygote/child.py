@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from . import title, wire
@@ -53,28 +54,36 @@ def run(request: dict[str, Any], lease: socket.socket, app: Any) -> None:
 
 def become_fresh(request: dict[str, Any], files: list[int], loaded: Loaded) -> None:
     """Take over from the request all that a new process would have from whoever started it."""
-    os.setsid()
     _reset_signals()
-    _take_files(files)
-    environ = {**request["env"]}
-    for name, value in loaded.variables_set.items():
-        # An import set it, as it would have done in the kernel.
-        if value is None:
-            environ.pop(name, None)
-        else:
-            environ[name] = value
-    os.environ.clear()
-    os.environ.update(environ)
-    time.tzset()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    move(request["env"], loaded, request["cwd"], [*files[1:3]], stdin=files[0] if files else nothing)
+    for file in {nothing, *files}:
+        os.close(file)
     os.umask(request["umask"])
-    os.chdir(request["cwd"])
     _limit(request)
     sys.argv[:] = request["argv"]
     sys.orig_argv[:] = [sys.executable, *request["title"]]
-    title.show_variables(environ, SHOWN)
+    title.show_variables(request["env"], SHOWN)
     title.show_command([sys.executable, *request["title"]])
     _forget_places()
     reseed()
+
+
+def move(environ: Mapping[str, str], loaded: Loaded, cwd: str, outputs: list[int], *, stdin: int = 0) -> None:
+    """Move this process to a session, an environment, a folder and streams of its own."""
+    os.setsid()
+    for target, source in enumerate([stdin, *outputs]):
+        os.dup2(source, target)
+    os.environ.clear()
+    os.environ.update(environ)
+    for name, value in loaded.variables_set.items():
+        # An import set it, as it would have done in the kernel.
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    time.tzset()
+    os.chdir(cwd)
 
 
 def _reset_signals() -> None:
@@ -82,16 +91,6 @@ def _reset_signals() -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-
-
-def _take_files(files: list[int]) -> None:
-    """Standard input, output and error as they were sent; where none was sent, nothing."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    given = [*files[:3], *[nothing] * (3 - len(files[:3]))]
-    for target, source in enumerate(given):
-        os.dup2(source, target)
-    for file in {nothing, *files}:
-        os.close(file)
 
 
 def _limit(request: dict[str, Any]) -> None:

@@ -11,15 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Stat = tuple[int, int, int]
 
 # Files of installed distributions are looked at again at most once in this time.
 RECHECK_S = 1.0
-# A clock may tell the time of a file a little late.
-BEGAN_NS = time.time_ns() - 20_000_000
+LATE_NS = 20_000_000
 _INSTALLED = tuple(
     path for path in sys.path if path.endswith(("site-packages", "dist-packages")) or "/lib/python" in path
 )
@@ -48,7 +47,7 @@ class Loaded:
     asked for the working directory.
     """
 
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     variables_read: dict[str, str | None] = field(default_factory=dict)
     prefixes_read: set[str] = field(default_factory=set)
     variables_set: dict[str, str | None] = field(default_factory=dict)
@@ -56,7 +55,16 @@ class Loaded:
     reads_cwd: bool = False
     since: dict[str, int] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    began_ns: int = field(default_factory=time.time_ns)
     checked: float = 0.0
+
+    def further(self, environ: Mapping[str, str]) -> Loaded:
+        """What a fork that imports further begins with, in the environment `environ`."""
+        return replace(
+            self, environ=dict(environ), variables_read=dict(self.variables_read), files=dict(self.files),
+            prefixes_read=set(self.prefixes_read), variables_set=dict(self.variables_set), absent=list(self.absent),
+            since=dict(self.since), began_ns=time.time_ns(),
+        )  # fmt: skip
 
     def may_appear(self, *paths: str) -> None:
         """Note configuration files that would be read if they were there."""
@@ -141,7 +149,7 @@ def _asking_module() -> str:
 @contextlib.contextmanager
 def recorded(loaded: Loaded) -> Iterator[None]:
     """Record in `loaded` what the code inside depends on and what it does to the environment."""
-    loaded.environ = dict(os.environ)
+    began_with = dict(os.environ)
     plain_environ, plain_getcwd, plain_open = type(os.environ), os.getcwd, builtins.open
     is_on = True
 
@@ -152,7 +160,7 @@ def recorded(loaded: Loaded) -> Iterator[None]:
 
     def watched_open(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
         if is_on and not set(mode) & set("wax+") and isinstance(file, (str, os.PathLike)):
-            _note(loaded.files, os.fspath(file))
+            _note(loaded, os.fspath(file))
         return plain_open(file, mode, *rest, **options)
 
     _Watched.names.clear()
@@ -167,12 +175,12 @@ def recorded(loaded: Loaded) -> Iterator[None]:
         is_on = False
         os.environ.__class__ = plain_environ
         os.getcwd, builtins.open, io.open = plain_getcwd, plain_open, plain_open
-        loaded.variables_read = {name: loaded.environ.get(name) for name in _Watched.names}
-        loaded.prefixes_read = set(_Watched.prefixes)
+        loaded.variables_read.update({name: loaded.environ.get(name) for name in _Watched.names})
+        loaded.prefixes_read.update(_Watched.prefixes)
         now = dict(os.environ)
-        loaded.variables_set = {
-            name: now.get(name) for name in {*loaded.environ, *now} if loaded.environ.get(name) != now.get(name)
-        }
+        loaded.variables_set.update(
+            {name: now.get(name) for name in {*began_with, *now} if began_with.get(name) != now.get(name)}
+        )
 
 
 def import_all(modules: Iterable[str], loaded: Loaded) -> tuple[str, str] | None:
@@ -218,22 +226,23 @@ class _Said:
 def note_files(loaded: Loaded) -> None:
     """Remember the state of the file of every module that is loaded by now, of the interpreter and of the search path.
 
-    What changed since the interpreter began is not what was loaded: it counts as changed from the start.
+    What changed since the imports began may not be what was loaded: it counts as changed from the start.
     """
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if isinstance(path, str):
-            _note(loaded.files, path)
+            _note(loaded, path)
     for path in [sys.executable, *sys.path]:
-        _note(loaded.files, path)
+        _note(loaded, path)
 
 
-def _note(files: dict[str, Stat], path: str | bytes) -> None:
-    if isinstance(path, bytes) or path in files or path.startswith(("/proc/", "/sys/", "/dev/")):
+def _note(loaded: Loaded, path: str | bytes) -> None:
+    if isinstance(path, bytes) or path in loaded.files or path.startswith(("/proc/", "/sys/", "/dev/")):
         return
     found = _state(path)
     if found is not None:
-        files[path] = found if found[0] < BEGAN_NS else (0, 0, 0)
+        # A clock may tell the time of a file a little late.
+        loaded.files[path] = found if found[0] < loaded.began_ns - LATE_NS else (0, 0, 0)
 
 
 def why_not_to_fork(threads: Callable[[], list[str]]) -> str | None:

@@ -40,9 +40,8 @@ class Order:
     ready: int
 
     @classmethod
-    def from_json(cls, text: str) -> Order:
-        found = json.loads(text)
-        return cls(found["socket"], found["kind"], tuple(found["imports"]), found["idle_s"], found["ready"])
+    def of(cls, found: dict[str, Any], ready: int) -> Order:
+        return cls(found["socket"], found["kind"], tuple(found["imports"]), found["idle_s"], ready)
 
 
 class Zygote:
@@ -128,6 +127,9 @@ class Zygote:
         if refusal is not None:
             wire.send(connection, refusal)
             return False
+        if request["ask"] == "derive":
+            self._derive(request, files, connection)
+            return False
         self._fork(request, files, connection)
         return True
 
@@ -171,6 +173,31 @@ class Zygote:
         with contextlib.suppress(OSError):
             wire.send(connection, {"pid": pid}, handle)
         wire.close(handle)
+
+    def _derive(self, request: dict[str, Any], files: list[int], connection: socket.socket) -> None:
+        """Fork a zygote that imports further: it shares the memory of this one, and needs no start of its own."""
+        wire.send(connection, {"derives": True})
+        sys.stdout.flush()
+        sys.stderr.flush()
+        if os.fork():
+            return
+        self._leave_to_child()
+        connection.close()
+        code = 1
+        try:
+            ready, log = files
+            environ = {**request["env"], **request["variables"]}
+            child.move(environ, self.loaded, request["cwd"], [log, log])
+            os.close(log)
+            loaded = self.loaded.further(environ)
+            gc.unfreeze()
+            code = be(Order.of(request["order"], ready), loaded, self.app)
+        except SystemExit:
+            pass
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
 
     def _leave_to_child(self) -> None:
         """Close in a child what is the zygote's; another child's lease must not be held open here."""
@@ -296,11 +323,17 @@ def _refuse(order: Order, reason: str, module: str = "") -> NoReturn:
 
 def main(text: str) -> None:
     """Load, prepare and serve; what keeps us from it is told to whoever started us."""
-    order = Order.from_json(text)
-    loaded = Loaded()
+    found = json.loads(text)
+    order, loaded = Order.of(found, found["ready"]), Loaded()
     with recorded(loaded):
         # First, as in every kernel: what is imported finds it there.
         app = _kernel(order, loaded) if order.kind == "kernel" else None
+    be(order, loaded, app)
+
+
+def be(order: Order, loaded: Loaded, app: Any) -> int:
+    """Import what is ordered, and be a zygote for as long as it is needed."""
+    with recorded(loaded):
         failed = import_all(order.imports, loaded)
         if failed is None and app is not None:
             rehearsal.prepare(app)
@@ -313,6 +346,7 @@ def main(text: str) -> None:
     if reason is not None:
         _refuse(order, reason)
     Zygote(order, loaded, app).serve()
+    return 0
 
 
 def _kernel(order: Order, loaded: Loaded) -> Any:
