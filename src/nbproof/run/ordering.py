@@ -44,6 +44,7 @@ def make_order(task: Task, staging: Staging, loaded: Loaded) -> Order:
         staged=staged,
         rename=(f"{staging.name}/", ""),
         log=executed.with_suffix(".log.jsonl").as_posix(),
+        caps=(task.caps.cell_bytes, task.caps.notebook_bytes),
     )
 
 

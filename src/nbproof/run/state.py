@@ -41,6 +41,10 @@ class State:
         """Where the executed notebooks of failed tasks are kept."""
         return self.root / "failed" / run_id
 
+    def logs(self, run_id: str) -> Path:
+        """Where a run keeps what its cells said, as plain text."""
+        return self.root / "logs" / run_id
+
     def runtime(self, run_id: str) -> Path:
         """Where kernels of a run put their connection files; readable by their owner only."""
         return self.root / "kernels" / run_id
