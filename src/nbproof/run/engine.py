@@ -21,6 +21,7 @@ from ..files import write_atomically
 from ..notebook.code import INJECTED
 from ..notebook.secrets import masker
 from ..records import OutputCaps
+from .lean import read_dates_quickly
 from .listening import KernelDied, ListeningClient, Secrets
 from .processes import PR_SET_PDEATHSIG
 from .writing import cell_bytes, notebook_bytes
@@ -233,6 +234,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
         **_: Any,
     ) -> Any:
         """Run `nb` and save it as `executed`; Papermill is to write nothing itself, so `output_path` is None."""
+        read_dates_quickly()
         secrets = tuple(secrets)
         log = NotebookLog(nb, output_path=executed, secrets=secrets, on_cell=on_cell, published=published)
         log.notebook_start()

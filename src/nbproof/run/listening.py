@@ -1,15 +1,16 @@
-"""What a kernel says while a cell runs: folded, masked, kept within bounds for the notebook, and told on as it comes."""
+"""What a kernel says while a cell runs: folded, masked and bounded for the notebook, and told on as it comes."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
-from nbclient.exceptions import DeadKernelError
+import zmq
+from nbclient.exceptions import CellExecutionComplete, DeadKernelError
 from nbclient.util import run_sync
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -18,6 +19,7 @@ from ..notebook.secrets import masker, spellings
 from ..records import OutputCaps
 from .death import Death, OomKills, peak_mb, peak_of_children_mb
 from .outputs import Fold, Tail, Veil, cut, size_of
+from .writing import json_line
 
 # Of what is kept of a runaway cell, this share is the end of it; the rest is the beginning.
 TAIL_SHARE = 0.1
@@ -28,17 +30,18 @@ LEAST_BYTES = 4000
 TELL_EVERY_S = 0.1
 # The longest text of one event, in characters: the runner reads events whole.
 TOLD_AT_ONCE = 1 << 14
+TAKEN_AT_ONCE = 256
 # What a kernel had sent before it died arrives within this time.
 LAST_MESSAGES_S = 0.5
 
 Tell = Callable[[str, str, str], None]
 
 
-class KernelDied(DeadKernelError):  # type: ignore[misc]
+class KernelDied(DeadKernelError):
     """A kernel ended while it ran a cell; the message says how."""
 
 
-class Output(NotebookNode):  # type: ignore[misc]
+class Output(NotebookNode):
     """An output whose data is left as it came: turning it into notebook nodes takes longer than all the rest."""
 
     @classmethod
@@ -48,6 +51,7 @@ class Output(NotebookNode):  # type: ignore[misc]
         return output
 
     def replace_data(self, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        """Show something else in the same place."""
         dict.update(self, data=data, metadata=metadata)
 
 
@@ -217,7 +221,9 @@ class CellOutputs:
         if self._tail is None:
             return
         tail, self._tail = self._tail, None
-        ending = [Output.of(name=name, output_type="stream", text=thing) if name else thing for name, thing in tail]
+        ending: list[Any] = [
+            Output.of(name=name, output_type="stream", text=thing) if name else thing for name, thing in tail
+        ]
         if tail.left_out:
             ending.insert(0, self._note(tail.left_out, "this cell's output"))
         self.outputs += ending
@@ -323,7 +329,7 @@ class ListeningClient(PapermillNotebookClient):  # type: ignore[misc]
         self._seen: set[str] = set()
         self._saving: asyncio.TimerHandle | None = None
 
-    async def async_execute_cell(self, cell: NotebookNode, cell_index: int, *args: Any, **options: Any) -> NotebookNode:
+    async def async_execute_cell(self, cell: NotebookNode, cell_index: int, *args: Any, **options: Any) -> Any:
         if cell.cell_type != "code":
             return await super().async_execute_cell(cell, cell_index, *args, **options)
         number = self.nb_man.number_of(cell_index)
@@ -346,20 +352,18 @@ class ListeningClient(PapermillNotebookClient):  # type: ignore[misc]
 
     execute_cell = run_sync(async_execute_cell)
 
-    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> NotebookNode | None:
+    def process_message(self, msg: dict[str, Any], cell: NotebookNode, cell_index: int) -> Any:
         self._seen.add(msg["parent_header"].get("msg_id"))
         try:
             return super().process_message(msg, cell, cell_index)
         finally:
             self._save_later()
 
-    def output(
-        self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int
-    ) -> NotebookNode | None:
+    def output(self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int) -> Any:
         if self._is_hooked(msg) or self._cell is None:
             return super().output(outs, msg, display_id, cell_index)
         heard = self._bound_to(outs)
-        if self.clear_before_next_output:
+        if self.clear_before_next_output:  # type: ignore[has-type]
             heard.clear()
             self.clear_display_id_mapping(cell_index)
             self.clear_before_next_output = False
@@ -395,8 +399,32 @@ class ListeningClient(PapermillNotebookClient):  # type: ignore[misc]
         for cell_index, places in self._display_id_map.get(display_id, {}).items():
             outputs = self.nb.cells[cell_index].outputs
             for place in places:
-                dict.update(outputs[place], data=data, metadata=metadata)
+                outputs[place].replace_data(data, metadata)
             self.nb_man.touch(cell_index)
+
+    async def _async_poll_output_msg(self, parent_msg_id: str, cell: NotebookNode, cell_index: int) -> None:
+        """Like nbclient's, but messages that wait are all taken at once: the loop costs more than a short message."""
+        assert self.kc is not None
+        channel = self.kc.iopub_channel
+        while True:
+            message = await channel.get_msg(timeout=None)
+            for one in chain((message,), self._waiting(channel)):
+                if one["parent_header"].get("msg_id") == parent_msg_id:
+                    try:
+                        self.process_message(one, cell, cell_index)
+                    except CellExecutionComplete:
+                        return
+
+    def _waiting(self, channel: Any) -> Iterator[dict[str, Any]]:
+        """The messages that have come already, up to so many that timers and the kernel's death get their turn."""
+        socket: zmq.Socket[bytes] = zmq.Socket.shadow(channel.socket.underlying)
+        for _ in range(TAKEN_AT_ONCE):
+            try:
+                parts = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            _, message = channel.session.feed_identities(parts)
+            yield channel.session.deserialize(message)
 
     async def _async_poll_kernel_alive(self) -> None:
         sampling = asyncio.ensure_future(self._sample())
@@ -470,7 +498,7 @@ def _size_of(output: Mapping[str, Any]) -> int:
     """About how many bytes an output takes in a file."""
     size = OVERHEAD_BYTES
     for value in (*output.get("data", {}).values(), *output.get("traceback", ())):
-        size += size_of(value) if isinstance(value, str) else len(json.dumps(value, ensure_ascii=True))
+        size += size_of(value if isinstance(value, str) else json_line(value))
     return size
 
 

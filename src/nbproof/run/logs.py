@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import TextIO
 
 
+def folder_of(project: Path, run_id: str) -> Path:
+    """Where the logs of a run lie, one file a task."""
+    return project / ".nbproof" / "logs" / run_id
+
+
 def log_path(folder: Path, task: str) -> Path:
     """Where the log of `task` lies in the folder of its run's logs."""
     return folder / f"{task}.log"
