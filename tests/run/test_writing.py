@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from nbproof.run.writing import cell_bytes, notebook_bytes
 
-texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\n\r\\\"\u2028\x0b"), max_size=30)
+texts = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from('\n\r\\"\u2028\x0b'), max_size=30)
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | texts,
     lambda values: st.lists(values, max_size=3) | st.dictionaries(texts, values, max_size=3),
@@ -46,7 +46,9 @@ def notebooks(data: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[Any]
         st.builds(lambda source, data: new_markdown_cell(source, attachments={"a.png": data}), texts, bundles),
         st.builds(new_raw_cell, texts),
     )  # fmt: skip
-    return st.builds(lambda cells, held: new_notebook(cells=cells, metadata=held), st.lists(cells, max_size=4), metadata)
+    return st.builds(
+        lambda cells, held: new_notebook(cells=cells, metadata=held), st.lists(cells, max_size=4), metadata
+    )
 
 
 def written(notebook: Any) -> bytes:

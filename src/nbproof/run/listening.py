@@ -117,6 +117,7 @@ class CellOutputs:
         at_most = allowance.of_next_cell
         self._tail_bytes = int(at_most * TAIL_SHARE)
         self._head_bytes = at_most - self._tail_bytes
+        follower.bound(self._head_bytes, self._tail_bytes, lambda size: self._note_text(size, "this cell's output"))
         self.clear()
 
     def clear(self) -> None:
@@ -131,20 +132,19 @@ class CellOutputs:
         if stream is None:
             stream = self._streams[name] = _Stream(name, self._new_node(name), self._secrets.veil())
         self._keep(stream, stream.veil.feed(stream.fold.feed(text)))
-        if self._tail is None:
-            self._follower.hear(name, text)
+        self._follower.hear(name, text)
 
     def display(self, output: Output) -> bool:
         """Take a whole output in, or a note in its place; return whether it is the last of `outputs` now."""
         if self._secrets.values:
             output = Output.of(**self._secrets.mask(dict(output)))
         size = _size_of(output)
+        self._follower.hear("display", _plain_text(output))
         room = (self._head_bytes - self._kept) if self._tail is None else self._tail_bytes
         if size > room:
             output, size = self._note(size, "this output"), OVERHEAD_BYTES
         if self._tail is None and size <= room:
             self._add(output, size)
-            self._follower.hear("display", _plain_text(output))
             return True
         if self._tail is None:
             self._tail = Tail(self._tail_bytes)
@@ -228,39 +228,54 @@ class CellOutputs:
             ending.insert(0, self._note(tail.left_out, "this cell's output"))
         self.outputs += ending
         self._kept += tail.size
-        for output in ending:
-            self._follower.hear(output.get("name", "display"), output.get("text") or _plain_text(output))
 
-    def _note(self, size: int, of_what: str) -> Output:
+    def _note_text(self, size: int, of_what: str) -> str:
         setting = self._why.partition("=")[0]
-        text = (
+        return (
             f"… {size:,} bytes of {of_what} are left out here ({self._why}; to keep more, raise `{setting}` in "
             f"[tool.nbproof] or NBPROOF_{setting.upper()})"
         )
+
+    def _note(self, size: int, of_what: str) -> Output:
+        text = self._note_text(size, of_what)
         return Output.of(
             output_type="display_data", data={"text/plain": text}, metadata={"nbproof": {"left_out_bytes": size}}
         )
 
 
 class Follower:
-    """Tells on what a cell says, line by line, in order, and not more often than every tenth of a second."""
+    """Tells on what a cell says, line by line, in order, and not more often than every tenth of a second.
+
+    It keeps to the same bounds as the notebook: the end of a runaway cell is told when the cell has ended.
+    """
 
     def __init__(self, tell: Tell, secrets: Secrets) -> None:
         self._tell, self._secrets = tell, secrets
         self._streams: dict[str, tuple[Fold, Veil]] = {}
         self._pending: list[tuple[str, str]] = []
         self._begun: dict[str, str] = {}
-        self._size = 0
+        self._waiting = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._room, self._tail_bytes = OutputCaps().cell_bytes, 0
+        self._note: Callable[[int], str] = str
+        self._tail: Tail | None = None
+
+    def bound(self, head_bytes: int, tail_bytes: int, note: Callable[[int], str]) -> None:
+        """Let no more through than this; `note` says how many bytes are left out."""
+        self._room, self._tail_bytes, self._note = head_bytes, tail_bytes, note
 
     def hear(self, stream: str, text: str) -> None:
         if not text:
             return
-        if stream not in self._streams:
-            self._streams[stream] = Fold(is_eager=True), self._secrets.veil()
-        fold, veil = self._streams[stream]
-        self._add(stream, veil.feed(fold.feed(text)))
-        if self._size > TOLD_AT_ONCE:
+        if stream == "error":
+            self._end_lines()
+            self._pending.append((stream, text))
+        else:
+            if stream not in self._streams:
+                self._streams[stream] = Fold(is_eager=True), self._secrets.veil()
+            fold, veil = self._streams[stream]
+            self._add(stream, veil.feed(fold.feed(text)))
+        if self._waiting > TOLD_AT_ONCE:
             self.tell()
         elif self._timer is None:
             try:
@@ -273,36 +288,53 @@ class Follower:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        pending, self._pending, self._size = self._pending, [], 0
+        pending, self._pending, self._waiting = self._pending, [], 0
         for stream, text in _joined(pending):
             for start in range(0, len(text), TOLD_AT_ONCE):
                 self._tell(stream, text[start : start + TOLD_AT_ONCE], "")
         # Half a secret cannot be recognised: with secrets only whole lines are told.
         if not self._secrets.values:
             for stream, (fold, _) in self._streams.items():
-                line = self._begun.get(stream, "") + fold.line
-                if line:
+                if line := self._begun.get(stream, "") + fold.line:
                     self._tell(stream, "", line[-TOLD_AT_ONCE:])
 
     def close(self) -> None:
         """The cell has ended, and so have all its lines."""
-        for stream, (fold, veil) in self._streams.items():
-            rest = veil.feed(fold.rest()) + veil.lift()
-            self._add(stream, rest)
-            if begun := self._begun.pop(stream, ""):
-                self._pending.append((stream, begun + "\n"))
-        self._streams.clear()
+        self._end_lines()
         self.tell()
 
     def _add(self, stream: str, text: str) -> None:
-        """Whole lines become pending; what has not ended waits for its end, unless it is very long."""
+        """Let whole lines through; what has not ended waits for its end, unless it is very long."""
         text = self._begun.pop(stream, "") + text
         end = len(text) if len(text) > TOLD_AT_ONCE and "\n" not in text else text.rfind("\n") + 1
         if text[end:]:
             self._begun[stream] = text[end:]
-        if end:
-            self._pending.append((stream, text[:end]))
-            self._size += end
+        self._let_through(stream, text[:end])
+
+    def _let_through(self, stream: str, text: str) -> None:
+        if self._tail is None:
+            head, text = cut(text, self._room)
+            self._room -= size_of(head)
+            self._waiting += len(head)
+            if text and head and not head.endswith("\n"):
+                head += "\n"
+            if head:
+                self._pending.append((stream, head))
+        if text:
+            self._tail = self._tail or Tail(self._tail_bytes)
+            self._tail.add_text(stream, text)
+
+    def _end_lines(self) -> None:
+        for stream, (fold, veil) in self._streams.items():
+            self._add(stream, veil.feed(fold.rest()) + veil.lift())
+            if begun := self._begun.pop(stream, ""):
+                self._let_through(stream, f"{begun}\n")
+        self._streams.clear()
+        if self._tail is not None:
+            tail, self._tail, self._room = self._tail, None, 0
+            if tail.left_out:
+                self._pending.append(("display", f"{self._note(tail.left_out)}\n"))
+            self._pending += [(stream, str(text)) for stream, text in tail]
 
 
 class ListeningClient(PapermillNotebookClient):  # type: ignore[misc]
