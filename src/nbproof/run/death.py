@@ -9,6 +9,7 @@ import resource
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
@@ -27,12 +28,10 @@ class OomKills:
 
     @classmethod
     def now(cls, root: Path = Path("/")) -> OomKills | None:
-        """Read the counters; None where there are none."""
-        for file in _counters(root):
-            if (count := _read(file)) is not None:
-                return cls(count, is_ours=True)
-        count = _read(root / "proc/vmstat")
-        return None if count is None else cls(count, is_ours=False)
+        """Read the counter; None where there is none."""
+        file, is_ours = _counter(root)
+        count = _read(file)
+        return None if count is None else cls(count, is_ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +94,13 @@ def peak_of_children_mb() -> int:
     """The most memory that any child which has ended used, in MB."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return round(used * (1024 if os.uname().sysname == "Linux" else 1) / 1e6)
+
+
+@cache
+def _counter(root: Path) -> tuple[Path, bool]:
+    """The file to read, and whether it counts for our control group; found once, for it is asked for with each cell."""
+    ours = next((file for file in _counters(root) if _read(file) is not None), None)
+    return (root / "proc/vmstat", False) if ours is None else (ours, True)
 
 
 def _counters(root: Path) -> Iterable[Path]:

@@ -15,14 +15,14 @@ from typing import IO, Any
 import nbformat
 from nbformat import NotebookNode
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
-from papermill.execute import ERROR_ANCHOR_MSG, ERROR_MARKER_TAG, ERROR_MESSAGE_TEMPLATE
 
 from ..files import write_atomically
 from ..notebook.code import INJECTED
 from ..notebook.secrets import masker
 from ..records import OutputCaps
+from .hearing import KernelDied, ListeningClient
 from .lean import read_dates_quickly
-from .listening import KernelDied, ListeningClient, Secrets
+from .listening import Secrets
 from .processes import PR_SET_PDEATHSIG
 from .writing import cell_bytes, notebook_bytes
 
@@ -159,6 +159,9 @@ class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
 
     def _mark(self, failed: int) -> None:
         """Point at the cell that failed, as Papermill does."""
+        # Papermill imports this module, as an engine, before it has those.
+        from papermill.execute import ERROR_ANCHOR_MSG, ERROR_MARKER_TAG, ERROR_MESSAGE_TEMPLATE
+
         message = ERROR_MESSAGE_TEMPLATE % str(self.nb.cells[failed].execution_count)
         for place, text in ((failed, ERROR_ANCHOR_MSG), (0, message)):
             marker = nbformat.v4.new_markdown_cell(text, metadata={"tags": [ERROR_MARKER_TAG]})

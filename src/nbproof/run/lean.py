@@ -38,7 +38,7 @@ def read_dates_quickly() -> None:
     thorough, looks_like_date = jsonutil.parse_date, jsonutil.ISO8601_PAT.match
 
     def parse_date(text: Any) -> Any:
-        if text is None or not looks_like_date(text):
+        if text is None or not text[:4].isdigit() or not looks_like_date(text):
             return text
         try:
             date = datetime.fromisoformat(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from json.encoder import encode_basestring
+from types import MappingProxyType
 from typing import Any
 
 # As in nbformat: these are written as lists of lines, and so is everything that is text/….
@@ -45,14 +46,15 @@ def output_text(output: Mapping[str, Any]) -> str:
     """One output as it stands in the file."""
     written = {key: _plain(value, 5) for key, value in output.items() if key not in {"data", "text"}}
     if "data" in output:
-        written["data"] = _bundle(output["data"], 5)
+        # Who measured an output has written its JSON already.
+        written["data"] = _bundle(output["data"], 5, getattr(output, "json_lines", None) or {})
     if "text" in output:
         written["text"] = _text(output["text"], 5)
     return _object(written, 4)
 
 
-def _bundle(bundle: Mapping[str, Any], level: int) -> str:
-    return _object({kind: _datum(kind, value, level + 1) for kind, value in bundle.items()}, level)
+def _bundle(bundle: Mapping[str, Any], level: int, known: Mapping[str, str] = MappingProxyType({})) -> str:
+    return _object({kind: known.get(kind) or _datum(kind, value, level + 1) for kind, value in bundle.items()}, level)
 
 
 def _datum(kind: str, value: Any, level: int) -> str:
