@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import nbformat
+import papermill
 import pytest
 
 from nbproof import assemble
 from nbproof.assemble import RunReport
 from nbproof.notebook.secrets import MASK
 from nbproof.records import CellOutput, Event
+from nbproof.run.engine import ENGINE
 from nbproof.run.logs import folder_of, log_path
 
 if TYPE_CHECKING:
@@ -180,6 +183,31 @@ def test_a_process_that_limits_its_own_memory_gets_an_ordinary_error(workspace: 
     )
 
     assert [task.reason for task in report.finished] == ["cell 3: MemoryError:"]
+
+
+def test_papermill_alone_gets_the_whole_notebook(tmp_path: Path) -> None:
+    """Called by its name, with nothing of a run around it, the engine writes and returns what Papermill would."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_code_cell('print("one")\ndisplay({"application/json": {"a": [1]}}, raw=True)'),
+            nbformat.v4.new_code_cell("1 / 0"),
+        ]
+    )
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python", "language": "python"}
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+
+    with pytest.raises(papermill.PapermillExecutionError):
+        papermill.execute_notebook(
+            tmp_path / "in.ipynb", tmp_path / "out.ipynb", engine_name=ENGINE, progress_bar=False
+        )
+
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    nbformat.validate(executed)
+    kinds = [cell.cell_type for cell in executed.cells]
+    assert kinds == ["markdown", "code", "markdown", "code"]
+    assert [output.output_type for output in executed.cells[1].outputs] == ["stream", "display_data"]
+    assert executed.cells[1].outputs[1].data["application/json"] == {"a": [1]}
+    assert executed.cells[3].outputs[0].ename == "ZeroDivisionError"
 
 
 @pytest.fixture

@@ -54,10 +54,19 @@ class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
     """
 
     def __init__(
-        self, nb: Any, *, output_path: str, secrets: Iterable[str], on_cell: CellListener, published: Published | None
+        self,
+        nb: Any,
+        *,
+        output_path: str | None,
+        secrets: Iterable[str] = (),
+        on_cell: CellListener = lambda cell, cells: None,
+        is_last_word: bool = True,
+        published: Published | None = None,
     ) -> None:
         super().__init__(nb, output_path=output_path, progress_bar=False)
-        self.secrets, self.on_cell, self.published = tuple(secrets), on_cell, published
+        self.secrets, self.on_cell = tuple(secrets), on_cell
+        # Whether nobody writes the notebook after us: then it is we who mark an error and name what is published.
+        self.is_last_word, self.published = is_last_word, published
         self.mask = masker(self.secrets)
         self.code_cells = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code"]
         self.next_save, self.is_forced = 0.0, True
@@ -65,7 +74,8 @@ class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
         self.settle: Callable[[], None] = lambda: None
         self._running: int | None = None
         self._written: list[bytes | None] = [None] * len(nb.cells)
-        nb.metadata.papermill["output_path"] = output_path
+        if output_path is not None:
+            nb.metadata.papermill["output_path"] = output_path
 
     def number_of(self, cell_index: int) -> int:
         """Which code cell this is, counted from 1."""
@@ -77,6 +87,8 @@ class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
 
     def save(self, **_: Any) -> None:
         began = time.monotonic()
+        if self.output_path is None:
+            return
         if began < self.next_save and not self.is_forced:
             return
         write_atomically(Path(self.output_path), self.content())
@@ -125,13 +137,17 @@ class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
                 self.touch(index)
             # Widgets leave their state, and so whatever they show, in the notebook's metadata.
             self.nb.metadata = nbformat.from_dict(self.mask(dict(self.nb.metadata)))
+        if self.is_last_word:
+            self._say_last()
+        self.is_forced = True
+        super().notebook_complete(**options)
+
+    def _say_last(self) -> None:
         failed = self.first_error()
         if failed is not None:
             self._mark(failed)
         elif self.published is not None:
             self._name(self.published)
-        self.is_forced = True
-        super().notebook_complete(**options)
 
     def first_error(self) -> int | None:
         """The index of the first cell that failed: an error among its outputs, or an error that left none."""
@@ -224,22 +240,32 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
         cls,
         nb: Any,
         kernel_name: str,
-        output_path: str | None,
+        output_path: str | None = None,
         *,
-        executed: str,
-        secrets: Iterable[str],
-        on_cell: CellListener,
-        on_output: OutputListener,
-        kernel_stderr: IO[bytes],
+        executed: str | None = None,
+        secrets: Iterable[str] = (),
+        on_cell: CellListener = lambda cell, cells: None,
+        on_output: OutputListener = lambda cell, stream, text, line: None,
+        kernel_stderr: IO[bytes] | None = None,
         caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
         published: Published | None = None,
         start_timeout: int = 120,
         **_: Any,
     ) -> Any:
-        """Run `nb` and save it as `executed`; Papermill is to write nothing itself, so `output_path` is None."""
+        """Run `nb` and save it as `executed`, or as Papermill's own `output_path`.
+
+        With `executed` nothing is left for Papermill to write, and what it gets back says only how it went.
+        """
         read_dates_quickly()
         secrets = tuple(secrets)
-        log = NotebookLog(nb, output_path=executed, secrets=secrets, on_cell=on_cell, published=published)
+        log = NotebookLog(
+            nb,
+            output_path=executed or output_path,
+            is_last_word=executed is not None,
+            secrets=secrets,
+            on_cell=on_cell,
+            published=published,
+        )
         log.notebook_start()
         try:
             client = ListeningClient(
@@ -247,15 +273,16 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
                 secrets=Secrets.of(secrets),
                 caps=caps,
                 tell=on_output,
-                last_words=lambda: tail(kernel_stderr),
+                last_words=lambda: tail(kernel_stderr) if kernel_stderr else "",
                 timeout=None,
                 startup_timeout=start_timeout,
                 kernel_name=kernel_name,
             )
-            client.execute(preexec_fn=_die_with_worker, stdout=kernel_stderr, stderr=kernel_stderr)
+            options = {} if kernel_stderr is None else {"stdout": kernel_stderr, "stderr": kernel_stderr}
+            client.execute(preexec_fn=_die_with_worker, **options)
         finally:
             log.notebook_complete()
-        return log.outcome()
+        return log.nb if executed is None else log.outcome()
 
 
 def kernel_stderr() -> IO[bytes]:
