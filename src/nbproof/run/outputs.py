@@ -72,10 +72,12 @@ class Fold:
         # A line feed returns the carriage by itself.
         if "\r" in text:
             text = text.replace("\r\n", "\n")
-        if _ACTIVE.search(text) is None and self._is_at_end() and self._fits(text):
+        if _ACTIVE.search(text) is not None:
+            self._interpret(text)
+        elif self._is_at_end() and self._fits(text):
             self._append(text)
         else:
-            self._interpret(text)
+            self._plain(text)
         final = "".join(self._final)
         self._final.clear()
         return final
@@ -111,6 +113,13 @@ class Fold:
         self._rows += [_Row(line, "\n") for line in ended[1:]] + [_Row(last)]
         self._row, self._column = len(self._rows) - 1, len(last)
         self._scroll()
+
+    def _plain(self, text: str) -> None:
+        first, *others = text.split("\n")
+        self._write(first)
+        for line in others:
+            self._next_row("\n")
+            self._write(line)
 
     def _interpret(self, text: str) -> None:
         incomplete = _INCOMPLETE.search(text, max(0, len(text) - _LONGEST_INCOMPLETE))
@@ -149,13 +158,15 @@ class Fold:
             self._row -= excess
 
     def _write(self, text: str) -> None:
-        while text:
+        at = 0
+        while at < len(text):
             room = PAGE_COLUMNS - self._column
             if room == 0:
                 # As on any terminal, a line that is too long goes on in the next row, which is not a new line.
                 self._next_row("")
                 continue
-            now, text = text[:room], text[room:]
+            now = text[at : at + room]
+            at += room
             self._rows[self._row].write(now, self._column, self._style)
             self._column += len(now)
 
@@ -349,6 +360,12 @@ class Tail:
         self._piece = max(1, min(4096, at_most // 16))
 
     def add_text(self, stream: str, text: str) -> None:
+        # What a text itself pushes out need not come in first: of its characters, no more than bytes can stay.
+        beyond = len(text) - self._at_most - self._piece
+        if beyond > 0:
+            self.left_out += self.size + size_of(text[:beyond])
+            self.size, text = 0, text[beyond:]
+            self._items.clear()
         if self._items and self._items[-1][0] == stream and len(str(self._items[-1][1])) < self._piece:
             _, last, size = self._items.pop()
             self.size -= size
