@@ -15,7 +15,7 @@ from ..errors import AskedWrongly, ContractInvalid, ParameterInvalid, PipelineIn
 from ..notebook import contract, document
 from ..notebook.contract import Contract
 from ..notebook.document import Document
-from ..records import Limits, Pipeline, Task
+from ..records import Limits, OutputCaps, Pipeline, Task
 from . import environment
 from .lean import skip_idle_imports
 from .worker import EXPORTERS
@@ -58,19 +58,20 @@ def load(
     texts: Sequence[str] = (),
     *,
     default_limits: Limits = Limits(),  # noqa: B008 (frozen)
+    caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
 ) -> Loaded:
     """Read the pipeline (or the lone notebook) `target`, with `name=value` or `task.name=value` from the command line.
 
     Raises `PipelineInvalid`, `NotebookInvalid`, `ContractInvalid`, `ParameterInvalid` or `UnknownName`; starts nothing.
     """
     file = find(target)
+    given: dict[str, Any] = {"project": project, "texts": texts, "default_limits": default_limits, "caps": caps}
     if file.suffix in {".yaml", ".yml"}:
-        return describe(_read_dag(file), file=file, project=project, texts=texts, default_limits=default_limits)
+        return describe(_read_dag(file), file=file, **given)
     home = _home(file, project)
     if home is None:
-        return describe(_lone_dag(file), file=file, project=project, texts=texts, default_limits=default_limits)
-    whole = describe(_read_dag(home), file=home, project=project, texts=texts, default_limits=default_limits)
-    return _up_to(whole, file)
+        return describe(_lone_dag(file), file=file, **given)
+    return _up_to(describe(_read_dag(home), file=home, **given), file)
 
 
 def _home(notebook: Path, project: Path) -> Path | None:
@@ -124,6 +125,7 @@ def describe(
     project: Path,
     texts: Sequence[str] = (),
     default_limits: Limits = Limits(),  # noqa: B008 (frozen)
+    caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
 ) -> Loaded:
     """What a Ploomber DAG says, as our records, checked whole."""
     tasks = {name: dag[name] for name in dag._iter()}
@@ -152,6 +154,7 @@ def describe(
             limits=limits.get(name, default_limits),
             kernel=kernels[name],
             gate=_gate(tasks[name]),
+            caps=caps,
             is_single=not isinstance(tasks[name].product.to_json_serializable(), dict),
         )
         for name in names

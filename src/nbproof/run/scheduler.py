@@ -23,6 +23,7 @@ from ploomber.executors.abc import Executor
 from ..files import write_atomically
 from ..records import (
     LOG_VARIABLE,
+    CellOutput,
     CellStarted,
     Listener,
     LoggedEntry,
@@ -37,6 +38,7 @@ from .environment import of_kernel
 from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
 from .hashes import content_hash, meaning_hash
 from .hooks import first_line, run_hook
+from .logs import Logs
 from .ordering import make_order
 from .pipeline import Loaded
 from .staging import Staging
@@ -79,6 +81,7 @@ class Build:
         self.outcomes: dict[str, Outcome] = {}
         self.failures: dict[str, str] = {}
         self.made: dict[str, Mapping[str, Product]] = {}
+        self.logs = Logs(session.state.logs(session.run_id))
         self.selector = selectors.DefaultSelector()
 
     def carry_out(self) -> list[Any]:
@@ -92,6 +95,7 @@ class Build:
             for name in list(self.running):
                 self._stop(name)
             self.selector.close()
+            self.logs.close()
             shutil.rmtree(self.session.state.runtime(self.session.run_id), ignore_errors=True)
         if self.failures:
             raise DAGBuildError("\n".join(f"{name}: {reason}" for name, reason in self.failures.items()))
@@ -199,8 +203,20 @@ class Build:
             self._raise(
                 CellStarted(self.session.run_id, time.time(), attempt.task.name, message["cell"], message["cells"])
             )
+        elif message["kind"] == "output":
+            self._hear_output(attempt, message)
         else:
             attempt.heard[message["kind"]] = message
+
+    def _hear_output(self, attempt: Attempt, message: Mapping[str, Any]) -> None:
+        task, text = attempt.task.name, message["text"]
+        if text:
+            self.logs.write(task, attempt=attempt.number, cell=message["cell"], text=text)
+        self._raise(
+            CellOutput(
+                self.session.run_id, time.time(), task, message["cell"], message["stream"], text, message["line"]
+            )
+        )
 
     # Concluding
 
@@ -346,5 +362,5 @@ class Build:
             )
         )
 
-    def _raise(self, event: TaskStarted | CellStarted | TaskFinished) -> None:
+    def _raise(self, event: TaskStarted | CellStarted | CellOutput | TaskFinished) -> None:
         self.session.listener(event)

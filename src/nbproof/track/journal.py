@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import JournalDamaged
-from ..records import CellStarted, ContentHash, Event, RunFinished, RunStarted, TaskFinished
+from ..records import CellOutput, CellStarted, ContentHash, Event, RunFinished, RunStarted, TaskFinished
 from . import kept
 from .lines import Entry, decode, encode
 
@@ -54,7 +54,7 @@ def path_of(project: Path, run_id: str) -> Path:
 
 
 class Journal:
-    """A listener that writes every event, but the many `CellStarted`, to the journal of its run.
+    """A listener that writes every event, but what cells begin and say, to the journal of its run.
 
     A line is on disk (fsync) when the call returns. With `keep_files` the executed notebook is kept until it is
     delivered, so that a later run cannot take its place. Close the journal, or use a `with`, when the run is over.
@@ -66,7 +66,7 @@ class Journal:
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, CellStarted):
+        if isinstance(event, CellStarted | CellOutput):
             return
         line = encode(Entry(event, self._notebook(event))).encode() + b"\n"
         with self._lock:
