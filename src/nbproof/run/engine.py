@@ -235,7 +235,7 @@ def _joined_streams(outputs: Iterable[Any]) -> list[Any]:
 
 
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]
-    """nbclient behind Papermill, with our log, our listening, a warm kernel where there may be one, and none left behind.
+    """nbclient behind Papermill, with our log and our listening, a kernel that is warm where it may be, and never left.
 
     Papermill calls it by `engine_name="nbproof"`, too; then the kernel is warm if its interpreter is this one.
     """

@@ -84,8 +84,12 @@ class WarmProvisioner(LocalProvisioner):
 
     async def wait(self) -> int | None:
         """Wait for the end, and let go of the process."""
+        process = self.process
         await self._ended(None)
-        return await super().wait()
+        status = await super().wait()
+        if isinstance(process, Forked):
+            process.close()
+        return status
 
     async def cleanup(self, restart: bool = False) -> None:
         """Let go of what is left of the process."""
