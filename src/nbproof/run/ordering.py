@@ -13,7 +13,7 @@ from ..notebook.code import INJECTED
 from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
-from .pipeline import Loaded
+from .declared import Loaded
 from .staging import Staging
 from .worker import Order
 

@@ -23,10 +23,9 @@ from ..files import write_atomically
 from ..notebook.code import INJECTED
 from ..notebook.secrets import mask, reveal
 from ..records import LoggedEntry
+from .exporters import EXPORTERS
 from .lean import skip_foreign_engines, skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
-
-EXPORTERS = {".html": "html", ".md": "markdown", ".rst": "rst", ".tex": "latex"}
 
 
 @dataclass(frozen=True, slots=True)
