@@ -8,14 +8,16 @@ carries it.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 LEASE_VARIABLE = "NBPROOF_LEASE"
 PR_SET_PDEATHSIG = 1
@@ -26,21 +28,42 @@ LOOK_AGAIN_S = 0.02
 def die_with_parent() -> None:
     """Ask the kernel of the operating system to kill this process when its parent dies (Linux; elsewhere nothing)."""
     if sys.platform == "linux":
+        import ctypes
+
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def holders(matches: Callable[[str], bool]) -> list[psutil.Process]:
     """The processes, other than this one, whose lease satisfies `matches`."""
-    found = []
-    for process in psutil.process_iter():
-        if process.pid == os.getpid():
-            continue
-        # Processes of other users, and those that ended meanwhile, are none of ours.
-        with contextlib.suppress(psutil.Error, OSError):
-            lease = process.environ().get(LEASE_VARIABLE)
-            if lease is not None and matches(lease):
-                found.append(process)
+    found: list[psutil.Process] = []
+    for pid, lease in _leases():
+        if pid != os.getpid() and matches(lease):
+            # Most often there is none, and then psutil is not worth its import.
+            import psutil
+
+            with contextlib.suppress(psutil.Error):
+                found.append(psutil.Process(pid))
     return found
+
+
+def _leases() -> Iterator[tuple[int, str]]:
+    """Every process that was started with a lease, and that lease."""
+    # Processes of other users, and those that ended meanwhile, are none of ours.
+    if sys.platform != "linux":
+        import psutil
+
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if lease := process.environ().get(LEASE_VARIABLE):
+                    yield process.pid, lease
+        return
+    beginning = f"{LEASE_VARIABLE}=".encode()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(OSError):
+                for variable in (folder / "environ").read_bytes().split(b"\0"):
+                    if variable.startswith(beginning):
+                        yield int(folder.name), os.fsdecode(variable.removeprefix(beginning))
 
 
 def end_lease(lease: str) -> int:
@@ -58,6 +81,8 @@ def _end(matches: Callable[[str], bool]) -> int:
     deadline = time.monotonic() + GRACE_S
     # A process may fork while we look, so look again until nobody is left; the dead but unburied hold no lease.
     while (found := holders(matches)) and time.monotonic() < deadline:
+        import psutil
+
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()
