@@ -61,7 +61,7 @@ class Loaded:
         return _Documents(self.notebooks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Documents(Mapping[str, Document]):
     notebooks: Mapping[str, Notebook]
 

@@ -8,8 +8,8 @@ and an executor. Whatever is not surely plain (hooks, grids, clients, SQL, anyth
 from __future__ import annotations
 
 import ast
-import datetime
 import getpass
+import math
 import os
 import re
 import warnings
@@ -117,8 +117,8 @@ def _content(file: Path, memory: Memory) -> Any:
     if kept is not None:
         return kept
     content = _parsed(written)
-    if _check_plain(content, set()):
-        memory.keep(key, content)
+    _check_plain(content, set())
+    memory.keep(key, content)
     return content
 
 
@@ -131,19 +131,17 @@ def _parsed(written: bytes) -> Any:
         raise _NotPlainError from None
 
 
-def _check_plain(value: Any, seen: set[int]) -> bool:
-    """Whether JSON holds `value` as it is; raise unless it is made of lists, mappings and single values, none twice."""
-    if isinstance(value, dict | list):
-        # An alias is one value in two places, which Ploomber fills twice.
-        _need(id(value) not in seen)
-        seen.add(id(value))
-        _need(not isinstance(value, dict) or all(isinstance(key, str) for key in value))
-        held = [_check_plain(item, seen) for item in (value.values() if isinstance(value, dict) else value)]
-        return all(held)
-    if value is None or type(value) in {bool, int, str}:
-        return True
-    _need(type(value) in {float, datetime.date, datetime.datetime})
-    return type(value) is float and abs(value) < float("inf")
+def _check_plain(value: Any, seen: set[int]) -> None:
+    """Raise unless `value` is made of lists, mappings and single values that JSON holds, none of them used twice."""
+    if not isinstance(value, dict | list):
+        _need(_is_single(value) and (type(value) is not float or math.isfinite(value)))
+        return
+    # An alias is one value in two places, which Ploomber fills twice.
+    _need(id(value) not in seen)
+    seen.add(id(value))
+    _need(not isinstance(value, dict) or all(isinstance(key, str) for key in value))
+    for held in value.values() if isinstance(value, dict) else value:
+        _check_plain(held, seen)
 
 
 class _Filling:
