@@ -13,6 +13,7 @@ from ..records import Limits
 from . import environment, notebooks, reading
 from .declared import PIPELINE_FILE, Declared, check_kernels, joined
 from .declared import Loaded as Loaded
+from .lean import skip_idle_imports
 from .memory import Memory
 from .state import STATE_FOLDER, identifier
 
@@ -43,6 +44,7 @@ def load(
 
     Raises `PipelineInvalid`, `NotebookInvalid`, `ContractInvalid`, `ParameterInvalid` or `UnknownName`; starts nothing.
     """
+    skip_idle_imports()
     file = find(target)
     if file.suffix in {".yaml", ".yml"}:
         return _whole(file, project, texts, default_limits)
@@ -59,9 +61,7 @@ def _whole(file: Path, project: Path, texts: Sequence[str], default_limits: Limi
         from .dag import describe, read_dag
 
         dag = read_dag(file, memory)
-        return describe(
-            dag, file=file, project=project, texts=texts, default_limits=default_limits, memory=memory
-        )  # fmt: skip
+        return describe(dag, file=file, project=project, texts=texts, default_limits=default_limits, memory=memory)
     check_kernels({name: task.kernel for name, task in plain.tasks.items()}, plain.notebooks)
     pipeline = joined(
         plain.tasks,
@@ -86,9 +86,7 @@ def _lone(file: Path, project: Path, texts: Sequence[str], default_limits: Limit
         from .dag import describe, lone_dag
 
         dag = lone_dag(file, product)
-        return describe(
-            dag, file=file, project=project, texts=texts, default_limits=default_limits, memory=memory
-        )  # fmt: skip
+        return describe(dag, file=file, project=project, texts=texts, default_limits=default_limits, memory=memory)
     check_kernels({name: None}, {name: notebook})
     pipeline = joined(
         {name: Declared(name, {}, (), {"nb": product}, is_single=True)},
