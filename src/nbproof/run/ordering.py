@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..files import write_atomically
 from ..notebook.code import INJECTED
@@ -58,7 +59,7 @@ def _prepared(task: Task, document: Document, injected: str) -> bytes:
     # Plain JSON all the way: nbformat would be the largest import of the whole runner.
     cells = [cell for cell in document.content["cells"] if INJECTED not in cell["metadata"].get("tags", [])]
     at = next(i for i, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", []))
-    added = {
+    added: dict[str, Any] = {
         "cell_type": "code",
         "execution_count": None,
         "id": INJECTED,
