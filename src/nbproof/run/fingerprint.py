@@ -10,7 +10,6 @@ from ..notebook.contract import Contract
 from ..notebook.imports import Imports, imports
 from ..records import ContentHash, Pipeline, Task
 from .freshness import Fingerprint, Hashes
-from .hashes import content_hash
 from .look import Look
 from .notebooks import Notebook
 
@@ -23,7 +22,7 @@ def fingerprint(task: Task, notebook: Notebook, *, pipeline: Pipeline, look: Loo
         modules=_modules(said.imports, task.gate, pipeline, environment.search, look),
         parameters=dict(task.parameters),
         upstream=_upstream(task, said.contract, pipeline, look),
-        data=_data(task, said.contract, pipeline.folder),
+        data=_data(task, said.contract, pipeline.folder, look),
         environment=environment.lock.hex,
     )
 
@@ -56,10 +55,10 @@ def _upstream(task: Task, contract: Contract, pipeline: Pipeline, look: Look) ->
     }
 
 
-def _data(task: Task, contract: Contract, folder: Path) -> Hashes:
+def _data(task: Task, contract: Contract, folder: Path, look: Look) -> Hashes:
     """Every parameter typed as a path declares data; a relative one is read from the pipeline's folder."""
     declared = contract.paths(task.parameters).values()
-    return {os.path.normpath(path): _hex(content_hash(folder / path)) for paths in declared for path in paths}
+    return {os.path.normpath(path): _hex(look.content(folder / path)) for paths in declared for path in paths}
 
 
 def contents(task: Task, look: Look) -> Hashes:
