@@ -8,7 +8,9 @@ and an executor. Whatever is not surely plain (hooks, grids, clients, SQL, anyth
 from __future__ import annotations
 
 import ast
+import codecs
 import getpass
+import locale
 import math
 import os
 import re
@@ -108,10 +110,7 @@ def _check_place(file: Path) -> None:
 
 def _content(file: Path, memory: Memory) -> Any:
     """The YAML of `file`, every value a plain one and used once."""
-    try:
-        written = file.read_bytes()
-    except OSError:
-        raise _NotPlainError from None
+    written = _written(file)
     key = key_of("yaml", written)
     kept = memory.recall(key)
     if kept is not None:
@@ -120,6 +119,16 @@ def _content(file: Path, memory: Memory) -> Any:
     _check_plain(content, set())
     memory.keep(key, content)
     return content
+
+
+def _written(file: Path) -> bytes:
+    try:
+        written = file.read_bytes()
+    except OSError:
+        raise _NotPlainError from None
+    # Ploomber reads in the encoding of the locale.
+    _need(written.isascii() or codecs.lookup(locale.getpreferredencoding(False)).name == "utf-8")
+    return written
 
 
 def _parsed(written: bytes) -> Any:
@@ -210,10 +219,10 @@ def _placeholders(file: Path, declared: Path | None) -> dict[str, str]:
     values = {"here": here, "cwd": str(Path.cwd().resolve())}
     if file.name == "pipeline.yaml":
         values["root"] = here
-    user = getpass.getuser()
+    user = _user()
     if _NAME.fullmatch(user) and user.lower() not in _WORDS:
         values["user"] = user
-    content = None if declared is None else _parsed(declared.read_bytes())
+    content = None if declared is None else _parsed(_written(declared))
     _need(content is None or isinstance(content, dict))
     _check_plain(content, set())
     spelled = {}
@@ -221,6 +230,13 @@ def _placeholders(file: Path, declared: Path | None) -> dict[str, str]:
         _need(re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is not None and "__" not in name and name not in _OWN_NAMES)
         spelled[name] = _env_value(value, values)
     return {**values, **{name: value for name, value in spelled.items() if value is not None}}
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        raise _NotPlainError from None
 
 
 def _env_value(value: Any, known: Mapping[str, str]) -> str | None:
