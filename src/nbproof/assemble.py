@@ -18,6 +18,7 @@ from .run.build import plan as plan_build
 from .run.freshness import Verdict
 from .run.pipeline import Loaded, find
 from .run.pipeline import load as load_loaded
+from .run.warm.pool import IDLE_VARIABLE
 from .settings import Settings
 from .track.courier import Courier
 from .track.delivery import DeliveryReport
@@ -105,7 +106,8 @@ def run(
             workers=workers or loaded.workers or settings.workers,
             force=force,
             wait=wait,
-            environ=kernel_environment(project.root, settings),
+            environ={**kernel_environment(project.root, settings), IDLE_VARIABLE: str(settings.warm_idle_s)},
+            is_warm=settings.warm,
         )
         delivery = courier.wait(settings.delivery_wait_s)
     return RunReport(run_id, ended.outcome, time.monotonic() - began, tuple(finished.values()), delivery)

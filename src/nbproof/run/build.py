@@ -82,6 +82,7 @@ def build(
     force: bool = False,
     wait: bool = False,
     environ: Mapping[str, str] | None = None,
+    is_warm: bool = True,
 ) -> RunFinished:
     """Bring every task of `loaded` to an outcome and return how the run ended.
 
@@ -101,7 +102,14 @@ def build(
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=wait):
         end_orphans(state.scope)
         session = Session(
-            loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers)
+            loaded,
+            state,
+            run_id,
+            listen,
+            force=force,
+            workers=workers,
+            is_warm=is_warm,
+            environ=kernel_environ(environ, workers),
         )
         builder = Build(session)
         _check_writable(builder.look_ahead())

@@ -7,17 +7,18 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 import nbformat
-from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
 from ..files import write_atomically
 from ..notebook.secrets import mask
+from .client import Client, know_provisioner
 from .processes import PR_SET_PDEATHSIG
+from .warm.preload import Preload, preload
 
 ENGINE = "nbproof"
 SAVE_EVERY_S = 2.0
@@ -39,7 +40,7 @@ def _die_with_worker() -> None:
 class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
     """The executed notebook on disk, as it grows: what Papermill promises to be the log of a run."""
 
-    def __init__(self, nb: Any, *, output_path: str, secrets: Iterable[str], on_cell: CellListener) -> None:
+    def __init__(self, nb: Any, *, output_path: str | None, secrets: Iterable[str], on_cell: CellListener) -> None:
         super().__init__(nb, output_path=output_path, progress_bar=False)
         self.secrets, self.on_cell = tuple(secrets), on_cell
         self.code_cells = [index for index, cell in enumerate(nb.cells) if cell.cell_type == "code"]
@@ -47,6 +48,8 @@ class NotebookLog(NotebookExecutionManager):  # type: ignore[misc]
 
     def save(self, **_: Any) -> None:
         began = time.monotonic()
+        if self.output_path is None:
+            return
         if began < self.next_save and not self.is_forced:
             return
         write_atomically(Path(self.output_path), nbformat.writes(self.nb).encode())
@@ -102,29 +105,48 @@ def _joined_streams(outputs: Iterable[Any]) -> list[Any]:
 
 
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]
-    """nbclient behind Papermill, with our log and a kernel that dies with its worker."""
+    """nbclient behind Papermill, with our log, a warm kernel where there may be one, and no kernel left behind.
+
+    Papermill calls it by `engine_name="nbproof"`, too; then the kernel is warm if its interpreter is this one.
+    """
 
     @classmethod
     def execute_notebook(
         cls,
         nb: Any,
         kernel_name: str,
-        output_path: str,
+        output_path: str | None = None,
         *,
-        secrets: Iterable[str],
-        on_cell: CellListener,
-        kernel_stderr: IO[bytes],
+        secrets: Iterable[str] = (),
+        on_cell: CellListener = lambda cell, cells: None,
+        kernel_stderr: IO[bytes] | None = None,
+        search: Sequence[str] | None = (),
         start_timeout: int = 120,
+        execution_timeout: int | None = None,
         **_: Any,
     ) -> Any:
+        """Run `nb` in a kernel called `kernel_name`.
+
+        `search` is the module search path of its interpreter (empty: that of this process), None asks for a cold start.
+        """
         log = NotebookLog(nb, output_path=output_path, secrets=secrets, on_cell=on_cell)
         log.notebook_start()
         try:
-            client = PapermillNotebookClient(log, timeout=None, startup_timeout=start_timeout, kernel_name=kernel_name)
-            client.execute(preexec_fn=_die_with_worker, stdout=kernel_stderr, stderr=kernel_stderr)
+            know_provisioner()
+            ahead = None if search is None else _ahead(nb, search or tuple(sys.path))
+            client = Client(
+                log, ahead=ahead, timeout=execution_timeout, startup_timeout=start_timeout, kernel_name=kernel_name
+            )
+            options = {} if kernel_stderr is None else {"stdout": kernel_stderr, "stderr": kernel_stderr}
+            client.execute(preexec_fn=_die_with_worker, **options)
         finally:
             log.notebook_complete()
         return log.nb
+
+
+def _ahead(nb: Any, search: Sequence[str]) -> Preload:
+    sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
+    return preload(sources, cwd=Path.cwd(), search=[path for path in search if path])
 
 
 def kernel_stderr() -> IO[bytes]:

@@ -14,11 +14,12 @@ from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
 from .declared import Loaded
+from .environment import of_kernel
 from .staging import Staging
 from .worker import Order
 
 
-def make_order(task: Task, staging: Staging, loaded: Loaded) -> Order:
+def make_order(task: Task, staging: Staging, loaded: Loaded, *, is_warm: bool) -> Order:
     """Write the prepared notebook into `staging` and return the order to run it.
 
     It is made from the very document that was fingerprinted, so an edit in between changes nothing.
@@ -44,6 +45,8 @@ def make_order(task: Task, staging: Staging, loaded: Loaded) -> Order:
         staged=staged,
         rename=(f"{staging.name}/", ""),
         log=executed.with_suffix(".log.jsonl").as_posix(),
+        is_warm=is_warm,
+        search=of_kernel(task.kernel).search if is_warm else (),
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LEASE_VARIABLE = "NBPROOF_LEASE"
 PR_SET_PDEATHSIG = 1
+_LEASE_ENTRY = f"{LEASE_VARIABLE}=".encode()
 GRACE_S = 2.0
 LOOK_AGAIN_S = 0.02
 
@@ -47,23 +48,28 @@ def holders(matches: Callable[[str], bool]) -> list[psutil.Process]:
 
 
 def _leases() -> Iterator[tuple[int, str]]:
-    """Every process that was started with a lease, and that lease."""
+    """Every process with a lease, and that lease. A forked process writes its own over that of its zygote."""
     # Processes of other users, and those that ended meanwhile, are none of ours.
     if sys.platform != "linux":
         import psutil
 
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if lease := process.environ().get(LEASE_VARIABLE):
+                if lease := process.environ().get(LEASE_VARIABLE, "").strip():
                     yield process.pid, lease
         return
-    beginning = f"{LEASE_VARIABLE}=".encode()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(OSError):
-                for variable in (folder / "environ").read_bytes().split(b"\0"):
-                    if variable.startswith(beginning):
-                        yield int(folder.name), os.fsdecode(variable.removeprefix(beginning))
+                if lease := _lease_in((folder / "environ").read_bytes()):
+                    yield int(folder.name), lease
+
+
+def _lease_in(environ: bytes) -> str:
+    for entry in environ.split(b"\0"):
+        if entry.startswith(_LEASE_ENTRY):
+            return os.fsdecode(entry.removeprefix(_LEASE_ENTRY)).strip()
+    return ""
 
 
 def end_lease(lease: str) -> int:

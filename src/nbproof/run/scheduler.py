@@ -51,6 +51,7 @@ class Session:
     listener: Listener
     force: bool = False
     workers: int = 1
+    is_warm: bool = True
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -175,7 +176,7 @@ class Build:
 
         attempt = Attempt(task, number, reason)
         state, run_id = self.session.state, self.session.run_id
-        order = make_order(task, staging, self.session.loaded)
+        order = make_order(task, staging, self.session.loaded, is_warm=self.session.is_warm)
         self._raise(
             TaskStarted(run_id, time.time(), task.name, number, reason, dict(task.parameters)),
         )

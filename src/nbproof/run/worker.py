@@ -1,17 +1,17 @@
-"""One attempt at one notebook, in a process of its own: `python -m nbproof.run.worker EVENTS_FD`.
+"""One attempt at one notebook, in a process of its own: `python -m nbproof.run.worker`.
 
 The order comes as one line of JSON on standard input, which stays open: when it ends, the runner is gone, and this
-process ends its kernel and itself. What happens is told as lines of JSON on the file descriptor `EVENTS_FD`.
+process ends its kernel and itself. What happens is told as lines of JSON on standard output.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import os
 import shutil
-import sys
 import threading
 import traceback
 from collections.abc import Mapping
@@ -34,6 +34,8 @@ class Order:
 
     `prepared` is the notebook to run, parameters injected; `notebook` the one it was made from; `executed` where it
     goes; `staged` where each product is to be written; `rename` what of these paths is replaced by what on publication.
+    `is_warm` says that the kernel may be forked from one that has imported what the notebook imports, which is looked
+    up along `search`, the module search path of the kernel's interpreter.
     """
 
     prepared: str
@@ -44,13 +46,16 @@ class Order:
     staged: Mapping[str, str]
     rename: tuple[str, str]
     log: str
+    is_warm: bool = True
+    search: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Order:
-        return cls(**{**json.loads(text), "rename": tuple(json.loads(text)["rename"])})
+        found = json.loads(text)
+        return cls(**{**found, "rename": tuple(found["rename"]), "search": tuple(found["search"])})
 
 
 @dataclass(slots=True)
@@ -102,6 +107,7 @@ class Worker:
                     secrets=tuple(self.revealed.values()),
                     on_cell=lambda cell, cells: self.tell(kind="cell", cell=cell, cells=cells),
                     kernel_stderr=stderr,
+                    search=self.order.search if self.order.is_warm else None,
                 )
             except papermill.PapermillExecutionError as error:
                 return f"cell {error.exec_count}: {error.ename}: {error.evalue}".strip().splitlines()[0]
@@ -201,10 +207,27 @@ def _end_with_runner(order: Order) -> None:
     os._exit(1)
 
 
-def main() -> None:
-    logging.disable(logging.CRITICAL)
+def load() -> None:
+    """Import what every worker needs, and find out what every worker asks for."""
     skip_idle_imports()
     skip_foreign_engines()
+    importlib.import_module("papermill")
+    importlib.import_module("nbformat.v4")
+    importlib.import_module("IPython.core.inputtransformer2")
+    client = importlib.import_module(f"{__package__}.client")
+    client.know_provisioner()
+    importlib.import_module(f"{__package__}.engine")
+    # To find out which addresses are those of this machine starts a process.
+    importlib.import_module("jupyter_client.localinterfaces").localhost()
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    # What anybody prints is no event.
+    events = os.dup(1)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.close(nothing)
     # Byte by byte, so that nothing of what follows the order is lost in a buffer.
     line = bytearray()
     while not line.endswith(b"\n"):
@@ -214,8 +237,9 @@ def main() -> None:
         line += byte
     order = Order.from_json(line.decode())
     threading.Thread(target=_end_with_runner, args=(order,), daemon=True).start()
-    with os.fdopen(int(sys.argv[1]), "w") as events:
-        Worker(order, events).work()
+    load()
+    with os.fdopen(events, "w") as file:
+        Worker(order, file).work()
     # Kernels and helpers that the notebook left behind end here, not later.
     end_lease(os.environ[LEASE_VARIABLE])
 
