@@ -113,7 +113,6 @@ def build(
         )
         builder = Build(session)
         _check_writable(builder.look_ahead())
-        loaded.memory.save()
         listen(_started(loaded, run_id))
         outcome: Any = "stopped"
         try:
@@ -123,6 +122,8 @@ def build(
             counts = dict(sorted(Counter(outcomes.values()).items()))
             finished = RunFinished(run_id, time.time(), outcome, elapsed, counts)
             listen(finished)
+        # By now every task has been looked at that could be.
+        loaded.memory.save()
     return finished
 
 
