@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import settings as settings_file
 from .errors import StorageFailed
-from .records import Event, Limits, Listener, TaskFinished
+from .records import Event, Limits, Listener, OutputCaps, TaskFinished
 from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
 from .run.freshness import Verdict
@@ -57,8 +57,10 @@ def open_project(start: Path) -> Project:
 
 def load_pipeline(project: Project, target: Path, parameters: Sequence[str] = ()) -> Loaded:
     """Read and check the pipeline or notebook `target`. A notebook that is a task of a pipeline stays itself alone."""
-    limits = Limits(timeout_s=project.settings.timeout_s)
-    return load_loaded(find(target), project.root, parameters, default_limits=limits)
+    settings = project.settings
+    caps = OutputCaps(settings.cell_output_bytes, settings.notebook_output_bytes)
+    limits = Limits(timeout_s=settings.timeout_s)
+    return load_loaded(find(target), project.root, parameters, default_limits=limits, caps=caps)
 
 
 def plan(project: Project, loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:

@@ -10,8 +10,8 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from jupyter_client.utils import ensure_async
 from nbclient.exceptions import DeadKernelError
 from nbclient.util import run_sync
-from papermill.clientwrap import PapermillNotebookClient
 
+from .hearing import ListeningClient
 from .warm.preload import Preload
 from .warm.provisioner import NAME, WarmProvisioner
 
@@ -19,11 +19,11 @@ from .warm.provisioner import NAME, WarmProvisioner
 ASK_AGAIN_S = 0.2
 
 
-class Client(PapermillNotebookClient):  # type: ignore[misc]
-    """Papermill's client of nbclient, with a warm kernel if `ahead` says what that may have imported."""
+class Client(ListeningClient):
+    """Our listening client, with a warm kernel if `ahead` says what that may have imported."""
 
-    def __init__(self, nb_man: Any, *, ahead: Preload | None = None, **options: Any) -> None:
-        super().__init__(nb_man, **options)
+    def __init__(self, log: Any, *, ahead: Preload | None = None, **options: Any) -> None:
+        super().__init__(log, **options)
         self.ahead = ahead
 
     def create_kernel_manager(self) -> Any:

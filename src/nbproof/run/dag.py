@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import AskedWrongly, PipelineInvalid
 from ..notebook import document
-from ..records import Limits
+from ..records import Limits, OutputCaps
 from . import notebooks
 from .declared import Declared, Loaded, check_kernels, in_order, joined
 from .lean import skip_idle_imports
@@ -27,6 +27,7 @@ def describe(
     project: Path,
     texts: Sequence[str] = (),
     default_limits: Limits = Limits(),  # noqa: B008 (frozen)
+    caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
     memory: Memory | None = None,
 ) -> Loaded:
     """What a Ploomber DAG says, as our records, checked whole."""
@@ -47,6 +48,7 @@ def describe(
         texts=texts,
         limits=limits,
         default_limits=default_limits,
+        caps=caps,
     )
     contracts = {name: notebook.said.contract for name, notebook in found.items()}
     return Loaded(pipeline, found, contracts, dag, getattr(dag.executor, "workers", None), memory)

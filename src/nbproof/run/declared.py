@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ContractInvalid, ParameterInvalid, PipelineInvalid, UnknownName
 from ..notebook.contract import Contract
 from ..notebook.document import Document
-from ..records import Limits, Pipeline, Task
+from ..records import Limits, OutputCaps, Pipeline, Task
 from . import environment
 from .exporters import EXPORTERS
 from .memory import Memory
@@ -89,6 +89,7 @@ def joined(
     texts: Sequence[str],
     limits: Mapping[str, Limits],
     default_limits: Limits,
+    caps: OutputCaps,
 ) -> Pipeline:
     """The tasks of `file` with their notebooks, in order, checked whole.
 
@@ -113,6 +114,7 @@ def joined(
             kernel=declared[name].kernel or notebooks[name].said.kernel,
             gate=declared[name].gate,
             is_single=declared[name].is_single,
+            caps=caps,
         )
         for name in names
     )

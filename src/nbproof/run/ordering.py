@@ -47,6 +47,7 @@ def make_order(task: Task, staging: Staging, loaded: Loaded, *, is_warm: bool) -
         log=executed.with_suffix(".log.jsonl").as_posix(),
         is_warm=is_warm,
         search=of_kernel(task.kernel).search if is_warm else (),
+        caps=(task.caps.cell_bytes, task.caps.notebook_bytes),
     )
 
 

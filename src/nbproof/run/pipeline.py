@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict
 
 from ..errors import PipelineInvalid
 from ..notebook import document
-from ..records import Limits
+from ..records import Limits, OutputCaps
 from . import environment, notebooks, reading
 from .declared import PIPELINE_FILE, Declared, check_kernels, joined
 from .declared import Loaded as Loaded
@@ -39,6 +40,7 @@ def load(
     texts: Sequence[str] = (),
     *,
     default_limits: Limits = Limits(),  # noqa: B008 (frozen)
+    caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
 ) -> Loaded:
     """Read the pipeline (or the lone notebook) `target`, with `name=value` or `task.name=value` from the command line.
 
@@ -46,39 +48,47 @@ def load(
     """
     skip_idle_imports()
     file = find(target)
+    asked: _Asked = {"project": project, "texts": texts, "default_limits": default_limits, "caps": caps}
     if file.suffix in {".yaml", ".yml"}:
-        return _whole(file, project, texts, default_limits)
+        return _whole(file, asked)
     home = _home(file, project)
     if home is None:
-        return _lone(file, project, texts, default_limits)
-    return _up_to(_whole(home, project, texts, default_limits), file)
+        return _lone(file, asked)
+    return _up_to(_whole(home, asked), file)
 
 
-def _whole(file: Path, project: Path, texts: Sequence[str], default_limits: Limits) -> Loaded:
-    memory = _memory(file, project)
+class _Asked(TypedDict):
+    """What is asked of a pipeline beside its file."""
+
+    project: Path
+    texts: Sequence[str]
+    default_limits: Limits
+    caps: OutputCaps
+
+
+def _whole(file: Path, asked: _Asked) -> Loaded:
+    memory = _memory(file, asked["project"])
     plain = reading.read(file, memory)
     if plain is None:
         from .dag import describe, read_dag
 
         dag = read_dag(file, memory)
-        return describe(dag, file=file, project=project, texts=texts, default_limits=default_limits, memory=memory)
+        return describe(dag, file=file, memory=memory, **asked)
     check_kernels({name: task.kernel for name, task in plain.tasks.items()}, plain.notebooks)
     pipeline = joined(
         plain.tasks,
         plain.notebooks,
         file=file,
-        project=project,
-        texts=texts,
         limits=plain.limits,
-        default_limits=default_limits,
+        **asked,
     )
     contracts = {name: found.said.contract for name, found in plain.notebooks.items()}
     return Loaded(pipeline, plain.notebooks, contracts, None, plain.workers, memory)
 
 
-def _lone(file: Path, project: Path, texts: Sequence[str], default_limits: Limits) -> Loaded:
+def _lone(file: Path, asked: _Asked) -> Loaded:
     """A pipeline of one: the executed notebook goes to `build/<name>/` beside it."""
-    memory = _memory(file, project)
+    memory = _memory(file, asked["project"])
     name = file.stem
     notebook = notebooks.read(file, memory)
     product = file.parent / "build" / name / f"{name}.ipynb"
@@ -86,16 +96,14 @@ def _lone(file: Path, project: Path, texts: Sequence[str], default_limits: Limit
         from .dag import describe, lone_dag
 
         dag = lone_dag(file, product)
-        return describe(dag, file=file, project=project, texts=texts, default_limits=default_limits, memory=memory)
+        return describe(dag, file=file, memory=memory, **asked)
     check_kernels({name: None}, {name: notebook})
     pipeline = joined(
         {name: Declared(name, {}, (), {"nb": product}, is_single=True)},
         {name: notebook},
         file=file,
-        project=project,
-        texts=texts,
         limits={},
-        default_limits=default_limits,
+        **asked,
     )
     return Loaded(pipeline, {name: notebook}, {name: notebook.said.contract}, memory=memory)
 

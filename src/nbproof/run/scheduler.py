@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from ..files import write_atomically
 from ..records import (
     LOG_VARIABLE,
+    CellOutput,
     CellStarted,
     Listener,
     LoggedEntry,
@@ -33,6 +34,7 @@ from .declared import Loaded
 from .environment import of_kernel
 from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
 from .hashes import content_hash, meaning_hash
+from .logs import Logs
 from .look import Look
 from .staging import Staging
 from .state import State
@@ -67,6 +69,7 @@ class Build:
         self.outcomes: dict[str, Outcome] = {}
         self.failures: dict[str, str] = {}
         self.made: dict[str, Mapping[str, Product]] = {}
+        self.logs = Logs(session.state.logs(session.run_id))
         self.selector = selectors.DefaultSelector()
         self.ahead: set[str] = set()
         self._place = {task.name: place for place, task in enumerate(self.pipeline.tasks)}
@@ -103,6 +106,7 @@ class Build:
             for name in list(self.running):
                 self._stop(name)
             self.selector.close()
+            self.logs.close()
             shutil.rmtree(self.session.state.runtime(self.session.run_id), ignore_errors=True)
         return self.failures
 
@@ -216,8 +220,20 @@ class Build:
             self._raise(
                 CellStarted(self.session.run_id, time.time(), attempt.task.name, message["cell"], message["cells"])
             )
+        elif message["kind"] == "output":
+            self._hear_output(attempt, message)
         else:
             attempt.heard[message["kind"]] = message
+
+    def _hear_output(self, attempt: Attempt, message: Mapping[str, Any]) -> None:
+        task, text = attempt.task.name, message["text"]
+        if text:
+            self.logs.write(task, attempt=attempt.number, cell=message["cell"], text=text)
+        self._raise(
+            CellOutput(
+                self.session.run_id, time.time(), task, message["cell"], message["stream"], text, message["line"]
+            )
+        )
 
     # Concluding
 
@@ -368,7 +384,7 @@ class Build:
             )
         )
 
-    def _raise(self, event: TaskStarted | CellStarted | TaskFinished) -> None:
+    def _raise(self, event: TaskStarted | CellStarted | CellOutput | TaskFinished) -> None:
         self.session.listener(event)
 
 

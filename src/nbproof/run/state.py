@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..records import ContentHash, Pipeline
 from .freshness import Environments, TaskRecords
+from .logs import folder_of
 
 STATE_FOLDER = ".nbproof"
 
@@ -46,6 +47,10 @@ class State:
     def failed(self, run_id: str) -> Path:
         """Where the executed notebooks of failed tasks are kept."""
         return self.root / "failed" / run_id
+
+    def logs(self, run_id: str) -> Path:
+        """Where a run keeps what its cells said, as plain text."""
+        return folder_of(self.root.parent, run_id)
 
     def runtime(self, run_id: str) -> Path:
         """Where kernels of a run put their connection files; readable by their owner only."""

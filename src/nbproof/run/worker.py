@@ -14,15 +14,14 @@ import os
 import shutil
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
-from ..notebook.code import INJECTED
-from ..notebook.secrets import mask, reveal
-from ..records import LoggedEntry
+from ..notebook.secrets import mask, masker, reveal
+from ..records import LoggedEntry, OutputCaps
 from .exporters import EXPORTERS
 from .lean import skip_foreign_engines, skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
@@ -48,6 +47,7 @@ class Order:
     log: str
     is_warm: bool = True
     search: tuple[str, ...] = ()
+    caps: tuple[int, int] = (OutputCaps().cell_bytes, OutputCaps().notebook_bytes)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -55,7 +55,8 @@ class Order:
     @classmethod
     def from_json(cls, text: str) -> Order:
         found = json.loads(text)
-        return cls(**{**found, "rename": tuple(found["rename"]), "search": tuple(found["search"])})
+        lists = {name: tuple(found[name]) for name in ("rename", "search", "caps")}
+        return cls(**{**found, **lists})
 
 
 @dataclass(slots=True)
@@ -65,19 +66,20 @@ class Worker:
     order: Order
     events: Any
     revealed: dict[str, str] = field(default_factory=dict)
+    masked: Callable[[Any], Any] = lambda value: value
 
     def tell(self, **event: Any) -> None:
-        print(json.dumps(mask(event, self.revealed.values())), file=self.events, flush=True)
+        print(json.dumps(self.masked(event)), file=self.events, flush=True)
 
     def work(self) -> None:
         logged: list[LoggedEntry] = []
         try:
             self.revealed = {name: reveal(reference) for name, reference in self.order.secrets.items()}
+            self.masked = masker(self.revealed.values())
             failure = self._execute()
             logged, leak = self._without_leaks(self._logged())
             failure = failure or leak or self._find_leak()
             if failure is None:
-                self._name_published_paths()
                 self._export()
         except Exception as error:
             failure = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -100,17 +102,23 @@ class Worker:
             try:
                 papermill.execute_notebook(
                     self.order.prepared,
-                    self.order.executed,
+                    None,
+                    executed=self.order.executed,
                     engine_name=engine.ENGINE,
                     kernel_name=self.order.kernel,
                     progress_bar=False,
                     secrets=tuple(self.revealed.values()),
                     on_cell=lambda cell, cells: self.tell(kind="cell", cell=cell, cells=cells),
+                    on_output=self._tell_output,
                     kernel_stderr=stderr,
                     search=self.order.search if self.order.is_warm else None,
+                    caps=OutputCaps(*self.order.caps),
+                    published=engine.Published(self.order.notebook, self.order.rename),
                 )
             except papermill.PapermillExecutionError as error:
                 return f"cell {error.exec_count}: {error.ename}: {error.evalue}".strip().splitlines()[0]
+            except engine.KernelDied as error:
+                return str(error)
             except DeadKernelError:
                 last = engine.tail(stderr).splitlines()
                 return "its kernel died" + (f": {last[-1]}" if last else "")
@@ -118,19 +126,8 @@ class Worker:
                 Path(self.order.prepared).unlink(missing_ok=True)
         return None
 
-    def _name_published_paths(self) -> None:
-        """Let the executed notebook name the products as they will be called, not where they were staged."""
-        import nbformat
-
-        path = Path(self.order.executed)
-        notebook = nbformat.read(path, as_version=4)
-        staged, published = self.order.rename
-        for cell in notebook.cells:
-            if INJECTED in cell.metadata.get("tags", []):
-                cell.source = cell.source.replace(staged, published)
-        notebook.metadata.papermill["input_path"] = self.order.notebook
-        notebook.metadata.papermill["output_path"] = self.order.executed.replace(staged, published)
-        write_atomically(path, nbformat.writes(notebook).encode())
+    def _tell_output(self, cell: int, stream: str, text: str, line: str) -> None:
+        self.tell(kind="output", cell=cell, stream=stream, text=text, line=line)
 
     def _export(self) -> None:
         """Turn the executed notebook into HTML, Markdown, … where the pipeline asks for that."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import JournalDamaged
-from ..records import CellStarted, ContentHash, Event, RunFinished, RunStarted, TaskFinished
+from ..records import CellOutput, CellStarted, ContentHash, Event, RunFinished, RunStarted, TaskFinished
 from . import kept
 from .lines import Entry, decode, encode
 
@@ -54,7 +54,7 @@ def path_of(project: Path, run_id: str) -> Path:
 
 
 class Journal:
-    """A listener that writes every event, but the many `CellStarted`, to the journal of its run.
+    """A listener that writes every event, but what cells begin and say, to the journal of its run.
 
     A line is on disk (fsync) when the call returns; that of a fresh task, which was read from there, with the next one
     that is not. With `keep_files` the executed notebook is kept until it is
@@ -67,7 +67,7 @@ class Journal:
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, CellStarted):
+        if isinstance(event, CellStarted | CellOutput):
             return
         line = encode(Entry(event, self._notebook(event))).encode() + b"\n"
         with self._lock:

@@ -49,6 +49,11 @@ class WarmProvisioner(LocalProvisioner):
     process: Any
     _asked: dict[str, Any]
 
+    @property
+    def is_warm(self) -> bool:
+        """Whether the kernel was forked, and not started as usual."""
+        return isinstance(self.process, Forked)
+
     async def pre_launch(self, **options: Any) -> dict[str, Any]:
         """Prepare a start without choosing ports: the kernel takes free ones itself, so no two starts race."""
         self._asked = options.copy()
