@@ -24,6 +24,7 @@ PR_SET_PDEATHSIG = 1
 _LEASE_ENTRY = f"{LEASE_VARIABLE}=".encode()
 GRACE_S = 2.0
 LOOK_AGAIN_S = 0.02
+LOOKS_AT_A_START, LOOK_AT_A_START_S = 5, 0.002
 
 
 def die_with_parent() -> None:
@@ -61,8 +62,19 @@ def _leases() -> Iterator[tuple[int, str]]:
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             with contextlib.suppress(OSError):
-                if lease := _lease_in((folder / "environ").read_bytes()):
+                if lease := _lease_in(_environ(folder)):
                     yield int(folder.name), lease
+
+
+def _environ(process: Path) -> bytes:
+    """The environment that a process was started with; a program that is just being started shows none for a moment."""
+    for _ in range(LOOKS_AT_A_START):
+        found = (process / "environ").read_bytes()
+        # Neither a thread of the system nor the dead but unburied have a program.
+        if found or not (process / "exe").exists():
+            return found
+        time.sleep(LOOK_AT_A_START_S)
+    return b""
 
 
 def _lease_in(environ: bytes) -> str:
