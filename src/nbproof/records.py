@@ -96,9 +96,13 @@ class Pipeline:
     folder: Path
     project: Path
     tasks: tuple[Task, ...]
+    _of_name: Mapping[str, Task] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_of_name", {task.name: task for task in self.tasks})
 
     def task(self, name: str) -> Task:
-        return next(task for task in self.tasks if task.name == name)
+        return self._of_name[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-
-import nbformat
+from typing import Any
 
 from ..files import write_atomically
 from ..notebook.code import INJECTED
 from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
+from .declared import Loaded
 from .environment import of_kernel
-from .pipeline import Loaded
 from .staging import Staging
 from .worker import Order
 
@@ -60,19 +60,29 @@ def _as_declared(task: Task, products: Mapping[str, Path], pipeline: Pipeline) -
 
 def _prepared(task: Task, document: Document, injected: str) -> bytes:
     """The notebook with the cell of parameters right after the one that declares them."""
-    notebook = document.node()
-    cells = [cell for cell in notebook.cells if INJECTED not in cell.metadata.get("tags", [])]
-    at = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
-    added = nbformat.v4.new_code_cell(injected, id=INJECTED, metadata={"tags": [INJECTED]})
-    notebook.cells = [*cells[: at + 1], added, *cells[at + 1 :]]
-    notebook.metadata["papermill"] = {
+    # Plain JSON all the way: nbformat would be the largest import of the whole runner.
+    cells = [cell for cell in document.content["cells"] if INJECTED not in cell["metadata"].get("tags", [])]
+    at = next(i for i, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", []))
+    added: dict[str, Any] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": INJECTED,
+        "metadata": {"tags": [INJECTED]},
+        "outputs": [],
+        "source": injected,
+    }
+    papermill = {
         "default_parameters": {},
         "environment_variables": {},
         "parameters": dict(task.parameters),
         "version": "nbproof",
     }
-    content: str = nbformat.writes(notebook)
-    return content.encode()
+    notebook = {
+        **document.content,
+        "cells": [*cells[: at + 1], added, *cells[at + 1 :]],
+        "metadata": {**document.content["metadata"], "papermill": papermill},
+    }
+    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _relative(path: Path, pipeline: Pipeline) -> str:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..records import ContentHash, Pipeline
 from .freshness import Environments, TaskRecords
 from .logs import folder_of
-from .pipeline import identifier
 
 STATE_FOLDER = ".nbproof"
 
 
 def state_of(pipeline: Pipeline) -> State:
     """Where the state of `pipeline` lies; nothing is made."""
-    return State(pipeline.project / STATE_FOLDER, identifier(pipeline))
+    return State(pipeline.project / STATE_FOLDER, identifier(pipeline.file, pipeline.project))
+
+
+def identifier(file: Path, project: Path) -> str:
+    """A file name for the state of the pipeline in `file`: its path within the project, readable and unique."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", os.path.relpath(file, project)).strip("-.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,9 @@ from typing import Any
 from ..files import write_atomically
 from ..notebook.secrets import mask, masker, reveal
 from ..records import LoggedEntry, OutputCaps
+from .exporters import EXPORTERS
 from .lean import skip_foreign_engines, skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
-
-EXPORTERS = {".html": "html", ".md": "markdown", ".rst": "rst", ".tex": "latex"}
 
 
 @dataclass(frozen=True, slots=True)
