@@ -191,10 +191,15 @@ class Worker:
         return entries
 
 
-def _end_with_runner(order: Order) -> None:
-    """Wait for the end of standard input: the runner has died, and nobody will read what we make."""
+def _end_with_runner(order: Order, is_done: threading.Event) -> None:
+    """Wait for the end of standard input: the runner has died, and nobody will read what we make.
+
+    Once all is told, it ends because the runner has what it wanted, and publishes it.
+    """
     while os.read(0, 4096):
         pass
+    if is_done.is_set():
+        return
     end_lease(os.environ[LEASE_VARIABLE])
     # What a notebook wrote and logged itself may hold a secret in the open; the executed notebook does not.
     for path in {order.log, *order.staged.values()} - {order.executed}:
@@ -233,10 +238,12 @@ def main() -> None:
             os._exit(1)
         line += byte
     order = Order.from_json(line.decode())
-    threading.Thread(target=_end_with_runner, args=(order,), daemon=True).start()
+    is_done = threading.Event()
+    threading.Thread(target=_end_with_runner, args=(order, is_done), daemon=True).start()
     load()
     with os.fdopen(events, "w") as file:
         Worker(order, file).work()
+        is_done.set()
     # Kernels and helpers that the notebook left behind end here, not later.
     end_lease(os.environ[LEASE_VARIABLE])
 
