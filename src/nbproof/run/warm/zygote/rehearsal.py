@@ -12,9 +12,7 @@ import sys
 import tempfile
 from typing import Any, NoReturn
 
-# Importing it hooks it into the shell that is there: each kernel must do that itself.
-NOT_AHEAD = {"matplotlib_inline.backend_inline"}
-SCENES = ("1+1", "1/0", "import sys; sys.modules.get('matplotlib')", "%matplotlib inline")
+SCENES = ("1 + 1", "1 / 0")
 
 
 def prepare(app: Any) -> None:
@@ -23,7 +21,7 @@ def prepare(app: Any) -> None:
     The fork has a second use: OpenBLAS and OpenMP end their threads before it, and start them again only for work.
     """
     for module in _needed(app):
-        if module not in NOT_AHEAD and not module.startswith(("__main__", "__mp_main__")):
+        if not module.startswith(("__main__", "__mp_main__")):
             with contextlib.suppress(Exception):
                 importlib.import_module(module)
 
@@ -55,8 +53,7 @@ def _rehearse(app: Any, answer: int) -> NoReturn:
         os.dup2(nothing, 2)
         app.lease, _ = socket.socketpair()
         app.initialize_channels(["-f", f"{folder}/kernel.json", "--HistoryManager.hist_file=:memory:"])
-        scenes = SCENES if "matplotlib" in sys.modules else SCENES[:-1]
-        for scene in scenes:
+        for scene in SCENES:
             app.kernel.shell.run_cell(scene)
         # In the order of their import: each finds what it needs.
         os.write(answer, json.dumps([name for name in sys.modules if name not in before]).encode())
