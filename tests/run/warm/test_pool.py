@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trial_kernels import Said, kernel, said_by
 
-from conftest import Said, kernel, said_by
 from nbproof.run.warm import pool
 from nbproof.run.warm.preload import Preload
 from nbproof.run.warm.zygote import loading
@@ -300,7 +300,7 @@ def test_a_request_that_makes_no_sense_harms_nobody(packages: Path) -> None:
 def test_a_starter_that_dies_blocks_nobody(packages: Path) -> None:
     """The lock goes with its holder; whoever waits starts the zygote then."""
     (packages / "slow.py").write_text("import time\ntime.sleep(3)\n")
-    code = "import sys\nsys.path.insert(0, sys.argv[1])\nfrom conftest import said_by\nsaid_by('1', imports=('slow',))"
+    code = "import sys\nsys.path[:0] = sys.argv[1:]\nfrom trial_kernels import said_by\nsaid_by('1', imports=('slow',))"
     here = str(Path(__file__).parent)
     env = {**os.environ, "PYTHONPATH": str(packages)}
     with subprocess.Popen([sys.executable, "-c", code, here], env=env, start_new_session=True) as starter:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from trial_kernels import PATIENCE_S, Said, kernel, said_by
 
-from conftest import PATIENCE_S, Said, kernel, said_by
 from nbproof.run.warm import pool
 
 pytestmark = pytest.mark.slow
@@ -239,7 +239,7 @@ def test_a_kernel_outlives_its_zygote_and_the_next_one_gets_another() -> None:
 LEAVER = """
 import asyncio, sys
 sys.path.insert(0, {tests!r})
-from conftest import kernel
+from trial_kernels import kernel
 async def one():
     async with kernel() as live:
         await live.run("import subprocess; child = subprocess.Popen(['sleep', '600'])")
