@@ -72,6 +72,7 @@ def run(
     workers: int | None = None,
     force: bool = False,
     wait: bool = False,
+    resume: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> RunReport:
     """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile.
@@ -105,6 +106,7 @@ def run(
             workers=workers or loaded.workers or settings.workers,
             force=force,
             wait=wait,
+            resume=resume,
             environ=kernel_environment(project.root, settings),
         )
         delivery = courier.wait(settings.delivery_wait_s)

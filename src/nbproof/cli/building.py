@@ -55,7 +55,16 @@ def run(
     carry_out(project, loaded, workers=workers, force=force, wait=wait, as_json=as_json)
 
 
-def carry_out(project: Project, loaded: Loaded, *, workers: int | None, force: bool, wait: bool, as_json: bool) -> None:
+def carry_out(
+    project: Project,
+    loaded: Loaded,
+    *,
+    workers: int | None,
+    force: bool,
+    wait: bool,
+    as_json: bool,
+    resume: bool = False,
+) -> None:
     """Run `loaded` under the eyes of the user; raises `RunFailed` when a task failed."""
     from .. import assemble
 
@@ -67,6 +76,7 @@ def carry_out(project: Project, loaded: Loaded, *, workers: int | None, force: b
             workers=workers,
             force=force,
             wait=wait,
+            resume=resume,
             listeners=(reasons, progress),
         )
     if as_json:

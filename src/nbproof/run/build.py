@@ -83,15 +83,20 @@ def build(
     workers: int,
     force: bool = False,
     wait: bool = False,
+    resume: bool = False,
     environ: Mapping[str, str] | None = None,
 ) -> RunFinished:
     """Bring every task of `loaded` to an outcome and return how the run ended.
 
-    Raises `Busy` when another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
+    With `resume` a notebook goes on from its newest checkpoint that still holds.
+    Raises `CheckpointRefused` when a notebook cannot be resumed from the checkpoints that it asks for, `Busy` when
+    another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
     state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
     """
+    from .ordering import plan_all
     from .scheduler import Scheduler, Session
 
+    checkpoints = plan_all(loaded)
     state = make_state(loaded)
     outcomes: dict[str, str] = {}
 
@@ -106,8 +111,9 @@ def build(
         end_orphans(state.scope)
         _check_writable(loaded)
         session = Session(
-            loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers)
-        )
+            loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers),
+            checkpoints=checkpoints, resume=resume,
+        )  # fmt: skip
         loaded.dag.executor = Scheduler(session)
         listen(_started(loaded, run_id))
         outcome: Any = "stopped"
@@ -175,17 +181,20 @@ def kernel_environ(environ: Mapping[str, str] | None, workers: int) -> dict[str,
 
 def build_for_ploomber(dag: DAG, *, workers: int | None) -> list[Any]:
     """Serve `ploomber build`: the same freshness, workers and limits, in the project that the caller stands in."""
+    from .ordering import plan_all
     from .scheduler import Build, Session
 
     file = Path.cwd() / PIPELINE_FILE
     loaded = describe(dag, file=file, project=find_project(file))
+    checkpoints = plan_all(loaded)
     state = make_state(loaded)
     workers = workers or os.cpu_count() or 1
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
         end_orphans(state.scope)
         _check_writable(loaded)
         environ = kernel_environ(None, workers)
-        session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ)
+        session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ,
+                          checkpoints=checkpoints)  # fmt: skip
         return Build(session, dag).carry_out()
 
 

@@ -9,9 +9,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import nbformat
+from nbclient.exceptions import CellExecutionError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
@@ -101,6 +102,38 @@ def _joined_streams(outputs: Iterable[Any]) -> list[Any]:
     return joined
 
 
+class CellHooks(Protocol):
+    """What is done around cells, in the kernel that runs them."""
+
+    def before(self, client: Any, nb: Any) -> int:
+        """Make the kernel ready; return how many cells at the beginning need not run."""
+
+    def after_cell(self, client: Any, index: int) -> None:
+        """Called when a cell has run without an error."""
+
+
+class HookedClient(PapermillNotebookClient):  # type: ignore[misc]
+    """Papermill's client, with hooks around its cells where there are any."""
+
+    hooks: CellHooks | None = None
+
+    def papermill_execute_cells(self) -> None:
+        if self.hooks is None:
+            super().papermill_execute_cells()
+            return
+        begin = self.hooks.before(self, self.nb)
+        for index, cell in enumerate(self.nb.cells[begin:], begin):
+            try:
+                self.nb_man.cell_start(cell, index)
+                self.execute_cell(cell, index)
+            except CellExecutionError as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                break
+            finally:
+                self.nb_man.cell_complete(cell, cell_index=index)
+            self.hooks.after_cell(self, index)
+
+
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]
     """nbclient behind Papermill, with our log and a kernel that dies with its worker."""
 
@@ -114,13 +147,15 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
         secrets: Iterable[str],
         on_cell: CellListener,
         kernel_stderr: IO[bytes],
+        checkpoints: CellHooks | None = None,
         start_timeout: int = 120,
         **_: Any,
     ) -> Any:
         log = NotebookLog(nb, output_path=output_path, secrets=secrets, on_cell=on_cell)
         log.notebook_start()
         try:
-            client = PapermillNotebookClient(log, timeout=None, startup_timeout=start_timeout, kernel_name=kernel_name)
+            client = HookedClient(log, timeout=None, startup_timeout=start_timeout, kernel_name=kernel_name)
+            client.hooks = checkpoints
             client.execute(preexec_fn=_die_with_worker, stdout=kernel_stderr, stderr=kernel_stderr)
         finally:
             log.notebook_complete()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -13,25 +15,57 @@ from ..notebook.code import INJECTED
 from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
+from .checkpoints import Checkpoint, plan_checkpoints
+from .checkpoints_kept import STAGED, Kept, Wanted
+from .checkpoints_worker import CheckpointOrder, as_planned
+from .environment import of_kernel
 from .pipeline import Loaded
 from .staging import Staging
 from .worker import Order
 
 
-def make_order(task: Task, staging: Staging, loaded: Loaded) -> Order:
+@dataclass(frozen=True, slots=True)
+class Resumable:
+    """The checkpoints of one task: where they are kept, by which run, and which one to go on from."""
+
+    folder: Path
+    run_id: str
+    wanted: tuple[Wanted, ...]
+    kept: Kept | None = None
+
+
+def plan_all(loaded: Loaded) -> Mapping[str, tuple[Checkpoint, ...]]:
+    """The checkpoints of every task; raises `CheckpointRefused` for the first notebook that cannot have its own."""
+    return {
+        task.name: plan_checkpoints(loaded.documents[task.name], loaded.contracts[task.name])
+        for task in loaded.pipeline.tasks
+    }
+
+
+def wanted_checkpoints(
+    task: Task, staging: Staging, loaded: Loaded, planned: Sequence[Checkpoint]
+) -> tuple[Wanted, ...]:
+    """What each checkpoint of `task` would be made from now: the code above it, and all else that a task depends on."""
+    document, contract = loaded.documents[task.name], loaded.contracts[task.name]
+    injected = _injected(task, staging, loaded) if planned else ""
+    wanted = []
+    for checkpoint in planned:
+        above = replace(document, cells=document.cells[: checkpoint.index + 1])
+        found = fingerprints.fingerprint(
+            replace(task, gate=""), above, contract, pipeline=loaded.pipeline, environment=of_kernel(task.kernel)
+        )
+        wanted.append(Wanted(checkpoint, found, injected))
+    return tuple(wanted)
+
+
+def make_order(task: Task, staging: Staging, loaded: Loaded, resumable: Resumable | None = None) -> Order:
     """Write the prepared notebook into `staging` and return the order to run it.
 
     It is made from the very document that was fingerprinted, so an edit in between changes nothing.
     """
     pipeline, contract = loaded.pipeline, loaded.contracts[task.name]
     staged = {key: _relative(path, pipeline) for key, path in staging.products().items()}
-    upstream = {
-        name: _as_declared(pipeline.task(name), products, pipeline)
-        for name, products in fingerprints.reads(task, contract, pipeline).items()
-    }
-    injected = contract.injected_source(
-        task.parameters, upstream=upstream or None, product=staged["nb"] if task.is_single else staged
-    )
+    injected = _injected(task, staging, loaded)
     executed = Path(staged["nb"]).with_suffix(".ipynb")
     prepared = executed.with_suffix(".prepared.ipynb")
     write_atomically(pipeline.folder / prepared, _prepared(task, loaded.documents[task.name], injected))
@@ -44,6 +78,39 @@ def make_order(task: Task, staging: Staging, loaded: Loaded) -> Order:
         staged=staged,
         rename=(f"{staging.name}/", ""),
         log=executed.with_suffix(".log.jsonl").as_posix(),
+        checkpoints=_checkpoints(staging, pipeline, resumable),
+    )
+
+
+def _checkpoints(staging: Staging, pipeline: Pipeline, resumable: Resumable | None) -> Mapping[str, Any] | None:
+    if resumable is None or not resumable.wanted:
+        return None
+    kept = resumable.kept
+    if kept is not None:
+        staging.restore(kept.folder / STAGED)
+    planned = {
+        want.checkpoint.cell_id: as_planned(
+            want.checkpoint.number, want.checkpoint.kinds, want.checkpoint.replay, want.fingerprint, want.injected
+        )
+        for want in resumable.wanted
+    }
+    return asdict(CheckpointOrder(
+        folder=str(resumable.folder), run_id=resumable.run_id, planned=planned, project=str(pipeline.project.resolve()),
+        staging=tuple(_relative(folder, pipeline) for folder in staging.folders),
+        resume=str(kept.folder) if kept else None,
+    ))  # fmt: skip
+
+
+def _injected(task: Task, staging: Staging, loaded: Loaded) -> str:
+    """The source of the cell that gives the notebook its parameters and paths."""
+    pipeline, contract = loaded.pipeline, loaded.contracts[task.name]
+    staged = {key: _relative(path, pipeline) for key, path in staging.products().items()}
+    upstream = {
+        name: _as_declared(pipeline.task(name), products, pipeline)
+        for name, products in fingerprints.reads(task, contract, pipeline).items()
+    }
+    return contract.injected_source(
+        task.parameters, upstream=upstream or None, product=staged["nb"] if task.is_single else staged
     )
 
 

@@ -41,6 +41,10 @@ class State:
         """Where the executed notebooks of failed tasks are kept."""
         return self.root / "failed" / run_id
 
+    def checkpoints(self, task: str) -> Path:
+        """Where the checkpoints of a task are kept until it is done; readable by their owner only."""
+        return self.root / "checkpoints" / self.pipeline / task
+
     def runtime(self, run_id: str) -> Path:
         """Where kernels of a run put their connection files; readable by their owner only."""
         return self.root / "kernels" / run_id

@@ -45,6 +45,7 @@ class Order:
     staged: Mapping[str, str]
     rename: tuple[str, str]
     log: str
+    checkpoints: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -86,10 +87,26 @@ class Worker:
         )
 
     def _execute(self) -> str | None:
-        """Run the notebook; return why it failed, in one line, or None."""
+        """Run the notebook, from its checkpoint if there is one; return why it failed, in one line, or None."""
+        from . import checkpoints_worker as checkpoints
+
+        wanted = checkpoints.order_from(self.order.checkpoints)
+        passed_over = self.order.prepared, self.order.executed
+        hooks = wanted and checkpoints.Checkpoints(wanted, passed_over)
+        try:
+            return self._execute_with(hooks)
+        except checkpoints.CheckpointUnusableError as error:
+            assert wanted is not None
+            self.tell(kind="restarted", reason=f"ran from its start: after its checkpoint {error}")
+            return self._execute_with(checkpoints.from_start(wanted, passed_over, self.order.prepared))
+        finally:
+            Path(self.order.prepared).unlink(missing_ok=True)
+
+    def _execute_with(self, hooks: Any) -> str | None:
         import papermill
         from nbclient.exceptions import DeadKernelError
 
+        from ..errors import CheckpointFailed
         from . import engine
 
         with engine.kernel_stderr() as stderr:
@@ -103,14 +120,15 @@ class Worker:
                     secrets=tuple(self.revealed.values()),
                     on_cell=lambda cell, cells: self.tell(kind="cell", cell=cell, cells=cells),
                     kernel_stderr=stderr,
+                    checkpoints=hooks,
                 )
+            except CheckpointFailed as error:
+                return str(error)
             except papermill.PapermillExecutionError as error:
                 return f"cell {error.exec_count}: {error.ename}: {error.evalue}".strip().splitlines()[0]
             except DeadKernelError:
                 last = engine.tail(stderr).splitlines()
                 return "its kernel died" + (f": {last[-1]}" if last else "")
-            finally:
-                Path(self.order.prepared).unlink(missing_ok=True)
         return None
 
     def _name_published_paths(self) -> None:
