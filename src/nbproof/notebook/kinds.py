@@ -131,7 +131,12 @@ class _Inferring:
         return _OF_ANNOTATION.get(full)
 
     def _of_binding(self, name: str, binding: Binding) -> str | None:
-        node = binding.step.node
+        kinds = {self._of_statement(name, node) for node in _binders(binding.step.node, name)} - {"itself"}
+        return kinds.pop() if len(kinds) == 1 else None if kinds else "itself"
+
+    def _of_statement(self, name: str, node: ast.AST) -> str | None:
+        if isinstance(node, ast.NamedExpr):
+            return self.of(node.value)
         if isinstance(node, ast.Assign):
             kinds = {self._of_target(name, target, node.value) for target in node.targets} - {"elsewhere"}
             return kinds.pop() if len(kinds) == 1 else None
@@ -249,6 +254,39 @@ class _Inferring:
             return None
         kinds = {self.of_annotation(one.returns) for one in found if isinstance(one, ast.FunctionDef) and one.returns}
         return kinds.pop() if len(kinds) == 1 else None
+
+
+def _binders(node: ast.AST, name: str) -> list[ast.AST]:
+    """The statements and expressions in `node` that bind `name`, wherever in it they are; what is unclear is itself."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        targets: list[ast.AST] = []
+        if isinstance(node, ast.Assign):
+            targets = list(node.targets)
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.For | ast.NamedExpr):
+            targets = [node.target]
+        own = [node] if any(name in _stored(target) for target in targets) else []
+        inside = [
+            found for child in ast.iter_child_nodes(node) for found in _binders(child, name) if child not in targets
+        ]
+        if own or inside:
+            return [*own, *inside]
+        is_other = isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+        is_named = name in {getattr(node, "name", None), getattr(node, "asname", None), getattr(node, "rest", None)}
+        return [node] if is_other or is_named else []
+    # A function that says `global` binds the name wherever in its body that is.
+    return (
+        [found for part in getattr(node, "body", []) for found in _binders(part, name)]
+        if _says_global(node, name)
+        else []
+    )
+
+
+def _says_global(node: ast.AST, name: str) -> bool:
+    return any(isinstance(inner, ast.Global) and name in inner.names for inner in ast.walk(node))
+
+
+def _stored(target: ast.AST) -> set[str]:
+    return {inner.id for inner in ast.walk(target) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
 
 
 def _has(node: ast.Call, *names: str) -> bool:

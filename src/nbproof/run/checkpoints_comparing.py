@@ -170,17 +170,20 @@ class Digest:
             self.walk(None if part is None else list(part))
 
 
-def check_files() -> None:
+def open_files() -> list[Any]:
+    """The files that are open for writing."""
+    kinds = (io.BufferedWriter, io.BufferedRandom, io.FileIO)
+    found = [one for one in gc.get_objects() if isinstance(one, kinds) and not one.closed and one.writable()]
+    return [one for one in found if isinstance(getattr(one, "name", None), str | bytes)]
+
+
+def check_files(before: list[Any]) -> None:
     """A file that is open for writing holds text that no copy of it has yet."""
-    for one in gc.get_objects():
-        if (
-            isinstance(one, io.BufferedWriter | io.BufferedRandom)
-            and not one.closed
-            and isinstance(one.name, str | bytes)
-        ):
-            raise Unstorable(
-                f"the file `{os.fsdecode(one.name)}` is open for writing; expected it closed: `with open(…)`"
-            )
+    known = {id(one) for one in before}
+    for one in open_files():
+        if id(one) not in known:
+            name = os.fsdecode(one.name)
+            raise Unstorable(f"the file `{name}` is open for writing; expected it closed: `with open(…)`")
 
 
 def check_sharing(writer: Writer) -> None:

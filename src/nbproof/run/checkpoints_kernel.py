@@ -24,7 +24,7 @@ import types
 import warnings
 from typing import Any
 
-from .checkpoints_comparing import MOST_OBJECTS, Digest, check_files, check_sharing, is_mutable
+from .checkpoints_comparing import MOST_OBJECTS, Digest, check_files, check_sharing, is_mutable, open_files
 from .checkpoints_values import Reader, Unstorable, Writer, is_estimator, is_plain, library, named, spelled
 
 BASELINE = "_nbproof_baseline"
@@ -47,6 +47,7 @@ def begin(request: dict[str, Any], shell: Any) -> dict[str, Any]:
     baseline: Any = types.ModuleType(BASELINE)
     baseline.environ = dict(os.environ)
     baseline.written = {}
+    baseline.files = open_files()
     sys.modules[BASELINE] = baseline
     own = [*request["own"], f"{request['project']}/.nbproof", "/dev", "/proc", "/sys"]
     elsewhere = [
@@ -102,7 +103,7 @@ def written(request: dict[str, Any], shell: Any, filters: list[Any]) -> dict[str
     present = {name: namespace[name] for name in kinds if name in namespace}
     for name, value in present.items():
         check_kind(name, value, kinds[name])
-    check_files()
+    check_files(sys.modules[BASELINE].files)
     writer = Writer(folder)
     values = {}
     for name, value in present.items():

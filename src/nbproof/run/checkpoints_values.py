@@ -349,7 +349,7 @@ class Reader:
         self.objects[found["i"]] = value
         if isinstance(value, dict):
             for key, held in found["v"]:
-                dict.__setitem__(value, self.decode(key), self.decode(held))
+                value[self.decode(key)] = self.decode(held)
         else:
             add = value.add if isinstance(value, set) else value.append
             for held in found["v"]:
