@@ -109,6 +109,9 @@ def test_resumed_is_undisturbed(cells: tuple[str, str]) -> None:
 
 
 REFUSED = {
+    "a logger": ("import logging\nlogging.getLogger('a').setLevel(10)\nn = 1", "print(n)", "`logging.getLogger.setLevel(…)`, called for an effect"),
+    "a module under another name": ("m = np\nm.x = 1", "print(np.x)", "the module `np` handed on"),
+    "a module as an argument": ("def f(m):\n    m.x = 1\nf(np)", "print(np.x)", "the module `np` handed on"),
     "exec": ("exec('a = 1')", "print(1)", "`exec`, which names"),
     "eval below": ("a = 1", "print(eval('a'))", "`eval`, which names"),
     "globals below": ("a = 1", "print(globals()['a'])", "`globals`, which names"),
@@ -134,7 +137,7 @@ REFUSED = {
     "a default that is stored": ("a = [1]\ndef f(x=a):\n    return x\na = 2", "print(f())", "a default `a`"),
     "a setting with a value": ("a = 3\npd.set_option('display.precision', a)", "print(1)", "`pandas.set_option` with values"),
     "a setting in a branch": ("if rows:\n    np.seterr(all='ignore')", "print(1)", "`numpy.seterr` with values"),
-    "an unknown effect": ("import json.tool\nimport importlib\nimportlib.invalidate_caches()", "print(1)", "called for an effect"),
+    "an unknown effect": ("import json.tool\nimport importlib\nimportlib.invalidate_caches()\nn = 1", "print(1)", "called for an effect"),
     "a thread": ("import threading\nt = threading.Thread(target=print)", "print(1)", "`threading.Thread`, whose state"),
     "a database": ("import sqlite3\nc = sqlite3.connect(':memory:')", "print(c)", "`sqlite3.connect`, whose state"),
     "an unknown kind": ("a = np.linalg.svd(np.eye(2))", "print(a)", "`a`, whose kind the code does not say and which cell 4 reads"),
@@ -186,7 +189,7 @@ def test_what_cannot_be_kept_stops_at_the_checkpoint(above: str, below: str, fou
 
 NOT_RESUMED = {
     "a module that counts": ("import helper_of_cells\nn: int = helper_of_cells.count()", "print(helper_of_cells.count())", "helper_of_cells"),
-    "a context": ("import decimal\nc: int = decimal.getcontext().prec\ndecimal.getcontext().prec = 5", "print(decimal.Decimal(1) / 3)", "decimal"),
+    "a context": ("import decimal\nc: int = 5\ndecimal.setcontext(decimal.Context(prec=c))", "print(decimal.Decimal(1) / 3)", "decimal"),
     "a level": ("import logging\nlog = logging.getLogger('of cells')\nlog.setLevel(10)", "print(logging.getLogger('of cells').level)", "loggers"),
 }  # fmt: skip
 

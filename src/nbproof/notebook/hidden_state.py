@@ -47,6 +47,8 @@ _HARMLESS = (
     "skops.io.dump", "sys.stderr.", "sys.stdout.", "time.sleep", "torch.cuda.manual_seed", "torch.manual_seed",
     "torch.nn.", "torch.random.manual_seed", "torch.save", "warnings.warn",
 )  # fmt: skip
+# Libraries of plain functions: what they return is all that they do.
+_PURE = ("math.", "numpy.", "operator.", "pandas.", "scipy.", "sklearn.metrics.", "statistics.")
 # What a setting may be built from: the same words give the same value.
 _MAKERS = {"pathlib.Path", "pathlib.Path.cwd", "os.path.join", "os.path.abspath", "os.path.dirname", "os.getcwd", "str"}
 _MAKER_METHODS = {"resolve", "absolute", "as_posix", "joinpath", "expanduser"}
@@ -94,9 +96,26 @@ def dotted(node: ast.AST, imported: Mapping[str, str]) -> str:
     return ""
 
 
+def spoken(node: ast.AST, imported: Mapping[str, str]) -> str:
+    """Like `dotted`, also through calls: `logging.getLogger("a").setLevel` is `logging.getLogger.setLevel`."""
+    if isinstance(node, ast.Call):
+        return spoken(node.func, imported)
+    if isinstance(node, ast.Attribute):
+        before = spoken(node.value, imported)
+        return f"{before}.{node.attr}" if before else ""
+    return dotted(node, imported)
+
+
+def origin(node: ast.AST) -> ast.AST:
+    """What `a.b()[0].c` hangs on, calls included: `a`."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node
+
+
 def is_imported(node: ast.AST, imported: Mapping[str, str]) -> bool:
-    """Whether `node` hangs on an imported name."""
-    start = root(node)
+    """Whether `node` hangs on an imported name, perhaps through calls."""
+    start = origin(node)
     return isinstance(start, ast.Name) and start.id in imported
 
 
@@ -117,9 +136,11 @@ def is_setting(node: ast.stmt, imported: Mapping[str, str]) -> bool:
 
 def above(steps: Collection[Step], imported: Mapping[str, str], defined: Collection[str]) -> Iterator[Hazard]:
     """What the statements above a checkpoint do that it could not keep."""
+    # The last expression of a cell is there to be shown.
+    last = {step.cell: step for step in steps}
     for step in steps:
         if not is_setting(step.node, imported):
-            for line, found, *hint in _hazards(step.node, imported, defined):
+            for line, found, *hint in _hazards(step.node, imported, defined, is_shown=last[step.cell] is step):
                 yield Hazard(step.cell, line, found, *hint)
 
 
@@ -151,7 +172,12 @@ def unrepeatable(
 
 
 def _hazards(
-    node: ast.AST, imported: Mapping[str, str], defined: Collection[str], *, guarded: bool = False
+    node: ast.AST,
+    imported: Mapping[str, str],
+    defined: Collection[str],
+    *,
+    guarded: bool = False,
+    is_shown: bool = False,
 ) -> Iterator[tuple[int, str] | tuple[int, str, str]]:
     line = getattr(node, "lineno", 1)
     if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
@@ -173,10 +199,18 @@ def _hazards(
             )
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call | ast.Await):
         call = node.value.value if isinstance(node.value, ast.Await) else node.value
-        if isinstance(call, ast.Call) and is_imported(call.func, imported):
-            called = dotted(call.func, imported) or ast.unparse(call.func)
-            if not called.startswith(_HARMLESS) and called not in _SETTINGS and not _is_stateful(called):
+        if isinstance(call, ast.Call) and is_imported(call.func, imported) and not is_shown:
+            called = spoken(call.func, imported) or ast.unparse(call.func)
+            harmless = called.startswith((*_HARMLESS, *_PURE)) or _makes_object(call.func, imported)
+            if not harmless and called not in _SETTINGS and not _is_stateful(called):
                 yield line, f"`{called}(…)`, called for an effect that is not known"
+    for handed in _handed_on(node):
+        if isinstance(handed, ast.Name) and handed.id in imported and "." not in imported[handed.id]:
+            yield (
+                line,
+                f"the module `{handed.id}` handed on, so that it may be changed unseen",
+                "use it by its own name",
+            )
     if isinstance(node, ast.With):
         contexts = (
             dotted(item.context_expr.func, imported) for item in node.items if isinstance(item.context_expr, ast.Call)
@@ -184,6 +218,24 @@ def _hazards(
         guarded = guarded or "warnings.catch_warnings" in contexts
     for child in ast.iter_child_nodes(node):
         yield from _hazards(child, imported, defined, guarded=guarded)
+
+
+def _makes_object(node: ast.AST, imported: Mapping[str, str]) -> bool:
+    """Whether a chain of calls begins with a class, so that what it changes is an object of its own."""
+    first: ast.AST = node
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        first = node.func if isinstance(node, ast.Call) else first
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return dotted(first, imported).rpartition(".")[2][:1].isupper()
+
+
+def _handed_on(node: ast.AST) -> list[ast.expr]:
+    """The values that a statement or call gives to another name."""
+    if isinstance(node, ast.Call):
+        return [*node.args, *(keyword.value for keyword in node.keywords)]
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.Return) and node.value is not None:
+        return [node.value]
+    return list(node.elts) if isinstance(node, ast.List | ast.Tuple) else []
 
 
 def _is_stateful(called: str) -> bool:
@@ -238,7 +290,9 @@ def _is_repeatable(node: ast.AST, imported: Mapping[str, str]) -> bool:
     if is_constant(node):
         return True
     if isinstance(node, ast.Name | ast.Attribute):
-        return is_imported(node, imported) or (isinstance(node, ast.Name) and node.id in _BUILTINS)
+        start = root(node)
+        is_known = isinstance(start, ast.Name) and start.id in imported
+        return is_known or (isinstance(node, ast.Name) and node.id in _BUILTINS)
     if isinstance(node, ast.Call):
         is_method = isinstance(node.func, ast.Attribute) and node.func.attr in _MAKER_METHODS
         known = dotted(node.func, imported) in _MAKERS or (is_method and _is_repeatable(node.func.value, imported))  # type: ignore[attr-defined]

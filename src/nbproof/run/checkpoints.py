@@ -111,6 +111,9 @@ def _trees(document: Document) -> dict[int, ast.Module]:
             try:
                 trees[index] = cell_tree(cell.source)
             except SyntaxError as error:
+                # A cell that may fail may fail by its syntax.
+                if "raises-exception" in cell.tags:
+                    continue
                 found = f"a syntax error in cell {index + 1} ({cell.id}), line {error.lineno or 1}: {error.msg}"
                 raise NotebookInvalid(
                     document.path, found, "code that Python can read", hint=f"jupyter lab {document.path}"
@@ -221,10 +224,15 @@ def _replayed(
             or step in defined
         ):
             chosen.setdefault(step.cell, []).append(step.index)
-    code = [index for index, cell in enumerate(document.cells) if cell.kind == "code"]
+    # What is injected is run as a cell of its own, after the parameters.
+    code = [index for index, cell in enumerate(document.cells) if cell.kind == "code" for _ in range(_runs(cell))]
     for cell, statements in sorted(chosen.items()):
         source = document.cells[cell].source
         yield Replayed(_as_run(document.cells[cell]), source, code.index(cell) + 1, tuple(statements))
+
+
+def _runs(cell: Cell) -> int:
+    return 2 if PARAMETERS in cell.tags else 1
 
 
 def _as_run(cell: Cell) -> str:

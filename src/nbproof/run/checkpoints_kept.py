@@ -19,6 +19,7 @@ MANIFEST = "manifest.json"
 VALUES = "values"
 STAGED = "staged"
 EXECUTED = "executed.ipynb"
+ARTIFACTS = "artifacts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,28 @@ def complete(draft: Path, manifest: Manifest, *, keep: Iterable[str] = ()) -> Pa
         if isinstance(entry, Kept) and entry.manifest.run_id != manifest.run_id and entry.folder.name not in {*keep}:
             discard(entry.folder)
     return final
+
+
+def keep_artifacts(log: Path, draft: Path) -> None:
+    """Keep the files that cells above the checkpoint logged: elsewhere they wait for their delivery only."""
+    for file in _artifacts(log):
+        if file.is_file():
+            (draft / ARTIFACTS).mkdir(exist_ok=True)
+            shutil.copy2(file, draft / ARTIFACTS / file.name)
+
+
+def restore_artifacts(log: Path, kept: Path) -> None:
+    """Put them back where the log says that they are."""
+    for file in _artifacts(log):
+        copy = kept / ARTIFACTS / file.name
+        if copy.is_file():
+            write_atomically(file, copy.read_bytes())
+
+
+def _artifacts(log: Path) -> list[Path]:
+    lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
+    values = [entry["values"] for entry in map(json.loads, lines) if entry["kind"] == "artifact"]
+    return [Path(found["kept"]) for found in values if found.get("kept")]
 
 
 def discard(folder: Path) -> None:

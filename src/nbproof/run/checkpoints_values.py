@@ -112,6 +112,8 @@ class Writer:
 
     def tagged(self, value: Any) -> dict[str, Any]:
         kind = type(value)
+        if kind in (set, frozenset) and list(kind(list(value))) != list(value):
+            raise Unstorable("a set whose order comes from what was taken out of it; expected a list, or a new set")
         if kind in (list, tuple, set, frozenset):
             return {"t": kind.__name__, "v": self.all(value)}
         if kind in (dict, collections.OrderedDict, collections.Counter):

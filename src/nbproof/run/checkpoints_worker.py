@@ -18,7 +18,7 @@ import nbformat
 from ..errors import CheckpointFailed
 from ..notebook.code import INJECTED
 from ..notebook.syntax import cell_tree
-from .checkpoints_kept import EXECUTED, STAGED, VALUES, Manifest, complete
+from .checkpoints_kept import EXECUTED, MANIFEST, STAGED, VALUES, Manifest, complete, keep_artifacts
 from .hashes import content_hash
 
 _CALL = """\
@@ -46,6 +46,7 @@ class CheckpointOrder:
     planned: Mapping[str, Mapping[str, Any]]
     staging: tuple[str, ...]
     project: str
+    log: str
     resume: str | None = None
 
 
@@ -65,8 +66,7 @@ class Checkpoints:
         self._ask(client, {"do": "begin", "own": self._own_folders()})
         if self.order.resume is None:
             return 0
-        folder = Path(self.order.resume)
-        manifest = Manifest.from_json((folder / "manifest.json").read_bytes())
+        folder, manifest = Path(self.order.resume), self._resumed_from()
         planned = self.order.planned[manifest.cell_id]
         problem = self._ask(client, {
             "do": "restore", "folder": str((folder / VALUES).resolve()), "replay": planned["replay"],
@@ -106,6 +106,7 @@ class Checkpoints:
             raise CheckpointFailed(answer["error"])
         for number, folder in enumerate(self.order.staging):
             self._copy_staged(Path(folder), draft / STAGED / str(number))
+        keep_artifacts(Path(self.order.log), draft)
         done = {**client.nb, "cells": client.nb.cells[: index + 1]}
         (draft / EXECUTED).write_text(nbformat.writes(nbformat.from_dict(done)), encoding="utf-8")
         files = {}
@@ -115,7 +116,8 @@ class Checkpoints:
             assert found is not None
             files[path.relative_to(draft).as_posix()] = found.hex
         written: dict[str, str | None] = {}
-        for name in answer["written"]:
+        earlier = self._resumed_from().written if self.order.resume else {}
+        for name in sorted({*answer["written"], *earlier}):
             hashed = content_hash(Path(name))
             written[name] = hashed.hex if hashed else None
         complete(draft, Manifest(
@@ -124,6 +126,10 @@ class Checkpoints:
             files=files, written=written, modules=tuple(answer["modules"]), hidden=answer["hidden"],
             execution_count=answer["execution_count"], types=answer["types"],
         ), keep=[Path(self.order.resume).name] if self.order.resume else [])  # fmt: skip
+
+    def _resumed_from(self) -> Manifest:
+        assert self.order.resume is not None
+        return Manifest.from_json(Path(self.order.resume, MANIFEST).read_bytes())
 
     def _copy_staged(self, source: Path, target: Path) -> None:
         target.mkdir(parents=True)

@@ -16,7 +16,7 @@ from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
 from .checkpoints import Checkpoint, plan_checkpoints
-from .checkpoints_kept import STAGED, Kept, Wanted
+from .checkpoints_kept import STAGED, Kept, Wanted, restore_artifacts
 from .checkpoints_worker import CheckpointOrder, as_planned
 from .environment import of_kernel
 from .pipeline import Loaded
@@ -78,16 +78,19 @@ def make_order(task: Task, staging: Staging, loaded: Loaded, resumable: Resumabl
         staged=staged,
         rename=(f"{staging.name}/", ""),
         log=executed.with_suffix(".log.jsonl").as_posix(),
-        checkpoints=_checkpoints(staging, pipeline, resumable),
+        checkpoints=_checkpoints(staging, pipeline, resumable, executed.with_suffix(".log.jsonl").as_posix()),
     )
 
 
-def _checkpoints(staging: Staging, pipeline: Pipeline, resumable: Resumable | None) -> Mapping[str, Any] | None:
+def _checkpoints(
+    staging: Staging, pipeline: Pipeline, resumable: Resumable | None, log: str
+) -> Mapping[str, Any] | None:
     if resumable is None or not resumable.wanted:
         return None
     kept = resumable.kept
     if kept is not None:
         staging.restore(kept.folder / STAGED)
+        restore_artifacts(pipeline.folder / log, kept.folder)
     planned = {
         want.checkpoint.cell_id: as_planned(
             want.checkpoint.number, want.checkpoint.kinds, want.checkpoint.replay, want.fingerprint, want.injected
@@ -97,7 +100,7 @@ def _checkpoints(staging: Staging, pipeline: Pipeline, resumable: Resumable | No
     return asdict(CheckpointOrder(
         folder=str(resumable.folder), run_id=resumable.run_id, planned=planned, project=str(pipeline.project.resolve()),
         staging=tuple(_relative(folder, pipeline) for folder in staging.folders),
-        resume=str(kept.folder) if kept else None,
+        log=log, resume=str(kept.folder) if kept else None,
     ))  # fmt: skip
 
 
