@@ -61,13 +61,14 @@ def bindings(above: Iterable[Step]) -> dict[str, list[Binding]]:
     """Every place among `above` that binds a name of the notebook, by name and in order."""
     found: dict[str, list[Binding]] = {}
     for step in above:
-        kind = _kind(step.node)
+        kind, own = _kind(step.node), getattr(step.node, "name", None)
+        for name in _bound(step.node):
+            # A default or a decorator of a definition may bind a name of its own.
+            is_variable = own is not None and name != own
+            found.setdefault(name, []).append(Binding(name, "variable" if is_variable else kind, step))
         # A function that says `global x` binds `x` when it is called, and nobody knows when that is.
-        for name, of in [
-            *((name, kind) for name in _bound(step.node)),
-            *((n, None) for n in _global_writes(step.node)),
-        ]:
-            found.setdefault(name, []).append(Binding(name, of or "variable", step))
+        for name in sorted(_global_writes(step.node)):
+            found.setdefault(name, []).append(Binding(name, "variable", step))
     return found
 
 
@@ -227,7 +228,10 @@ def _bound(node: ast.AST) -> Iterator[str]:
     """The names that running `node` may bind or unbind in the scope it stands in."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
-        outside = node.bases if isinstance(node, ast.ClassDef) else _at_definition(node.args)
+        if isinstance(node, ast.ClassDef):
+            outside = [*node.bases, *(one.value for one in node.keywords)]
+        else:
+            outside = _at_definition(node.args)
         for part in (*node.decorator_list, *outside):
             yield from _bound(part)
         return
