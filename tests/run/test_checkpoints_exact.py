@@ -108,6 +108,50 @@ def test_resumed_is_undisturbed(cells: tuple[str, str]) -> None:
     assert again == whole
 
 
+HEAVY = {
+    "tensors": (
+        "x = torch.arange(6.0).reshape(2, 3)\nx: torch.Tensor = x.T\nw: torch.Tensor = torch.nn.Parameter(torch.ones(3))\n"
+        "h: torch.Tensor = torch.tensor([1.5, 2.5]).to(torch.bfloat16)\nz = torch.tensor(3)\ne = torch.zeros(0, 2)",
+        "print(x, x.stride(), w, w.requires_grad, h, z, e.shape, torch.rand(2))",
+    ),
+    "the weights of a model": (
+        "model = torch.nn.Linear(2, 1)\nweights: dict = {k: v.clone() for k, v in model.state_dict().items()}",
+        "model = torch.nn.Linear(2, 1)\nmodel.load_state_dict(weights)\nprint(model(torch.ones(2)), torch.rand(1))",
+    ),
+    "settings of torch": (
+        "torch.manual_seed(3)\ntorch.set_default_dtype(torch.float64)",
+        "print(torch.ones(1).dtype, torch.rand(1))",
+    ),
+    "a fitted estimator": (
+        "X = np.random.default_rng(0).normal(size=(40, 3))\ny = X @ np.array([1.0, 2.0, 3.0])\ny: np.ndarray = y\n"
+        "m = make_pipeline(StandardScaler(), LinearRegression())\nm: Pipeline = m.fit(X, y)",
+        "print(m.predict(X).sum().hex(), m)",
+    ),
+    "a forest": (
+        "X = np.random.default_rng(0).normal(size=(40, 3))\n"
+        "m = RandomForestRegressor(3, random_state=0).fit(X, X.sum(axis=1))",
+        "print(m.predict(X).sum().hex(), m.score(X, X.sum(axis=1)).hex())",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cells", HEAVY.values(), ids=HEAVY)
+def test_tensors_and_estimators_are_what_they_were(cells: tuple[str, str]) -> None:
+    """So do the values of torch and scikit-learn, without a pickle."""
+    imports = (
+        f"{IMPORTS}\nimport torch\ntorch.manual_seed(5)\nfrom sklearn.ensemble import RandomForestRegressor\n"
+        "from sklearn.linear_model import LinearRegression\nfrom sklearn.pipeline import Pipeline, make_pipeline\n"
+        "from sklearn.preprocessing import StandardScaler"
+    )
+
+    whole, through, again = outcomes((imports, *cells), after=2)
+
+    assert whole.problem == ""
+    assert through == whole
+    assert again == whole
+
+
 REFUSED = {
     "a logger": ("import logging\nlogging.getLogger('a').setLevel(10)\nn = 1", "print(n)", "`logging.getLogger.setLevel(…)`, called for an effect"),
     "a module under another name": ("m = np\nm.x = 1", "print(np.x)", "the module `np` handed on"),

@@ -241,6 +241,19 @@ class _Inferring:
             return on
         if on == PLAIN and method in {"copy", "get", "pop", "union", "intersection", "difference", "index", "count"}:
             return PLAIN
+        if on == GENERATOR and _has(node, "size"):
+            return ARRAY
+        if on == GENERATOR and method == "permutation":
+            return ARRAY
+        if on == ESTIMATOR and method in {
+            "predict",
+            "predict_proba",
+            "transform",
+            "fit_transform",
+            "decision_function",
+        }:
+            # What a transformer returns may be sparse, or a frame; the checkpoint looks.
+            return ARRAY
         if on == ESTIMATOR and method == "fit":
             return ESTIMATOR
         return on if on is not None and method in _SAME_METHODS.get(on, ()) else None

@@ -110,7 +110,10 @@ class Digest:
         strides = (
             [step for step, size in zip(value.strides, value.shape, strict=True) if size > 1] if value.size else []
         )
-        self.put(strides, bool(value.flags.writeable), value.tobytes())
+        # Between the fields of a record lies whatever was in memory.
+        fields = value.dtype.names
+        content = b"".join(value[name].tobytes() for name in fields) if fields else value.tobytes()
+        self.put(strides, bool(value.flags.writeable), content)
 
     def pandas(self, value: Any) -> None:
         pandas, numpy = library("pandas"), library("numpy")

@@ -195,7 +195,8 @@ def check_holders(writer: Writer, request: dict[str, Any]) -> None:
     """A value that a module holds as well would come apart from it."""
     wanted = {id(value) for value in writer.held if is_mutable(value)}
     for name, module in list(sys.modules.items()):
-        if name == "__main__" or not isinstance(module, types.ModuleType):
+        # Under another name (`__mp_main__`) it is still the notebook itself.
+        if module is sys.modules["__main__"] or not isinstance(module, types.ModuleType):
             continue
         for attribute, held in list(vars(module).items()):
             if id(held) in wanted and attribute != "__dict__":
@@ -210,8 +211,10 @@ def local_modules(request: dict[str, Any]) -> list[tuple[str, Any]]:
     found = []
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if isinstance(module, types.ModuleType) and isinstance(file, str) and name not in {"__main__", BASELINE}:
+        if isinstance(module, types.ModuleType) and isinstance(file, str) and module is not sys.modules["__main__"]:
             path = os.path.realpath(file)
+            if not (os.path.isabs(file) and os.path.isfile(path)):  # noqa: PTH113, PTH117
+                continue
             is_installed = (
                 "site-packages" in path
                 or "dist-packages" in path

@@ -40,6 +40,10 @@ PLAIN = (
 )  # fmt: skip
 
 
+# Types of these libraries may be part of an estimator.
+TRUSTED = ("numpy.", "scipy.", "sklearn.")
+
+
 class Unstorable(Exception):
     """A value that the typed files cannot hold exactly."""
 
@@ -304,9 +308,9 @@ class Writer:
             ) from None
         path = self.file("skops")
         skops.dump(value, path)
-        unknown = skops.get_untrusted_types(file=path)
-        if unknown:
-            raise Unstorable(f"an estimator that holds {unknown[0]}; expected scikit-learn's and numpy's own types")
+        foreign = [name for name in skops.get_untrusted_types(file=path) if not name.startswith(TRUSTED)]
+        if foreign:
+            raise Unstorable(f"an estimator that holds a {foreign[0]}; expected scikit-learn's and numpy's own types")
         return {"t": "estimator", "file": path.name}
 
 
@@ -512,7 +516,9 @@ class Reader:
         return value.requires_grad_(found["g"]) if found["g"] else value
 
     def read_estimator(self, found: Any) -> Any:
-        return importlib.import_module("skops.io").load(self.folder / found["file"], trusted=[])
+        skops, path = importlib.import_module("skops.io"), self.folder / found["file"]
+        trusted = [name for name in skops.get_untrusted_types(file=path) if name.startswith(TRUSTED)]
+        return skops.load(path, trusted=trusted)
 
 
 def check_flags(value: Any) -> None:
