@@ -18,7 +18,8 @@ def read_below(above: str, *below: str) -> set[str]:
     return set(readings({number: cell_tree(source) for number, source in enumerate(below, 1)}, bound))
 
 
-ABOVE = "import numpy as np\na = 1\nb = [2]\nc = {}\nx = y = 0\ndef f(p):\n    return p + a\ndef g(q):\n    return f(q) + len(b)"
+ABOVE = "import numpy as np\na = 1\nb = [2]\nc = {}\nx = y = 0\ndef f(p):\n    return p + a\n"
+"def g(q):\n    return f(q) + len(b)"
 READ = {
     "a name": ("print(a)", {"a"}),
     "a name that is bound first": ("a = 1\nprint(a)", set()),
@@ -47,8 +48,14 @@ READ = {
     "a lambda's default": ("h = lambda a=x: a", {"x"}),
     "a function's local name": ("def h():\n    a = 1\n    return a", set()),
     "a function's global": ("def h():\n    global a\n    a = a + 1", {"a"}),
-    "a function in a function": ("def h():\n    a = 1\n    def k():\n        nonlocal a\n        return a + x\n    return k", {"x"}),
-    "a global below a local": ("def h():\n    a = 1\n    def k():\n        global a\n        return a\n    return k", {"a"}),
+    "a function in a function": (
+        "def h():\n    a = 1\n    def k():\n        nonlocal a\n        return a + x\n    return k",
+        {"x"},
+    ),
+    "a global below a local": (
+        "def h():\n    a = 1\n    def k():\n        global a\n        return a\n    return k",
+        {"a"},
+    ),
     "a class body": ("class H:\n    a = a", {"a"}),
     "a method does not see the class": ("class H:\n    a = 1\n    def m(self):\n        return a", {"a"}),
     "a class in a function": ("def h():\n    a = 1\n    class K:\n        a = a\n    return K", {"a"}),

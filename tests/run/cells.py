@@ -1,4 +1,4 @@
-"""Cells run in forked children with a shell of their own: stored at a checkpoint, gone on, and begun again from there."""
+"""Cells run in forked children, each with a shell of its own: undisturbed, stored at a checkpoint, and resumed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARAMETERS = "upstream = None\nproduct = None\nrows: int = 3"
 
 @dataclass(frozen=True)
 class Told:
-    """What the cells below the checkpoint printed, or the error that ended them; `problem` is why they were not reached."""
+    """What the cells below the checkpoint printed, or the error that ended them; else the `problem` above it."""
 
     printed: tuple[str, ...]
     problem: str = ""

@@ -87,7 +87,7 @@ def run(workspace: Workspace, *parameters: str, resume: bool = False) -> tuple[R
 
 
 def ran(workspace: Workspace) -> list[str]:
-    """The cells that have run since the last time this was asked; what they wrote stays, for a checkpoint looks at it."""
+    """The cells that have run since the last time this was asked; what they wrote stays as it is."""
     seen = workspace.root / "seen.json"
     before = json.loads(seen.read_text()) if seen.exists() else {}
     logs = {word: workspace.root / f"{word}.log" for word in ("above", "below")}
@@ -136,8 +136,9 @@ def test_a_resumed_notebook_is_whole(long: Workspace) -> None:
     counts = [cell["execution_count"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert counts == [1, 2, 3, 4, 5]
     assert notebook["metadata"]["nbproof"]["restored"] == {
-        "run": first, "cells": ["cell-1", "injected-parameters", "cell-2", "cell-3"],
-    }  # fmt: skip
+        "run": first,
+        "cells": ["cell-1", "injected-parameters", "cell-2", "cell-3"],
+    }
     assert checkpoints(long) == []
     assert long.plan()["long"].is_fresh
 
@@ -175,7 +176,10 @@ def test_what_changed_below_does_not_matter(long: Workspace) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[Workspace], object], str]] = {
-    "code above": (lambda w: w.edit("long.py", "range(rows)", "range(rows + 1)"), "above the checkpoint code cell 3 changed"),
+    "code above": (
+        lambda w: w.edit("long.py", "range(rows)", "range(rows + 1)"),
+        "above the checkpoint code cell 3 changed",
+    ),
     "a name that is read below": (
         lambda w: w.edit("long.py", 'print("below", len(values))', 'print("below", len(values), rows)'),
         "the cells below the checkpoint now read `rows`, which it does not hold",
@@ -189,8 +193,11 @@ CHANGES: dict[str, tuple[Callable[[Workspace], object], str]] = {
         "the file `staged/0/data.txt` of the checkpoint is missing",
     ),
     "its manifest cut short": (lambda w: os.truncate(checkpoints(w)[0] / "manifest.json", 20), "cannot be read"),
-    "a file that was written above": (lambda w: w.write("above.log", "other\n"), "`above.log`, which cells above the checkpoint wrote"),
-}  # fmt: skip
+    "a file that was written above": (
+        lambda w: w.write("above.log", "other\n"),
+        "`above.log`, which cells above the checkpoint wrote",
+    ),
+}
 
 
 @pytest.mark.slow

@@ -30,7 +30,9 @@ ALIKE = {
     "decimals, paths, counters": (
         "from collections import Counter, defaultdict, deque, OrderedDict\nfrom decimal import Decimal\n"
         "from pathlib import Path\n"
-        "x = [Decimal('1.10'), Path('a/b'), Counter('aab'), defaultdict(list, a=[1]), deque([1, 2], 3), OrderedDict(a=1)]",
+        ""
+        "x = [Decimal('1.10'), Path('a/b'), Counter('aab'), defaultdict(list, a=[1]), deque([1, 2], 3),\n"
+        "OrderedDict(a=1)]",
         "x[3]['new'].append(1)\nx[4].extend([3, 4])\nprint(x)",
     ),
     "the random states": ("random.random()\nnp.random.rand(3)", "print(random.random(), np.random.rand(2))"),
@@ -71,7 +73,8 @@ ALIKE = {
         "a.append(5)\nk = 10\nprint(f(3))",
     ),
     "a class and what it is made of": (
-        "from dataclasses import dataclass, field\n@dataclass\nclass P:\n    x: int = 1\n    y: list = field(default_factory=list)\n"
+        "from dataclasses import dataclass, field\n@dataclass\nclass P:\n    x: int = 1\n"
+        "    y: list = field(default_factory=list)\n"
         "class Q(P):\n    def more(self):\n        return self.x + rows",
         "print(Q(4), Q().more())",
     ),
@@ -88,7 +91,8 @@ ALIKE = {
         "print(pd.Series([1.23456]), np.array([1.23456]), os.environ['SOME'], len(warnings.filters))",
     ),
     "a lambda, a walrus, a match": (
-        "f = lambda x: x + 1\nif (n := 3) > 2:\n    pass\nn: int = n\nv: int = 0\nmatch [1, 2]:\n    case [_, v]:\n        pass",
+        "f = lambda x: x + 1\nif (n := 3) > 2:\n    pass\nn: int = n\nv: int = 0\nmatch [1, 2]:\n"
+        "    case [_, v]:\n        pass",
         "print(f(n), v)",
     ),
     "text that names a name": (
@@ -110,7 +114,8 @@ def test_resumed_is_undisturbed(cells: tuple[str, str]) -> None:
 
 HEAVY = {
     "tensors": (
-        "x = torch.arange(6.0).reshape(2, 3)\nx: torch.Tensor = x.T\nw: torch.Tensor = torch.nn.Parameter(torch.ones(3))\n"
+        "x = torch.arange(6.0).reshape(2, 3)\nx: torch.Tensor = x.T\n"
+        "w: torch.Tensor = torch.nn.Parameter(torch.ones(3))\n"
         "h: torch.Tensor = torch.tensor([1.5, 2.5]).to(torch.bfloat16)\nz = torch.tensor(3)\ne = torch.zeros(0, 2)",
         "print(x, x.stride(), w, w.requires_grad, h, z, e.shape, torch.rand(2))",
     ),
@@ -153,7 +158,11 @@ def test_tensors_and_estimators_are_what_they_were(cells: tuple[str, str]) -> No
 
 
 REFUSED = {
-    "a logger": ("import logging\nlogging.getLogger('a').setLevel(10)\nn = 1", "print(n)", "`logging.getLogger.setLevel(…)`, called for an effect"),
+    "a logger": (
+        "import logging\nlogging.getLogger('a').setLevel(10)\nn = 1",
+        "print(n)",
+        "`logging.getLogger.setLevel(…)`, called for an effect",
+    ),
     "a module under another name": ("m = np\nm.x = 1", "print(np.x)", "the module `np` handed on"),
     "a module as an argument": ("def f(m):\n    m.x = 1\nf(np)", "print(np.x)", "the module `np` handed on"),
     "exec": ("exec('a = 1')", "print(1)", "`exec`, which names"),
@@ -168,33 +177,73 @@ REFUSED = {
     "the outputs": ("1 + 1", "print(Out)", "`Out`, which the shell keeps"),
     "a module changed": ("a = 1\nnp.something = [a]", "print(np.something)", "a change of `np.something`"),
     "a module changed in a function": ("def f():\n    np.x = 1\nf()", "print(np.x)", "a change of `np.x`"),
-    "a function that counts": ("def f():\n    f.n += 1\nf.n = 0", "f()", "a change of `f.n`, which is part of a definition"),
-    "a class that counts": ("class A:\n    n = 0\nA.n += 1", "print(A.n)", "a change of `A.n`, which is part of a definition"),
+    "a function that counts": (
+        "def f():\n    f.n += 1\nf.n = 0",
+        "f()",
+        "a change of `f.n`, which is part of a definition",
+    ),
+    "a class that counts": (
+        "class A:\n    n = 0\nA.n += 1",
+        "print(A.n)",
+        "a change of `A.n`, which is part of a definition",
+    ),
     "a class that counts itself": (
-        "class A:\n    n = 0\n    def __init__(self):\n        type(self).n += 1\nA()", "print(A.n)", "which is part of a class",
+        "class A:\n    n = 0\n    def __init__(self):\n        type(self).n += 1\nA()",
+        "print(A.n)",
+        "which is part of a class",
     ),
     "a class with a list": ("class A:\n    held = []\nA.held.append(1)", "print(A.held)", "`held = []` in a class"),
-    "a default that remembers": ("def f(x, held=[]):\n    held.append(x)\n    return held\nf(1)", "print(f(2))", "a default `[]`"),
+    "a default that remembers": (
+        "def f(x, held=[]):\n    held.append(x)\n    return held\nf(1)",
+        "print(f(2))",
+        "a default `[]`",
+    ),
     "a decorator that remembers": (
-        "from functools import cache\n@cache\ndef f(x):\n    print(x)\nf(1)", "f(1)", "the decorator `cache`",
+        "from functools import cache\n@cache\ndef f(x):\n    print(x)\nf(1)",
+        "f(1)",
+        "the decorator `cache`",
     ),
     "a default that is stored": ("a = [1]\ndef f(x=a):\n    return x\na = 2", "print(f())", "a default `a`"),
-    "a setting with a value": ("a = 3\npd.set_option('display.precision', a)", "print(1)", "`pandas.set_option` with values"),
+    "a setting with a value": (
+        "a = 3\npd.set_option('display.precision', a)",
+        "print(1)",
+        "`pandas.set_option` with values",
+    ),
     "a setting in a branch": ("if rows:\n    np.seterr(all='ignore')", "print(1)", "`numpy.seterr` with values"),
-    "an unknown effect": ("import json.tool\nimport importlib\nimportlib.invalidate_caches()\nn = 1", "print(1)", "called for an effect"),
+    "an unknown effect": (
+        "import json.tool\nimport importlib\nimportlib.invalidate_caches()\nn = 1",
+        "print(1)",
+        "called for an effect",
+    ),
     "a thread": ("import threading\nt = threading.Thread(target=print)", "print(1)", "`threading.Thread`, whose state"),
     "a database": ("import sqlite3\nc = sqlite3.connect(':memory:')", "print(c)", "`sqlite3.connect`, whose state"),
-    "an unknown kind": ("a = np.linalg.svd(np.eye(2))", "print(a)", "`a`, whose kind the code does not say and which cell 4 reads"),
+    "an unknown kind": (
+        "a = np.linalg.svd(np.eye(2))",
+        "print(a)",
+        "`a`, whose kind the code does not say and which cell 4 reads",
+    ),
     "a generator": ("a = (i for i in [1])", "print(next(a))", "`a`, whose kind"),
     "an open file": ("a = open('x', 'w')", "a.write('y')", "`a`, whose kind"),
     "a view": ("a = np.arange(3)\nb = a[1:]", "b[0] = 5\nprint(a)", "`b`, whose kind"),
     "an object of a class": ("class A:\n    pass\na = A()", "print(a)", "`a`, whose kind"),
-    "an import under a condition": ("try:\n    import json\nexcept ImportError:\n    json = None", "print(json)", "`json`, whose kind"),
-    "a text that is made": ("f = pd.DataFrame({'a': [1]})\nlow = 0", "n = 'low'\nprint(f.query(f'a > @{n}'))", "`.query(…)` with a text"),
+    "an import under a condition": (
+        "try:\n    import json\nexcept ImportError:\n    json = None",
+        "print(json)",
+        "`json`, whose kind",
+    ),
+    "a text that is made": (
+        "f = pd.DataFrame({'a': [1]})\nlow = 0",
+        "n = 'low'\nprint(f.query(f'a > @{n}'))",
+        "`.query(…)` with a text",
+    ),
     "the frames of callers": ("a = 1", "import sys\nprint(sys._getframe(0).f_globals['a'])", "which reaches names"),
     "the main module": ("a = 1", "import __main__\nprint(__main__.a)", "`__main__`"),
-    "the environment by a value": ("import os\na = 'x'\nos.environ['SOME'] = a", "print(os.environ['SOME'])", "a change of `os.environ"),
-}  # fmt: skip
+    "the environment by a value": (
+        "import os\na = 'x'\nos.environ['SOME'] = a",
+        "print(os.environ['SOME'])",
+        "a change of `os.environ",
+    ),
+}
 
 
 @pytest.mark.parametrize(("above", "below", "found"), REFUSED.values(), ids=REFUSED)
@@ -209,18 +258,34 @@ def test_what_cannot_be_known_is_refused(above: str, below: str, found: str) -> 
 
 
 STOPPED = {
-    "another kind than was said": ("a: int = np.arange(3)", "print(a)", "`a` is a numpy.ndarray, expected a plain value"),
-    "an object in a list": ("class A:\n    pass\na = [A()]", "print(a)", "`a`: a __main__.A cannot be kept in a typed file"),
+    "another kind than was said": (
+        "a: int = np.arange(3)",
+        "print(a)",
+        "`a` is a numpy.ndarray, expected a plain value",
+    ),
+    "an object in a list": (
+        "class A:\n    pass\na = [A()]",
+        "print(a)",
+        "`a`: a __main__.A cannot be kept in a typed file",
+    ),
     "two arrays that share memory": (
-        "a = np.arange(3)\nb: np.ndarray = a[1:]", "b[0] = 5\nprint(a)", "two values share memory",
+        "a = np.arange(3)\nb: np.ndarray = a[1:]",
+        "b[0] = 5\nprint(a)",
+        "two values share memory",
     ),
     "an array of a frame": (
-        "f = pd.DataFrame({'a': [1.0, 2.0]})\nb: np.ndarray = f['a'].to_numpy()", "print(f, b)", "two values share memory",
+        "f = pd.DataFrame({'a': [1.0, 2.0]})\nb: np.ndarray = f['a'].to_numpy()",
+        "print(f, b)",
+        "two values share memory",
     ),
     "objects in an array": ("a = np.array([None, 1])", "print(a)", "an array of Python objects"),
     "a file left open": ("h = open('x.txt', 'w')\na = 1", "print(a)", "is open for writing"),
-    "what a module holds": ("import helper_of_cells\na: list = helper_of_cells.HELD", "a.append(1)\nprint(helper_of_cells.HELD)", "helper_of_cells"),
-}  # fmt: skip
+    "what a module holds": (
+        "import helper_of_cells\na: list = helper_of_cells.HELD",
+        "a.append(1)\nprint(helper_of_cells.HELD)",
+        "helper_of_cells",
+    ),
+}
 
 
 @pytest.mark.parametrize(("above", "below", "found"), STOPPED.values(), ids=STOPPED)
@@ -232,10 +297,22 @@ def test_what_cannot_be_kept_stops_at_the_checkpoint(above: str, below: str, fou
 
 
 NOT_RESUMED = {
-    "a module that counts": ("import helper_of_cells\nn: int = helper_of_cells.count()", "print(helper_of_cells.count())", "helper_of_cells"),
-    "a context": ("import decimal\nc: int = 5\ndecimal.setcontext(decimal.Context(prec=c))", "print(decimal.Decimal(1) / 3)", "decimal"),
-    "a level": ("import logging\nlog = logging.getLogger('of cells')\nlog.setLevel(10)", "print(logging.getLogger('of cells').level)", "loggers"),
-}  # fmt: skip
+    "a module that counts": (
+        "import helper_of_cells\nn: int = helper_of_cells.count()",
+        "print(helper_of_cells.count())",
+        "helper_of_cells",
+    ),
+    "a context": (
+        "import decimal\nc: int = 5\ndecimal.setcontext(decimal.Context(prec=c))",
+        "print(decimal.Decimal(1) / 3)",
+        "decimal",
+    ),
+    "a level": (
+        "import logging\nlog = logging.getLogger('of cells')\nlog.setLevel(10)",
+        "print(logging.getLogger('of cells').level)",
+        "loggers",
+    ),
+}
 
 
 @pytest.mark.parametrize(("above", "below", "found"), NOT_RESUMED.values(), ids=NOT_RESUMED)
@@ -275,7 +352,8 @@ STATEMENTS = (
     "arr = np.zeros(n)", "df = df.copy()", "df['w'] = df['u'] * 2", "df = pd.DataFrame({'u': [n], 'v': [1.0]})", "h()",
     "n = f(n)", "for i in range(2):\n    n += i", "if n > 4:\n    a = [0]\nelse:\n    b = []", "random.seed(n)",
     "random.shuffle(a)", "np.random.rand()", "x = [q for q in a]\na = x", "def f(x):\n    return x * 2 + len(b)",
-    "try:\n    a.remove(1)\nexcept ValueError:\n    n = -1", "del a[:1]", "a, b = [1], [2]", "print(a, n)", "s = f'{n}{s}'",
+    "try:\n    a.remove(1)\nexcept ValueError:\n    n = -1", "del a[:1]",
+    "a, b = [1], [2]", "print(a, n)", "s = f'{n}{s}'",
     "while n > 9:\n    n -= 5", "with open('x.txt', 'w') as out:\n    out.write(s)", "d.setdefault('l', []).append(n)",
     "g = a\ng.append(9)", "if (m := n) > 3:\n    n = 1", "t = t | {'v'}", "b = [list(a), a, a]", "a = sorted(t)",
 )  # fmt: skip
