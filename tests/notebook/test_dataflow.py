@@ -18,8 +18,17 @@ def read_below(above: str, *below: str) -> set[str]:
     return set(readings({number: cell_tree(source) for number, source in enumerate(below, 1)}, bound))
 
 
-ABOVE = "import numpy as np\na = 1\nb = [2]\nc = {}\nx = y = 0\ndef f(p):\n    return p + a\n"
-"def g(q):\n    return f(q) + len(b)"
+ABOVE = """\
+import numpy as np
+a = 1
+b = [2]
+c = {}
+x = y = 0
+def f(p):
+    return p + a
+def g(q):
+    return f(q) + len(b)
+"""
 READ = {
     "a name": ("print(a)", {"a"}),
     "a name that is bound first": ("a = 1\nprint(a)", set()),

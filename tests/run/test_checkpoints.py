@@ -20,6 +20,7 @@ from nbproof.assemble import RunReport
 from nbproof.errors import CheckpointRefused
 from nbproof.records import Event, TaskStarted
 from nbproof.run.checkpoints_values import Unstorable, Writer
+from nbproof.run.checkpoints_worker import kernel_source
 
 if TYPE_CHECKING:
     from conftest import Workspace
@@ -364,6 +365,20 @@ def test_a_value_that_is_not_what_was_planned(long: Workspace) -> None:
     )
     assert checkpoints(long) == []
     assert ran(long) == ["above"]
+
+
+def test_the_kernel_needs_no_nbproof(tmp_path: Path) -> None:
+    """What is sent to a kernel runs where nbproof is not installed, and imports none of the large libraries."""
+    request = {"do": "begin", "own": [], "project": str(tmp_path), "answer": str(tmp_path / "answer.json")}
+    code = (
+        "import sys\nsys.modules['nbproof'] = None\n"
+        f"exec({kernel_source()!r}, {{'request': {request!r}, 'shell': None}})\n"
+        "assert not {'numpy', 'pandas', 'torch', 'sklearn', 'skops', 'pyarrow'} & set(sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+    assert json.loads((tmp_path / "answer.json").read_text()) == {}
 
 
 def test_an_estimator_needs_skops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

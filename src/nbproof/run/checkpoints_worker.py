@@ -212,9 +212,9 @@ def from_start(order: CheckpointOrder, passed_over: tuple[str, ...], prepared: s
     return Checkpoints(replace(order, resume=None), passed_over)
 
 
-def order_from(found: Mapping[str, Any] | None) -> CheckpointOrder | None:
+def order_from(found: Mapping[str, Any]) -> CheckpointOrder:
     """Read what `asdict` and JSON made of an order."""
-    return None if found is None else CheckpointOrder(**{**found, "staging": tuple(found["staging"])})
+    return CheckpointOrder(**{**found, "staging": tuple(found["staging"])})
 
 
 def as_planned(number: int, kinds: Mapping[str, str], replay: Any, fingerprint: Any, injected: str) -> dict[str, Any]:

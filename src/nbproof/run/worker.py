@@ -88,19 +88,23 @@ class Worker:
 
     def _execute(self) -> str | None:
         """Run the notebook, from its checkpoint if there is one; return why it failed, in one line, or None."""
-        from . import checkpoints_worker as checkpoints
-
-        wanted = checkpoints.order_from(self.order.checkpoints)
-        passed_over = self.order.prepared, self.order.executed
-        hooks = wanted and checkpoints.Checkpoints(wanted, passed_over)
         try:
-            return self._execute_with(hooks)
-        except checkpoints.CheckpointUnusableError as error:
-            assert wanted is not None
-            self.tell(kind="restarted", reason=f"ran from its start: after its checkpoint {error}")
-            return self._execute_with(checkpoints.from_start(wanted, passed_over, self.order.prepared))
+            if self.order.checkpoints is None:
+                return self._execute_with(None)
+            return self._execute_from_checkpoint(self.order.checkpoints)
         finally:
             Path(self.order.prepared).unlink(missing_ok=True)
+
+    def _execute_from_checkpoint(self, planned: Mapping[str, Any]) -> str | None:
+        from . import checkpoints_worker as checkpoints
+
+        wanted = checkpoints.order_from(planned)
+        passed_over = self.order.prepared, self.order.executed
+        try:
+            return self._execute_with(checkpoints.Checkpoints(wanted, passed_over))
+        except checkpoints.CheckpointUnusableError as error:
+            self.tell(kind="restarted", reason=f"ran from its start: after its checkpoint {error}")
+            return self._execute_with(checkpoints.from_start(wanted, passed_over, self.order.prepared))
 
     def _execute_with(self, hooks: Any) -> str | None:
         import papermill
