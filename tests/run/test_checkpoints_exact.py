@@ -95,6 +95,26 @@ ALIKE = {
         "    case [_, v]:\n        pass",
         "print(f(n), v)",
     ),
+    "the very same NaN": (
+        "x = float('nan')\nl = [x, x, np.nan]",
+        "print(l[0] is l[1], l.count(x), np.nan in l, x in [l[2]])",
+    ),
+    "objects in a frame": (
+        "l = [1]\nf = pd.DataFrame({'a': pd.Series([l, l, None], dtype=object), 'b': [1, 2, 3]})",
+        "l.append(2)\nprint(f, f['a'][0] is l)",
+    ),
+    "source that is looked up": (
+        "def f(x: 'int') -> int:\n    # a remark\n    return x",
+        "import inspect\nimport typing\nprint(inspect.getsource(f), typing.get_type_hints(f))",
+    ),
+    "a class defined twice": (
+        "class A:\n    v = 1\nclass B(A):\n    pass\nclass A:\n    v = 2",
+        "print(B().v, A().v)",
+    ),
+    "a module that something else imported": (
+        "import xml\ndef f():\n    import xml.dom.minidom\nf()",
+        "print(xml.dom.minidom.__name__)",
+    ),
     "text that names a name": (
         "f = pd.DataFrame({'a': [1, 2, 3]})\nlow = 1",
         "print(f.query('a > @low'), len(f.eval('a + 1')))",
@@ -221,6 +241,12 @@ REFUSED = {
         "a = np.linalg.svd(np.eye(2))",
         "print(a)",
         "`a`, whose kind the code does not say and which cell 4 reads",
+    ),
+    "a name that is a definition or not": ("f = 3\ndef f():\n    return 1", "print(f())", "`f`, whose kind"),
+    "a closure": (
+        "def make():\n    n = [0]\n    def up():\n        n[0] += 1\n        return n\n    return up\nc = make()\nc()",
+        "print(c())",
+        "`c`, whose kind",
     ),
     "a generator": ("a = (i for i in [1])", "print(next(a))", "`a`, whose kind"),
     "an open file": ("a = open('x', 'w')", "a.write('y')", "`a`, whose kind"),

@@ -271,6 +271,8 @@ class _Inferring:
 
 def _binders(node: ast.AST, name: str) -> list[ast.AST]:
     """The statements and expressions in `node` that bind `name`, wherever in it they are; what is unclear is itself."""
+    if getattr(node, "name", None) == name and isinstance(node, ast.stmt):
+        return [node]
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
         targets: list[ast.AST] = []
         if isinstance(node, ast.Assign):

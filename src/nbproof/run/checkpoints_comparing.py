@@ -7,6 +7,7 @@ import copyreg
 import gc
 import hashlib
 import io
+import math
 import os
 import random
 import struct
@@ -44,7 +45,7 @@ class Digest:
         if value is None or kind in (bool, int, str, bytes, range):
             self.put(kind.__name__, value if kind is not int else hex(value))
             return
-        if kind is float:
+        if kind is float and value == value:
             self.put("float", struct.pack("<d", value))
             return
         if id(value) in self.seen and not is_index(value):
@@ -64,7 +65,10 @@ class Digest:
 
     def walk_inside(self, value: Any, kind: type) -> None:
         numpy, pandas, torch = library("numpy"), library("pandas"), library("torch")
-        if kind in (list, tuple, set, frozenset, collections.deque):
+        if kind is float:
+            shared = (value is math.nan, value is getattr(numpy, "nan", None))
+            self.put(struct.pack("<d", value), shared)
+        elif kind in (list, tuple, set, frozenset, collections.deque):
             self.put(len(value), getattr(value, "maxlen", None))
             # Sets in the order in which they are walked: what later cells print depends on it.
             self.all(value)

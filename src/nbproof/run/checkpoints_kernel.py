@@ -17,6 +17,7 @@ import logging
 import os
 import pathlib
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -291,7 +292,7 @@ def probes(request: dict[str, Any], filters: list[Any]) -> dict[str, Any]:
             name: changed[name] and hashlib.sha256(str(changed[name]).encode()).hexdigest() for name in changed
         },
         "the search path of modules": list(sys.path),
-        "the filters of warnings": [repr(entry) for entry in filters],
+        "the filters of warnings": [plainly(entry) for entry in filters],
         "the locale": locale.setlocale(locale.LC_ALL),
         "the decimal context": repr(decimal.getcontext()),
         "logging": [
@@ -313,15 +314,15 @@ def probes(request: dict[str, Any], filters: list[Any]) -> dict[str, Any]:
     }
     numpy, torch = library("numpy"), library("torch")
     if numpy is not None and hasattr(numpy, "get_printoptions"):
-        found["the options of numpy"] = repr([numpy.get_printoptions(), numpy.geterr()])
+        found["the options of numpy"] = plainly([numpy.get_printoptions(), numpy.geterr()])
     if library("pandas._config.config") is not None:
-        found["the options of pandas"] = repr(library("pandas._config.config")._global_config)
+        found["the options of pandas"] = plainly(library("pandas._config.config")._global_config)
     if library("matplotlib") is not None and hasattr(library("matplotlib"), "rcParams"):
-        found["the settings of matplotlib"] = repr(sorted(dict.items(library("matplotlib").rcParams)))
+        found["the settings of matplotlib"] = plainly(sorted(dict.items(library("matplotlib").rcParams)))
         plt = library("matplotlib.pyplot")
         found["the open figures"] = list(plt.get_fignums()) if plt is not None else []
     if library("sklearn._config") is not None:
-        found["the settings of scikit-learn"] = repr(library("sklearn._config").get_config())
+        found["the settings of scikit-learn"] = plainly(library("sklearn._config").get_config())
     if torch is not None and hasattr(torch, "get_num_threads"):
         found["the settings of torch"] = repr([
             torch.get_default_dtype(), torch.get_num_threads(), torch.get_num_interop_threads(),
@@ -332,6 +333,11 @@ def probes(request: dict[str, Any], filters: list[Any]) -> dict[str, Any]:
     for name, module in local_modules(request):
         found[f"the module `{name}`"] = module_state(module)
     return found
+
+
+def plainly(value: Any) -> str:
+    """What `repr` says, less the places in memory."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def random_states() -> dict[str, Any]:

@@ -100,7 +100,13 @@ class Writer:
         if type(value) is int:
             return value if value.bit_length() < 1000 else {"t": "int", "v": hex(value)}
         if type(value) is float:
-            return value if math.isfinite(value) else {"t": "float", "v": struct.pack("<d", value).hex()}
+            if math.isfinite(value):
+                return value
+            # `x in values` finds the very same NaN only.
+            if value is math.nan or value is getattr(library("numpy"), "nan", None):
+                return {"t": "nan", "v": "math" if value is math.nan else "numpy"}
+            if not math.isnan(value):
+                return {"t": "float", "v": struct.pack("<d", value).hex()}
         # An index never changes, so two that are one may become two.
         if id(value) in self.memo and not is_index(value):
             return {"t": "ref", "i": self.memo[id(value)]}
@@ -116,6 +122,8 @@ class Writer:
 
     def tagged(self, value: Any) -> dict[str, Any]:
         kind = type(value)
+        if kind is float:
+            return {"t": "own_nan", "v": struct.pack("<d", value).hex()}
         if kind in (set, frozenset) and list(kind(list(value))) != list(value):
             raise Unstorable("a set whose order comes from what was taken out of it; expected a list, or a new set")
         if kind in (list, tuple, set, frozenset):
@@ -223,24 +231,23 @@ class Writer:
         numpy.save(path, value, allow_pickle=False)
         return {"t": "array", "file": path.name, "s": list(value.strides), "w": bool(value.flags.writeable)}
 
-    def column_file(self, columns: list[Any]) -> str:
-        """Write one-dimensional pandas data as a Parquet file whose columns are called 0, 1, …"""
+    def columns(self, columns: list[Any]) -> dict[str, Any]:
+        """One-dimensional pandas data: Python's own objects as tagged JSON, all else as one Parquet file."""
         pandas = library("pandas")
-        frame = (
-            pandas.concat([pandas.Series(one, copy=False) for one in columns], axis=1)
-            if columns
-            else pandas.DataFrame()
-        )
-        frame.columns = [str(number) for number in range(len(columns))]
+        objects = {str(n): self.all(one) for n, one in enumerate(columns) if dtype_name(one.dtype) == "object"}
+        rest = {str(n): pandas.Series(one, copy=False) for n, one in enumerate(columns) if str(n) not in objects}
+        if not rest or not len(columns[0]):
+            return {"file": None, "objects": objects}
         path = self.file("parquet")
+        frame = pandas.concat(list(rest.values()), axis=1, keys=list(rest))
         frame.to_parquet(path, engine="pyarrow", index=False)
-        return path.name
+        return {"file": path.name, "objects": objects}
 
     def frame(self, value: Any) -> dict[str, Any]:
         check_flags(value)
         columns = [value.iloc[:, number]._values for number in range(value.shape[1])]
         return {
-            "t": "DataFrame", "file": self.column_file(columns) if len(value) and columns else None,
+            "t": "DataFrame", "f": self.columns(columns),
             "d": [dtype_name(one.dtype) for one in columns],
             "x": self.encode(value.index), "c": self.encode(value.columns),
             "a": self.encode(value.attrs), "b": blocks(value), "n": [len(value), len(columns)],
@@ -252,7 +259,7 @@ class Writer:
         strides = list(value._values.strides) if type(value._values) is numpy.ndarray else None
         return {
             "t": "Series", "d": dtype_name(value.dtype),
-            "file": self.column_file([value._values]) if len(value) else None,
+            "f": self.columns([value._values]),
             "x": self.encode(value.index), "n": self.encode(value.name), "a": self.encode(value.attrs), "s": strides,
         }  # fmt: skip
 
@@ -273,7 +280,7 @@ class Writer:
                 "d": dtype_name(value.dtype),
                 "n": self.encode(value.name),
             }
-        return {"t": "Index", "file": self.column_file([value._values]) if len(value) else None,
+        return {"t": "Index", "f": self.columns([value._values]),
                 "d": dtype_name(value.dtype), "n": self.encode(value.name), "q": freq}  # fmt: skip
 
     def tensor(self, value: Any) -> dict[str, Any]:
@@ -333,6 +340,8 @@ class Reader:
             return self.objects[found["i"]]
         if found["t"] == "int":
             return int(found["v"], 16)
+        if found["t"] == "nan":
+            return importlib.import_module(found["v"]).nan
         if found["t"] == "float":
             return struct.unpack("<d", bytes.fromhex(found["v"]))[0]
         growing = {
@@ -364,6 +373,9 @@ class Reader:
 
     def all(self, found: list[Any]) -> list[Any]:
         return [self.decode(one) for one in found]
+
+    def read_own_nan(self, found: Any) -> Any:
+        return struct.unpack("<d", bytes.fromhex(found["v"]))[0]
 
     def read_tuple(self, found: Any) -> Any:
         return tuple(self.all(found["v"]))
@@ -456,19 +468,26 @@ class Reader:
     def read_missing(self, found: Any) -> Any:
         return getattr(importlib.import_module("pandas"), found["v"])
 
-    def columns(self, file: str | None, dtypes: list[str], length: int) -> list[Any]:
-        pandas = importlib.import_module("pandas")
-        if file is None:
-            return [pandas.Series([], dtype=dtype) for dtype in dtypes]
-        frame = pandas.read_parquet(self.folder / file, engine="pyarrow")
-        read = [frame[str(number)] for number in range(len(dtypes))]
-        wanted = zip(read, dtypes, strict=True)
-        return [one if dtype_name(one.dtype) == dtype else one.astype(dtype) for one, dtype in wanted]
+    def columns(self, found: dict[str, Any], dtypes: list[str]) -> list[Any]:
+        pandas, numpy = importlib.import_module("pandas"), importlib.import_module("numpy")
+        frame = {} if found["file"] is None else pandas.read_parquet(self.folder / found["file"], engine="pyarrow")
+        columns = []
+        for number, dtype in enumerate(dtypes):
+            name = str(number)
+            if name in found["objects"]:
+                held = numpy.empty(len(found["objects"][name]), dtype=object)
+                for place, one in enumerate(self.all(found["objects"][name])):
+                    held[place] = one
+                columns.append(pandas.Series(held, dtype=object, copy=False))
+            else:
+                read = frame[name] if name in frame else pandas.Series([], dtype=dtype)
+                columns.append(read if dtype_name(read.dtype) == dtype else read.astype(dtype))
+        return columns
 
     def read_DataFrame(self, found: Any) -> Any:  # noqa: N802
         pandas = importlib.import_module("pandas")
-        rows, width = found["n"]
-        columns = self.columns(found["file"], found["d"], rows)
+        _, width = found["n"]
+        columns = self.columns(found["f"], found["d"])
         index, names = self.decode(found["x"]), self.decode(found["c"])
         if width:
             value = with_blocks(columns, found["b"], index, names)
@@ -479,9 +498,9 @@ class Reader:
 
     def read_Series(self, found: Any) -> Any:  # noqa: N802
         pandas = importlib.import_module("pandas")
-        (column,) = self.columns(found["file"], [found["d"]], 1)
+        (column,) = self.columns(found["f"], [found["d"]])
         held = column._values
-        if found["s"] is not None and len(column):
+        if found["s"] is not None and len(column) and held.dtype != object:
             held = strided(held, found["s"])
         value = pandas.Series(held, index=self.decode(found["x"]), name=self.decode(found["n"]), copy=False)
         value.attrs = self.decode(found["a"])
@@ -498,7 +517,7 @@ class Reader:
         pandas = importlib.import_module("pandas")
         if "v" in found:
             return pandas.Index(self.all(found["v"]), dtype=found["d"], name=self.decode(found["n"]))
-        (column,) = self.columns(found["file"], [found["d"]], 1)
+        (column,) = self.columns(found["f"], [found["d"]])
         value = pandas.Index(column._values, name=self.decode(found["n"]))
         if found["q"] is not None:
             value.freq = found["q"]
