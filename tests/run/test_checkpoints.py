@@ -283,6 +283,88 @@ def test_a_module_that_remembers_makes_it_run_from_the_start(long: Workspace) ->
     assert "restored" not in str(executed(long)["metadata"])
 
 
+MANY = """\
+# %% tags=["parameters"]
+upstream = None
+product = {"data": "", "plot": ""}
+rows: int = 30
+
+# %%
+%matplotlib inline
+import warnings
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.ensemble import RandomForestRegressor
+from sklearn.linear_model import LogisticRegression
+from nbproof import track
+import helper
+warnings.filterwarnings("ignore")
+pd.set_option("display.max_rows", 20)
+plt.rcParams["figure.dpi"] = 40
+torch.manual_seed(1)
+
+# %%
+rng = np.random.default_rng(0)
+frame: pd.DataFrame = helper.prepare(pd.DataFrame({"a": rng.normal(size=rows), "b": rng.normal(size=rows)}))
+frame.plot()
+plt.show()
+track.metrics(mean=float(frame["a"].mean()))
+
+# %% tags=["checkpoint"]
+model = RandomForestRegressor(5, random_state=0).fit(frame[["a", "b"]], frame["z"])
+weights = torch.zeros(3, requires_grad=False)
+loss: float = float(((frame["z"] - model.predict(frame[["a", "b"]])) ** 2).mean())
+frame.to_csv(product["data"])
+frame.describe()
+
+# %%
+from pathlib import Path
+if Path("fail").exists():
+    raise RuntimeError("asked to")
+print(loss.hex(), model.predict(frame[["a", "b"]]).sum().hex(), torch.rand(2), rng.random(), weights)
+fig, ax = plt.subplots()
+ax.plot(frame["a"])
+fig.savefig(product["plot"])
+track.metrics(loss=loss)
+"""
+HELPER = """\
+import logging
+
+LIMIT = 3
+log = logging.getLogger(__name__)
+
+
+def prepare(frame):
+    return frame.assign(z=frame["a"] * LIMIT)
+"""
+
+
+@pytest.mark.slow
+def test_a_notebook_of_many_libraries(workspace: Workspace) -> None:
+    """In a real kernel with plots, a forest, tensors and a local module, a resumed run says what a whole one says."""
+    workspace.write("long.py", MANY)
+    workspace.write("helper.py", HELPER)
+    workspace.write("pipeline.yaml", PIPELINE.replace("data.txt}", "data.csv, plot: build/plot.png}"))
+    workspace.write("fail", "")
+    assert run(workspace)[0].outcome == "failed"
+    (workspace.root / "fail").unlink()
+
+    report, (reason,) = run(workspace, resume=True)
+
+    (task,) = report.finished
+    assert "goes on after cell 4" in reason
+    assert (task.outcome, task.reason) == ("done", "")
+    assert [dict(entry.values) for entry in task.logged][0].keys() == {"mean"}
+    assert len(task.logged) == 2
+    resumed, made = printed(executed(workspace)), workspace.products()
+    (workspace.root / "build/long.ipynb").unlink()
+    assert run(workspace)[0].outcome == "done"
+    assert printed(executed(workspace)) == resumed
+    assert workspace.products() == made
+
+
 def wait_for(path: Path) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not path.exists():

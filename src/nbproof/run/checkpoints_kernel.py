@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import collections
 import decimal
 import gc
 import hashlib
@@ -227,23 +228,28 @@ def local_modules(request: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def reachable(module: Any, request: dict[str, Any]) -> list[Any]:
-    """The objects behind a module's names, not going into other modules, nor code that is not local."""
-    names = {name for name, _ in local_modules(request)}
-    pending, seen, found = list(vars(module).values()), set(), []  # type: ignore[var-annotated]
+    """The objects behind a module's names: into containers and local code, and one step into what others made.
+
+    Further, a logger or a stream would lead to the shell, and so to everything.
+    """
+    local = {name for name, _ in local_modules(request)}
+    containers = (list, tuple, dict, set, frozenset, collections.deque, types.CellType, types.MethodType)
+    pending, seen, found = [(one, 0) for one in vars(module).values()], set(), []  # type: ignore[var-annotated]
     while pending and len(found) < MOST_OBJECTS:
-        one = pending.pop()
+        one, steps = pending.pop()
         if id(one) in seen or isinstance(one, types.ModuleType | types.FrameType | types.CodeType):
+            continue
+        if one is vars(module) or one is vars(builtins) or one is vars(sys.modules["__main__"]):
             continue
         seen.add(id(one))
         found.append(one)
-        if (
-            isinstance(one, type | types.FunctionType | types.MethodType)
-            and getattr(one, "__module__", None) not in names
-        ):
-            continue
-        if one is vars(builtins):
-            continue
-        pending += [next_one for next_one in gc.get_referents(one) if next_one is not vars(module)]
+        kind = one if isinstance(one, type) else type(one)
+        of_code = isinstance(one, types.FunctionType) and one.__module__ in local
+        if isinstance(one, containers) or of_code or kind.__module__ in local:
+            pending += [(inner, steps) for inner in gc.get_referents(one)]
+        elif not isinstance(one, type | types.FunctionType) and steps == 0:
+            held = getattr(one, "__dict__", {})
+            pending += [(inner, 1) for inner in held.values()] if isinstance(held, dict) else []
     return found
 
 
