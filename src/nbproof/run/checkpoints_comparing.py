@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import collections
 import copyreg
 import gc
@@ -71,7 +72,8 @@ class Digest:
         elif kind in (list, tuple, set, frozenset, collections.deque):
             self.put(len(value), getattr(value, "maxlen", None))
             # Sets in the order in which they are walked: what later cells print depends on it.
-            self.all(value)
+            if not self.alike(list(value)):
+                self.all(value)
         elif isinstance(value, dict) and kind in (
             dict,
             collections.OrderedDict,
@@ -105,6 +107,21 @@ class Digest:
             self.put(getattr(value, "__module__", ""), getattr(value, "__qualname__", getattr(value, "__name__", "")))
         else:
             self.reduced(value)
+
+    def alike(self, values: list[Any]) -> bool:
+        """Take many texts or numbers of one kind at once, if that is what they are."""
+        kinds = set(map(type, values))
+        if kinds == {str}:
+            self.put(
+                "texts", array.array("q", map(len, values)).tobytes(), "".join(values).encode("utf-8", "surrogatepass")
+            )
+        elif kinds == {int}:
+            self.put("ints", ",".join(map(hex, values)).encode("ascii"))
+        elif kinds == {float} and not any(map(math.isnan, values)):
+            self.put("floats", array.array("d", values).tobytes())
+        else:
+            return False
+        return True
 
     def array(self, value: Any) -> None:
         self.put(value.dtype.str, repr(value.dtype), value.shape)
@@ -152,9 +169,8 @@ class Digest:
             self.put(numpy.ascontiguousarray(values).tobytes())
         elif hasattr(values, "_ndarray") and not values._ndarray.dtype.hasobject:
             self.put(numpy.ascontiguousarray(values._ndarray).tobytes())
-        else:
-            for one in values:
-                self.walk(one)
+        elif not self.alike(held := list(values)):
+            self.all(held)
 
     def reduced(self, value: Any) -> None:
         if isinstance(value, types.GeneratorType | types.CoroutineType | types.AsyncGeneratorType):
