@@ -111,6 +111,10 @@ ALIKE = {
         "class A:\n    v = 1\nclass B(A):\n    pass\nclass A:\n    v = 2",
         "print(B().v, A().v)",
     ),
+    "a base class bound anew below": (
+        "class A:\n    v = 1\nclass B(A):\n    pass",
+        "A = 3\nprint(B().v, A)",
+    ),
     "a module that something else imported": (
         "import xml\ndef f():\n    import xml.dom.minidom\nf()",
         "print(xml.dom.minidom.__name__)",

@@ -14,7 +14,7 @@ from ..notebook import dataflow, hidden_state, kinds
 from ..notebook.code import INJECTED
 from ..notebook.contract import TAG as PARAMETERS
 from ..notebook.contract import Contract
-from ..notebook.dataflow import Binding, Step
+from ..notebook.dataflow import Binding, Reading, Step
 from ..notebook.document import Cell, Document
 from ..notebook.syntax import as_python, cell_tree, python_tree
 
@@ -140,19 +140,22 @@ def _plan(
             problems.append(
                 _Problem(cell, 1, found, "cells that run to their end", "take the tag off, or the checkpoint above")
             )
-    stored, defined = {}, {}
+    stored: dict[str, Reading] = {}
+    defined: dict[str, list[Binding]] = {}
     for name, reading in sorted(readings.items()):
         of = {binding.kind for binding in bound[name]}
         if of == {"definition"} and all(_is_plain_statement(binding) for binding in bound[name]):
             defined[name] = bound[name]
         elif of != {"import"}:
             stored[name] = reading
+    used_in = {name: reading.cell + 1 for name, reading in readings.items()}
+    _add_what_they_are_made_of(defined, bound, used_in)
     available = _always_there(bound)
     for name, places in defined.items():
         for binding in places:
             for line, found in hidden_state.unrepeatable(binding, imported, available):
                 problems.append(_Problem(
-                    binding.step.cell, line, f"{found}, in `{name}`, which cell {readings[name].cell + 1} uses",
+                    binding.step.cell, line, f"{found}, in `{name}`, which cell {used_in[name]} uses",
                     "a definition that can be made again", "move it to a module, or below the checkpoint",
                 ))  # fmt: skip
     every = kinds.planned_kinds(bound, imported, frozenset({*contract.names, "upstream", "product"}))
@@ -170,6 +173,21 @@ def _plan(
         _replayed(document, steps, imported, {binding.step for places in defined.values() for binding in places})
     )
     return Checkpoint(document.cells[index].id, index, kept, replay), problems
+
+
+def _add_what_they_are_made_of(
+    defined: dict[str, list[Binding]], bound: Mapping[str, list[Binding]], used_in: dict[str, int]
+) -> None:
+    """Add the definitions that others need while they are made again, even where cells below bind the name anew."""
+    pending = list(defined)
+    while pending:
+        name = pending.pop()
+        for behind in sorted({read for one in defined[name] for read in dataflow.names_read(one.step.node)}):
+            kinds_of = {one.kind for one in bound.get(behind, ())}
+            if behind not in defined and kinds_of == {"definition"}:
+                defined[behind] = bound[behind]
+                used_in.setdefault(behind, used_in[name])
+                pending.append(behind)
 
 
 def _bind_injected(bound: dict[str, list[Binding]], steps: list[Step], document: Document) -> None:
