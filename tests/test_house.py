@@ -65,6 +65,68 @@ def test_help_loads_nothing_heavy() -> None:
     assert loaded_by("from nbproof.cli.main import carry_out; carry_out(['--help'])") & (HEAVY | {"rich"}) == set()
 
 
+@pytest.fixture(scope="module")
+def project_that_is_done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose pipeline of two notebooks, a script among them, has been carried out."""
+    folder = tmp_path_factory.mktemp("done")
+    (folder / "pyproject.toml").write_text("[tool.nbproof]\ntracking = false\nworkers = 1\n")
+    (folder / "helper.py").write_text("one = 1\n")
+    first = '# %% tags=["parameters"]\nupstream = None\nproduct = None\nrows: int = 1\n\n# %%\nimport helper\n'
+    (folder / "first.py").write_text(first)
+    second = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+        "cells": [
+            {"cell_type": "code", "id": name, "metadata": {"tags": tags}, "source": source, "outputs": [],
+             "execution_count": None}
+            for name, tags, source in (("a", ["parameters"], "upstream = ['first']\nproduct = None"), ("b", [], "1"))
+        ],
+    }  # fmt: skip
+    (folder / "second.ipynb").write_text(json.dumps(second))
+    (folder / "pipeline.yaml").write_text(
+        "tasks:\n- {source: first.py, product: build/first.ipynb, params: {rows: 2}}\n"
+        "- {source: second.ipynb, product: build/second.ipynb}\n"
+    )
+    subprocess.run([sys.executable, "-m", "nbproof", "run"], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.parametrize("command", ["status", "run"])
+def test_a_command_with_nothing_to_do_loads_nothing_heavy(project_that_is_done: Path, command: str) -> None:
+    """Neither Ploomber nor any library of notebooks is needed to see that all is fresh."""
+    idle = {
+        "asyncio",
+        "filelock",
+        "jsonschema",
+        "nbconvert",
+        "networkx",
+        "parso",
+        "rich",
+        "sqlite3",
+        "traitlets",
+        "yaml",
+    }
+
+    loaded = loaded_by(
+        f"import os\nos.chdir({str(project_that_is_done)!r})\n"
+        f"from nbproof.cli.main import carry_out\nassert carry_out([{command!r}]) == 0"
+    )
+
+    assert loaded & (HEAVY | idle) == set()
+    assert "click" in loaded
+
+
+def test_a_run_with_something_to_do_loads_no_ploomber(project_that_is_done: Path) -> None:
+    """The runner needs neither Ploomber nor Papermill nor Jupyter; only a script needs jupytext to be read."""
+    loaded = loaded_by(
+        f"import os\nos.chdir({str(project_that_is_done)!r})\n"
+        "from nbproof.cli.main import carry_out\nassert carry_out(['run', '--force']) == 0"
+    )
+
+    assert loaded & HEAVY <= {"jupytext", "nbformat", "jupyter_client"}
+
+
 def test_the_top_level_is_what_the_readme_says() -> None:
     """Nothing lies at the top that the layout does not name, and nothing that it names is missing."""
     found = {path.relative_to(ROOT).parts[0] for path in tracked()}

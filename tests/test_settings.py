@@ -32,6 +32,8 @@ def test_a_project_without_settings_has_true_defaults(tmp_path: Path) -> None:
         tracking=True,
         timeout_s=None,
         delivery_wait_s=30.0,
+        warm=True,
+        warm_idle_s=900.0,
     )
 
 
@@ -40,7 +42,7 @@ def test_the_file_is_read(tmp_path: Path) -> None:
     project = write(
         tmp_path,
         "[tool.nbproof]\nworkers = 3\nexperiment = 'e'\ntracking = false\ntracking_uri = 'http://127.0.0.1:5000'\n"
-        "timeout_s = 60\ndelivery_wait_s = 0\n",
+        "timeout_s = 60\ndelivery_wait_s = 0\nwarm = false\nwarm_idle_s = 5\n",
     )
 
     assert load(project, {}) == Settings(
@@ -50,6 +52,8 @@ def test_the_file_is_read(tmp_path: Path) -> None:
         tracking=False,
         timeout_s=60.0,
         delivery_wait_s=0.0,
+        warm=False,
+        warm_idle_s=5.0,
     )
 
 
@@ -139,7 +143,9 @@ def test_a_variable_that_is_no_setting_is_refused(tmp_path: Path, variable: str,
 
 def test_what_a_run_sets_for_its_notebooks_is_no_setting(tmp_path: Path) -> None:
     """nbproof can be called from a notebook that nbproof runs."""
-    load(tmp_path, {"NBPROOF_LOG": "x", "NBPROOF_KEEP": "x", "NBPROOF_LEASE": "x"})
+    own = ("NBPROOF_LOG", "NBPROOF_KEEP", "NBPROOF_LEASE", "NBPROOF_RUNTIME", "NBPROOF_PRELOAD")
+
+    load(tmp_path, dict.fromkeys(own, "x"))
 
 
 def test_the_nearest_table_makes_the_project(tmp_path: Path) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from . import settings as settings_file
 from .errors import StorageFailed
-from .records import Event, Limits, Listener, TaskFinished
+from .records import Event, Limits, Listener, OutputCaps, TaskFinished
 from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
 from .run.freshness import Verdict
 from .run.pipeline import Loaded, find
 from .run.pipeline import load as load_loaded
+from .run.warm.pool import IDLE_VARIABLE
 from .settings import Settings
 from .track.courier import Courier
 from .track.delivery import DeliveryReport
@@ -56,8 +57,10 @@ def open_project(start: Path) -> Project:
 
 def load_pipeline(project: Project, target: Path, parameters: Sequence[str] = ()) -> Loaded:
     """Read and check the pipeline or notebook `target`. A notebook that is a task of a pipeline stays itself alone."""
-    limits = Limits(timeout_s=project.settings.timeout_s)
-    return load_loaded(find(target), project.root, parameters, default_limits=limits)
+    settings = project.settings
+    caps = OutputCaps(settings.cell_output_bytes, settings.notebook_output_bytes)
+    limits = Limits(timeout_s=settings.timeout_s)
+    return load_loaded(find(target), project.root, parameters, default_limits=limits, caps=caps)
 
 
 def plan(project: Project, loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:
@@ -107,7 +110,8 @@ def run(
             force=force,
             wait=wait,
             resume=resume,
-            environ=kernel_environment(project.root, settings),
+            environ={**kernel_environment(project.root, settings), IDLE_VARIABLE: str(settings.warm_idle_s)},
+            is_warm=settings.warm,
         )
         delivery = courier.wait(settings.delivery_wait_s)
     return RunReport(run_id, ended.outcome, time.monotonic() - began, tuple(finished.values()), delivery)

@@ -56,6 +56,18 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputCaps:
+    """How many bytes of output are kept of one cell, and of all cells of one notebook."""
+
+    cell_bytes: int = 10_000_000
+    notebook_bytes: int = 100_000_000
+
+    def __post_init__(self) -> None:
+        if self.cell_bytes < 1 or self.notebook_bytes < 1:
+            raise ValueError("the caps on output must be above 0")
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """One notebook of a pipeline. Paths are absolute; `products` always holds the key `nb`.
 
@@ -72,6 +84,7 @@ class Task:
     kernel: str = "python3"
     is_single: bool = False
     gate: str = ""
+    caps: OutputCaps = OutputCaps()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +96,13 @@ class Pipeline:
     folder: Path
     project: Path
     tasks: tuple[Task, ...]
+    _of_name: Mapping[str, Task] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_of_name", {task.name: task for task in self.tasks})
 
     def task(self, name: str) -> Task:
-        return next(task for task in self.tasks if task.name == name)
+        return self._of_name[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +195,22 @@ class CellStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class CellOutput:
+    """What cell `cell` said since the last time, secrets masked: whole lines, and `line`, which has not ended yet.
+
+    `stream` is stdout, stderr, display or error. Nothing of this is remembered with the run.
+    """
+
+    run_id: str
+    at: float
+    task: str
+    cell: int
+    stream: str
+    text: str
+    line: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TaskFinished:
     """`products` maps each product key to its path (relative to the project) and content hash."""
 
@@ -202,5 +235,5 @@ class RunFinished:
     counts: Mapping[str, int]
 
 
-Event = RunStarted | TaskStarted | CellStarted | TaskFinished | RunFinished
+Event = RunStarted | TaskStarted | CellStarted | CellOutput | TaskFinished | RunFinished
 Listener = Callable[[Event], None]

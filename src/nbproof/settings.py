@@ -17,7 +17,7 @@ PROJECT_FILE = "pyproject.toml"
 TABLE = "tool.nbproof"
 PREFIX = "NBPROOF_"
 # nbproof sets these itself in the processes that it starts; they are no settings.
-OWN_VARIABLES = frozenset({"NBPROOF_KEEP", "NBPROOF_LEASE", "NBPROOF_LOG"})
+OWN_VARIABLES = frozenset({"NBPROOF_KEEP", "NBPROOF_LEASE", "NBPROOF_LOG", "NBPROOF_PRELOAD", "NBPROOF_RUNTIME"})
 
 
 def _count_processors() -> int:
@@ -30,7 +30,10 @@ class Settings:
 
     `workers` notebooks run at the same time. `tracking_uri` None is the embedded store in the project's folder.
     `timeout_s` is the wall-clock limit of a task that declares none (None: no limit). `delivery_wait_s` is how long
-    a finished run waits for its records to reach the tracker before it leaves them in the spool.
+    a finished run waits for its records to reach the tracker before it leaves them in the spool. Of what a cell, and
+    a whole notebook, puts out, no more than `cell_output_bytes` and `notebook_output_bytes` are kept. `warm` lets
+    kernels be forked from a process that has imported what they import; `warm_idle_s` is how long such a process waits
+    for further kernels before it ends.
     """
 
     experiment: str
@@ -39,6 +42,10 @@ class Settings:
     tracking: bool = True
     timeout_s: float | None = None
     delivery_wait_s: float = 30.0
+    warm: bool = True
+    warm_idle_s: float = 900.0
+    cell_output_bytes: int = 10_000_000
+    notebook_output_bytes: int = 100_000_000
 
 
 def find_project(start: Path) -> Path:
@@ -121,11 +128,11 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_text(name: str, text: str) -> Any:
     """The value that `text` means for the setting `name`; text that means none is returned as it is."""
-    if name == "tracking":
+    if name in ("tracking", "warm"):
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
-    if name in ("workers", "timeout_s", "delivery_wait_s"):
+    if name in _WHOLE or name in ("timeout_s", "delivery_wait_s", "warm_idle_s"):
         try:
-            return int(text) if name == "workers" else float(text)
+            return int(text) if name in _WHOLE else float(text)
         except ValueError:
             return text
     return text
@@ -149,11 +156,20 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+_WHOLE = frozenset({"cell_output_bytes", "notebook_output_bytes", "workers"})
 _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "cell_output_bytes": ("a whole number above 0", _is_count),
     "delivery_wait_s": ("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
     "experiment": ("a name", _is_text),
+    "notebook_output_bytes": ("a whole number above 0", _is_count),
     "timeout_s": ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
     "tracking": ("true or false", lambda value: isinstance(value, bool)),
     "tracking_uri": ("the URI of an MLflow tracker", _is_text),
-    "workers": ("a whole number above 0", lambda value: _is_number(value) and isinstance(value, int) and value > 0),
+    "warm": ("true or false", lambda value: isinstance(value, bool)),
+    "warm_idle_s": ("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
+    "workers": ("a whole number above 0", _is_count),
 }

@@ -90,10 +90,14 @@ class Workspace:
     def nbproof(
         self, *arguments: str, expect: int | None = 0, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
+        environ = {**os.environ, **(env or {})}
+        # What a test adds to the search path does not hide where nbproof itself is taken from.
+        if env and "PYTHONPATH" in env and "PYTHONPATH" in os.environ:
+            environ["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"], os.environ["PYTHONPATH"]])
         answer = subprocess.run(
             [Path(sys.executable).parent / "nbproof", *arguments],
             cwd=self.root,
-            env={**os.environ, **(env or {})},
+            env=environ,
             capture_output=True,
             text=True,
             timeout=300,

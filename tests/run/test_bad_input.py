@@ -48,10 +48,10 @@ tasks:
   - source: use.py
     product: build/use.ipynb
 """
-# Notes every worker and every kernel at the start of its interpreter.
+# Notes every worker, every kernel, and every process that forks some, at the start of its interpreter.
 WITNESS = """\
 import os, sys
-if any("ipykernel" in word or "nbproof.run.worker" in word for word in sys.orig_argv):
+if any(name in word for word in sys.orig_argv for name in ("ipykernel", "nbproof.run.worker", "warm/zygote")):
     with open(os.environ["WITNESS"], "a") as file:
         file.write(" ".join(sys.orig_argv) + "\\n")
 """
@@ -99,7 +99,7 @@ def witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = tmp_path / "site"
     site.mkdir()
     (site / "sitecustomize.py").write_text(WITNESS)
-    monkeypatch.setenv("PYTHONPATH", str(site))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(site), os.environ.get("PYTHONPATH")])))
     monkeypatch.setenv("WITNESS", str(tmp_path / "witness"))
     return tmp_path / "witness"
 
@@ -125,11 +125,22 @@ def refusal(answer: subprocess.CompletedProcess[str]) -> str:
 
 def test_a_good_pipeline_leaves_a_line_for_each_worker_and_each_kernel(pair: Workspace, witness: Path) -> None:
     """The witness of all the tests below sees what it is there to see."""
-    pair.run()
+    pair.run(env={"NBPROOF_WARM": "false"})
 
     lines = witness.read_text().splitlines()
     assert sum("nbproof.run.worker" in line for line in lines) == 2
     assert sum("ipykernel" in line for line in lines) == 2
+
+
+def test_a_good_pipeline_leaves_a_line_for_each_process_that_forks(pair: Workspace, witness: Path) -> None:
+    """Warm workers and kernels come from one process each: no other pipeline has started these, for none has the same
+    search path."""
+    pair.run()
+
+    lines = witness.read_text().splitlines()
+    assert sum('"kind": "worker"' in line for line in lines) == 1
+    assert sum('"kind": "kernel"' in line for line in lines) == 1
+    assert len(lines) == 2
 
 
 @pytest.mark.parametrize(

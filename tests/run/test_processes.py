@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 import uuid
+from pathlib import Path
 
 import psutil
+import pytest
 
+from nbproof.run import processes
 from nbproof.run.processes import LEASE_VARIABLE, end_lease, end_orphans, holders
 
 ESCAPE = """
@@ -39,3 +44,21 @@ def test_orphans_of_another_pipeline_are_left_alone() -> None:
         assert end_orphans(pipeline) == 0
         assert process.poll() is None
         assert end_orphans(f"{pipeline}-other") == 1
+
+
+def test_a_program_that_is_just_being_started_is_looked_at_again(tmp_path: Path) -> None:
+    """For a moment it shows no environment, and then the one that it has."""
+    (tmp_path / "exe").touch()
+    (tmp_path / "environ").touch()
+    entry = f"{LEASE_VARIABLE}=pipeline/run/token".encode()
+    threading.Timer(0.003, (tmp_path / "environ").write_bytes, [entry]).start()
+
+    assert processes._environ(tmp_path) == entry
+
+
+def test_what_has_no_program_is_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of the system, and the dead but unburied, will never show an environment."""
+    (tmp_path / "environ").touch()
+    monkeypatch.setattr(time, "sleep", None)
+
+    assert processes._environ(tmp_path) == b""

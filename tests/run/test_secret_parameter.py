@@ -222,7 +222,9 @@ def test_whatever_a_notebook_says_is_masked(vault: Vault) -> None:
     ("notebook", "said"),
     [
         pytest.param(RAISES, "cell 5: ValueError: no access with •••", id="an error"),
-        pytest.param(DIES, "its kernel died: no access with •••", id="the last words of a kernel"),
+        pytest.param(
+            DIES, "its kernel ended in cell 5 with status 3: no access with •••", id="the last words of a kernel"
+        ),
     ],
 )
 def test_a_failure_is_told_without_the_secret(vault: Vault, notebook: str, said: str) -> None:

@@ -43,6 +43,27 @@ def test_a_line_is_there_when_the_call_returns(project: Path, tell: Tell) -> Non
             assert read(path_of(project, "r1")) == told[:count]
 
 
+def test_fresh_tasks_do_not_wait_for_the_disk(project: Path, tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line but those of fresh tasks is on the disk at once, and the next such line takes them along."""
+    told = tell(project, "r1")
+    assert [event for event in told if isinstance(event, TaskFinished) and event.outcome == "fresh"]
+    synced: list[int] = []
+    fsync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        synced.append(descriptor)
+        fsync(descriptor)
+
+    with Journal(project, keep_files=False) as journal:
+        journal(told[0])
+        monkeypatch.setattr("nbproof.track.journal.os.fsync", counted)
+        for event in told[1:]:
+            before = len(synced)
+            journal(event)
+            is_fresh = isinstance(event, TaskFinished) and event.outcome == "fresh"
+            assert len(synced) - before == (0 if is_fresh else 1)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(st.data())
 def test_a_journal_cut_anywhere_holds_whole_events_and_goes_on(tell: Tell, write: Write, data: st.DataObject) -> None:

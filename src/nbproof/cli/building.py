@@ -11,7 +11,7 @@ import click
 from ..errors import RunFailed
 from ..records import Event, TaskFinished, TaskStarted
 from .output import as_json, duration, in_words, near, print_json, print_table
-from .progress import progress_on
+from .progress import Follow, progress_on
 from .target import chosen, pipeline_argument
 
 if TYPE_CHECKING:
@@ -33,9 +33,16 @@ if TYPE_CHECKING:
 @click.option("--force", is_flag=True, help="Run every task, fresh or not.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many notebooks may run at once.")
 @click.option("--wait", is_flag=True, help="Wait for another build of this pipeline instead of refusing.")
+@click.option("--follow", is_flag=True, help="Show what the cells print, while they run.")
 @as_json
 def run(
-    pipeline: Path | None, parameters: tuple[str, ...], force: bool, workers: int | None, wait: bool, as_json: bool
+    pipeline: Path | None,
+    parameters: tuple[str, ...],
+    force: bool,
+    workers: int | None,
+    wait: bool,
+    follow: bool,
+    as_json: bool,
 ) -> None:
     """Run what is stale, headless, and record it.
 
@@ -44,7 +51,7 @@ def run(
     \b
     Example:
       nbproof run pipelines/credit --workers 2
-      nbproof run notebooks/06_training.ipynb -p seed=1
+      nbproof run notebooks/06_training.ipynb -p seed=1 --follow
     """
     from ..assemble import load_pipeline, open_project
 
@@ -52,7 +59,7 @@ def run(
     project = open_project(here if pipeline is None else pipeline)
     target = chosen(pipeline, here=here, project=project.root)
     loaded = load_pipeline(project, target, parameters)
-    carry_out(project, loaded, workers=workers, force=force, wait=wait, as_json=as_json)
+    carry_out(project, loaded, workers=workers, force=force, wait=wait, follow=follow, as_json=as_json)
 
 
 def carry_out(
@@ -64,12 +71,14 @@ def carry_out(
     wait: bool,
     as_json: bool,
     resume: bool = False,
+    follow: bool = False,
 ) -> None:
     """Run `loaded` under the eyes of the user; raises `RunFailed` when a task failed."""
     from .. import assemble
 
     reasons = StartReasons()
-    with progress_on() as progress:
+    following = Follow(is_prefixed=len(loaded.pipeline.tasks) > 1) if follow else None
+    with progress_on(follow=following) as progress:
         report = assemble.run(
             project,
             loaded,

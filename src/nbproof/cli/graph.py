@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from xml.sax.saxutils import escape, quoteattr
+from html import escape
 
 from ..records import Pipeline
 
@@ -69,8 +69,8 @@ def svg(pipeline: Pipeline, states: Mapping[str, str] | None = None) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}" role="img" aria-labelledby="title desc">',
-        f'<title id="title">Pipeline {escape(pipeline.name)}</title>',
-        f'<desc id="desc">{escape(_described(pipeline, states))}</desc>',
+        f'<title id="title">Pipeline {escape(pipeline.name, quote=False)}</title>',
+        f'<desc id="desc">{escape(_described(pipeline, states), quote=False)}</desc>',
         f"<style>{STYLE}</style>",
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
         'orient="auto"><path d="M0,0 L8,4 L0,8 z"/></marker></defs>',
@@ -183,11 +183,12 @@ def _folded(left: Place, right: Place) -> str:
 
 def _box(task: str, place: Place, state: str) -> str:
     label = f"{task}: {state}" if state else task
-    group = f"<g class={quoteattr(state)}>" if state else "<g>"
+    group = f'<g class="{escape(state)}">' if state else "<g>"
     return (
-        f"{group}<title>{escape(label)}</title>"
+        f"{group}<title>{escape(label, quote=False)}</title>"
         f'<rect x="{place.x:g}" y="{place.y:g}" width="{place.width:g}" height="{BOX_HEIGHT}" rx="8"/>'
-        f'<text x="{place.x + place.width / 2:g}" y="{place.middle + 5:g}" text-anchor="middle">{escape(task)}</text>'
+        f'<text x="{place.x + place.width / 2:g}" y="{place.middle + 5:g}" text-anchor="middle">'
+        f"{escape(task, quote=False)}</text>"
         "</g>"
     )
 

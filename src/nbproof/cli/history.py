@@ -86,13 +86,18 @@ def show(run: str | None, results: bool, as_json: bool) -> None:
     history = History(project.root)
     story = history.find(run)
     if as_json:
-        print_json({**_summary(story), "tasks": story.tasks, "results": _results(story, history)})
+        logs = {task: str(path) for task, path in _logs(project, story).items()}
+        print_json({**_summary(story), "tasks": story.tasks, "results": _results(story, history), "logs": logs})
         return
     if not results:
         _print_head(story)
         rows = [(task.task, task.outcome, duration(task.elapsed_s), _first_line(task.reason)) for task in story.tasks]
         print_table(("task", "outcome", "time", "reason"), rows)
         click.echo()
+        failed = {task.task for task in story.tasks if task.outcome in ("failed", "stopped")}
+        for task, path in _logs(project, story).items():
+            if task in failed:
+                click.echo(f"log      {near(path)}")
     _print_results(project, story, history)
 
 
@@ -250,6 +255,15 @@ def _summary(run: RunStory) -> dict[str, Any]:
 
 def _first_line(text: str) -> str:
     return text.strip().split("\n", 1)[0]
+
+
+def _logs(project: Project, story: RunStory) -> dict[str, Path]:
+    """The logs of what the cells of each task said, where there are any."""
+    from ..run.logs import folder_of, log_path
+
+    folder = folder_of(project.root, story.run_id)
+    paths = {task.task: log_path(folder, task.task) for task in story.tasks}
+    return {task: path for task, path in paths.items() if path.is_file()}
 
 
 def _made(story: RunStory, history: History) -> Iterator[tuple[RunStory, TaskStory]]:

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
 from ..errors import NbproofError
-from .building import run
-from .drawing import plot
-from .health import doctor
-from .history import runs
-from .inspecting import status
-from .starting import init
 
 INTERRUPTED = 130
+# The module of each command: only that of the command that is carried out is imported.
+MODULES = {
+    "doctor": "health",
+    "init": "starting",
+    "plot": "drawing",
+    "run": "building",
+    "runs": "history",
+    "status": "inspecting",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """The commands by name, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in MODULES:
+            return None
+        found: click.Command = getattr(import_module(f".{MODULES[cmd_name]}", __package__), cmd_name)
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="nbproof", prog_name="nbproof")
 def commands() -> None:
     """From notebook to production, with proof.
@@ -31,10 +47,6 @@ def commands() -> None:
 
     Exit codes: 0 done, 1 the work failed, 2 asked wrongly, 3 refused.
     """
-
-
-for offered in (init, run, status, plot, runs, doctor):
-    commands.add_command(offered)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,6 +68,8 @@ def carry_out(arguments: Sequence[str] | None = None, *, command: click.Command 
         return _say("interrupted; what was running has ended", "nbproof runs resume", INTERRUPTED)
     except Exception:
         # Nobody raised this on purpose, so the traceback is what helps to mend it.
+        import traceback
+
         traceback.print_exc()
         return 1
     return 0

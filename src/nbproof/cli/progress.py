@@ -6,13 +6,16 @@ import os
 import sys
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from ..records import CellStarted, Event, TaskFinished, TaskStarted
+from ..records import CellOutput, CellStarted, Event, TaskFinished, TaskStarted
 from .output import STYLES, duration
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.progress import TaskID
+
+# A line that does not end, such as a progress bar, is shown again so often where nothing can be overwritten.
+STANDING_EVERY_S = 10.0
 
 
 class Progress(Protocol):
@@ -27,19 +30,49 @@ class Progress(Protocol):
     def __call__(self, event: Event, /) -> None: ...
 
 
-def progress_on(stream: TextIO | None = None) -> Progress:
-    """The progress that suits `stream` (stderr unless told, so that stdout holds only the result)."""
+def progress_on(stream: TextIO | None = None, *, follow: Follow | None = None) -> Progress:
+    """The progress that suits `stream` (stderr unless told, so that stdout holds only the result).
+
+    With `follow` it shows what the cells say, too.
+    """
     stream = stream or sys.stderr
     if stream.isatty() and os.environ.get("TERM") != "dumb":
-        return LiveProgress(stream)
-    return PlainProgress(stream)
+        return LiveProgress(stream, follow)
+    return PlainProgress(stream, follow)
+
+
+class Follow:
+    """What cells say, as lines to show: each with its task's name when there are several."""
+
+    def __init__(self, *, is_prefixed: bool) -> None:
+        self._is_prefixed = is_prefixed
+        self._shown: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def lines(self, event: CellOutput) -> list[str]:
+        """The lines that have ended."""
+        if not event.text:
+            return []
+        self._shown.pop((event.task, event.stream), None)
+        return [self._named(event.task, line) for line in event.text.removesuffix("\n").split("\n")]
+
+    def standing(self, event: CellOutput) -> list[str]:
+        """The line that has not ended, such as a progress bar: when it has changed, and not all the time."""
+        line, at = self._shown.get((event.task, event.stream), ("", -STANDING_EVERY_S))
+        if not event.line or event.line == line or event.at - at < STANDING_EVERY_S:
+            return []
+        # A line may go on a moment later; only one that stands for a while is worth showing.
+        self._shown[event.task, event.stream] = event.line, event.at
+        return [self._named(event.task, event.line)] if at > 0 else []
+
+    def _named(self, task: str, line: str) -> str:
+        return f"{task} | {line}" if self._is_prefixed else line
 
 
 class PlainProgress:
-    """One line when a notebook starts and one when it ends."""
+    """One line when a notebook starts and one when it ends; with `follow` what its cells say in between."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, follow: Follow | None = None) -> None:
+        self._stream, self._follow = stream, follow
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -50,16 +83,26 @@ class PlainProgress:
         self._stream.flush()
 
     def __call__(self, event: Event, /) -> None:
-        if line := line_for(event):
+        if isinstance(event, CellOutput):
+            if self._follow is not None:
+                self._write([*self._follow.lines(event), *self._follow.standing(event)])
+        elif line := line_for(event):
+            self._write([line])
+
+    def _write(self, lines: list[str]) -> None:
+        if lines:
             # One write a line, so that the lines of two workers do not run into each other.
-            self._stream.write(line + "\n")
+            self._stream.write("".join(f"{line}\n" for line in lines))
             self._stream.flush()
 
 
 class LiveProgress:
-    """One line a running notebook: cell i of n and the time it took so far; finished ones scroll up."""
+    """One line a running notebook: cell i of n and the time it took so far; finished ones scroll up.
 
-    def __init__(self, stream: TextIO) -> None:
+    With `follow` what cells say scrolls up, and the line also shows what its cell has not finished saying.
+    """
+
+    def __init__(self, stream: TextIO, follow: Follow | None = None) -> None:
         from rich.console import Console
         from rich.progress import Progress as Bars
         from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -77,6 +120,8 @@ class LiveProgress:
             redirect_stderr=False,
         )
         self._lines: dict[str, TaskID] = {}
+        self._cells: dict[str, str] = {}
+        self._follow = follow
 
     def __enter__(self) -> LiveProgress:
         self._bars.start()
@@ -92,10 +137,25 @@ class LiveProgress:
             self._drop(event.task)
             self._lines[event.task] = self._bars.add_task(_named(event.task, event.attempt), cell="starting its kernel")
         elif isinstance(event, CellStarted) and event.task in self._lines:
-            self._bars.update(self._lines[event.task], cell=f"cell {event.cell} of {event.cells}")
+            self._cells[event.task] = f"cell {event.cell} of {event.cells}"
+            self._bars.update(self._lines[event.task], cell=self._cells[event.task])
+        elif isinstance(event, CellOutput):
+            self._show(event)
         elif isinstance(event, TaskFinished):
             self._drop(event.task)
             self._say(event)
+
+    def _show(self, event: CellOutput) -> None:
+        from rich.text import Text
+
+        if self._follow is None:
+            return
+        if lines := self._follow.lines(event):
+            self._bars.console.print(Text.from_ansi("\n".join(lines)), soft_wrap=True)
+        if event.task in self._lines:
+            standing = Text.from_ansi(event.line).plain
+            cell = " · ".join(filter(None, [self._cells.get(event.task, ""), standing]))
+            self._bars.update(self._lines[event.task], cell=cell)
 
     def _say(self, event: TaskFinished) -> None:
         from rich.text import Text

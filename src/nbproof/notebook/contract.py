@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ContractInvalid, ParameterInvalid
 from .document import Cell, Document
+from .plain import NotPlainError, plain_value
 from .shapes import (
     CONTAINERS,
     DATE,
@@ -63,7 +64,8 @@ class Contract:
     """The declaration of one notebook.
 
     `upstream` holds the names of the phases it reads from, `upstream_default` and `product` the literals as
-    written (None where the cell does not say). `spelling` maps `pathlib.Path`, `datetime.date` and
+    written (None where the cell does not say), and `says_upstream` whether the cell sets `upstream` at the start of a
+    line, where Ploomber looks for it. `spelling` maps `pathlib.Path`, `datetime.date` and
     `datetime.datetime` to the names by which the notebook calls them.
     """
 
@@ -73,6 +75,7 @@ class Contract:
     upstream_default: Any
     product: Any
     spelling: Mapping[str, str]
+    says_upstream: bool = False
 
     @cached_property
     def model(self) -> type[BaseModel]:
@@ -226,6 +229,7 @@ def read(document: Document) -> Contract:
         reading.upstream_default,
         reading.product,
         dict(_spellings(names)),
+        reading.says_upstream,
     )
 
 
@@ -289,6 +293,7 @@ class _Reading:
         self.upstream: tuple[str, ...] = ()
         self.upstream_default: Any = None
         self.product: Any = None
+        self.says_upstream = False
         self._seen: set[str] = set()
 
     def take(self, statement: ast.stmt) -> None:
@@ -319,6 +324,7 @@ class _Reading:
         ):
             raise NoShapeError("an upstream that is no None, no list and no dict of names")
         self.upstream_default = literal
+        self.says_upstream = statement.col_offset == 0
         self.upstream = tuple(sorted(literal) if isinstance(literal, set) else literal or ())
 
     def _check_name(self, name: str) -> None:
@@ -380,6 +386,10 @@ def _adapter(shape: Shape) -> TypeAdapter[Any]:
 
 def _fitted(parameter: Parameter, value: Any) -> tuple[Any, str]:
     """Return `value` in the parameter's own type and "", or None and what is wrong."""
+    try:
+        return plain_value(parameter.shape, value), ""
+    except NotPlainError:
+        pass
     from pydantic import ValidationError
 
     try:

@@ -58,8 +58,22 @@ class Document:
 
 def read(path: Path) -> Document:
     """Return the notebook at `path`; raise `NotebookInvalid` when the file is none."""
+    return parse(path, read_bytes(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what the file of the notebook at `path` holds; raise `NotebookInvalid` when it cannot be one."""
     _check_file(path)
-    content = _read_ipynb(path) if path.suffix == ".ipynb" else _read_text_notebook(path)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotebookInvalid(path, f"a file that cannot be read ({error.strerror})", _EXPECTED) from error
+
+
+def parse(path: Path, written: bytes) -> Document:
+    """Return the notebook whose file `path` holds `written`; raise `NotebookInvalid` when that is none."""
+    text = _text(path, written)
+    content = _ipynb(path, text) if path.suffix == ".ipynb" else _text_notebook(path, text)
     _check_version(path, content)
     content = _with_ids(path, content)
     _check_schema(path, content)
@@ -77,21 +91,18 @@ def _check_file(path: Path) -> None:
         raise NotebookInvalid(path, found, f"one ending in {' or '.join(SUFFIXES)}", hint=hint)
 
 
-def _read_text(path: Path) -> str:
+def _text(path: Path, written: bytes) -> str:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         found = f"bytes that are no UTF-8 at offset {error.start}"
         raise NotebookInvalid(path, found, "UTF-8 text", hint=f"file {path}") from None
-    except OSError as error:
-        raise NotebookInvalid(path, f"a file that cannot be read ({error.strerror})", _EXPECTED) from error
     if not text.strip():
         raise NotebookInvalid(path, "an empty file", _EXPECTED, hint=f"git checkout -- {path}")
     return text
 
 
-def _read_ipynb(path: Path) -> Mapping[str, Any]:
-    text = _read_text(path)
+def _ipynb(path: Path, text: str) -> Mapping[str, Any]:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
@@ -109,11 +120,10 @@ def _read_ipynb(path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _read_text_notebook(path: Path) -> Mapping[str, Any]:
+def _text_notebook(path: Path, text: str) -> Mapping[str, Any]:
     # jupytext imports nbformat: only those who have text notebooks wait for it.
     import jupytext  # type: ignore[import-untyped, unused-ignore]
 
-    text = _read_text(path)
     try:
         node = jupytext.reads(text, fmt={"extension": path.suffix})
     # jupytext lets the errors of whatever parser it uses through.

@@ -7,7 +7,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote, quote_plus
@@ -64,12 +64,23 @@ def mask(value: Any, secrets: Iterable[str]) -> Any:
     base64 text) would spell it, and each longer line of a secret of several lines. A number whose digits hold a
     secret is replaced whole. Raises `ValueError` for a secret of fewer than four characters.
     """
-    patterns = {spelling for secret in secrets for spelling in _spellings(secret)}
-    if not patterns:
-        return value
+    return masker(secrets)(value)
+
+
+def masker(secrets: Iterable[str]) -> Callable[[Any], Any]:
+    """`mask` for many values: the spellings of the secrets are worked out once."""
+    ordered = spellings(secrets)
+    if not ordered:
+        return lambda value: value
+    pattern = re.compile("|".join(map(re.escape, ordered)))
+    return lambda value: _masked(value, pattern)
+
+
+def spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Everything that `mask` looks for."""
     # The longest first: a secret that begins with another one leaves no tail behind.
-    ordered = sorted(patterns, key=lambda pattern: (-len(pattern), pattern))
-    return _masked(value, re.compile("|".join(map(re.escape, ordered))))
+    found = {spelling for secret in secrets for spelling in _spellings(secret)}
+    return tuple(sorted(found, key=lambda spelling: (-len(spelling), spelling)))
 
 
 def _masked(value: Any, pattern: re.Pattern[str]) -> Any:

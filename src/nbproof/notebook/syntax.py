@@ -56,6 +56,8 @@ def as_python(source: str) -> str:
 
 def is_silenced(source: str) -> bool:
     """Whether the cell ends in `;`, with which IPython shows no result."""
+    if ";" not in source:
+        return False
     import io
     import tokenize
 

@@ -15,9 +15,14 @@ from typing import Any
 
 from ..records import Task
 from .processes import LEASE_VARIABLE, end_lease
+from .warm import pool
+from .warm.pool import Forked, NotWarm, Wanted
 from .worker import Order
 
 READ_BYTES = 1 << 16
+COMMAND = ("-m", "nbproof.run.worker")
+# A worker is forked from a process that has imported what every worker needs.
+WARM_WORKER = Wanted("worker", sys.executable, imports=("nbproof.run.worker:load",))
 
 
 class Attempt:
@@ -36,25 +41,14 @@ class Attempt:
         """Start the worker in `folder`; every process it leads to carries the lease `<scope>/<token>`."""
         self.lease = f"{scope}/{uuid.uuid4().hex}"
         runtime.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._reader, writer = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "nbproof.run.worker", str(writer)],
-                cwd=folder,
-                env={**environ, LEASE_VARIABLE: self.lease, "JUPYTER_RUNTIME_DIR": str(runtime)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(writer,),
-                start_new_session=True,
-            )
-        finally:
-            os.close(writer)
+        environ = {**environ, LEASE_VARIABLE: self.lease, "JUPYTER_RUNTIME_DIR": str(runtime)}
+        with contextlib.ExitStack() as theirs:
+            self._reader, events = _pipe(theirs, theirs_is_writer=True)
+            self._writer, orders = _pipe(theirs, theirs_is_writer=False)
+            self._process = _start(order, folder=folder, environ=environ, files=(orders, events))
         # A worker that died at once breaks this pipe; its end is seen at the reader.
-        with contextlib.suppress(BrokenPipeError):
-            assert self._process.stdin is not None
-            self._process.stdin.write(order.to_json().encode() + b"\n")
-            self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError), os.fdopen(os.dup(self._writer), "wb") as file:
+            file.write(order.to_json().encode() + b"\n")
 
     def fileno(self) -> int:
         return self._reader
@@ -77,11 +71,39 @@ class Attempt:
         if self.is_over:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout=10)
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+        os.close(self._writer)
         end_lease(self.lease)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         os.close(self._reader)
-        return self._process.wait()
+        status = self._process.wait()
+        if isinstance(self._process, Forked):
+            self._process.close()
+        return status
+
+
+def _pipe(theirs: contextlib.ExitStack, *, theirs_is_writer: bool) -> tuple[int, int]:
+    """Our end of a pipe and the worker's, which is closed here once the worker has it."""
+    reading, writing = os.pipe()
+    ours, other = (reading, writing) if theirs_is_writer else (writing, reading)
+    theirs.callback(os.close, other)
+    return ours, other
+
+
+def _start(
+    order: Order, *, folder: Path, environ: Mapping[str, str], files: tuple[int, int]
+) -> subprocess.Popen[bytes] | Forked:
+    """Start a worker that reads its order from the first of `files` and tells its events to the second."""
+    if order.is_warm:
+        request = {"argv": ["nbproof.run.worker"], "title": COMMAND, "call": "nbproof.run.worker:main"}
+        with contextlib.suppress(NotWarm):
+            return pool.fork(WARM_WORKER, request, environ, folder, files)
+    return subprocess.Popen(
+        [sys.executable, *COMMAND],
+        cwd=folder,
+        env=environ,
+        stdin=files[0],
+        stdout=files[1],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )

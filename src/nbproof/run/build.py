@@ -1,4 +1,4 @@
-"""A pipeline carried out: locked, cleared of orphans, built through Ploomber, told to the listener."""
+"""A pipeline carried out: locked, cleared of orphans, built, told to the listener."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Unwritable
-from ..records import Event, Listener, RunFinished, RunStarted, TaskFinished
+from ..records import Event, Listener, RunFinished, RunStarted, Task, TaskFinished
 from ..settings import find_project
 from . import fingerprint as fingerprints
-from .environment import of_kernel
-from .freshness import Verdict, verdict
+from .declared import PIPELINE_FILE, Loaded
+from .freshness import TaskRecord, Verdict, verdict
 from .lock import build_lock
-from .pipeline import PIPELINE_FILE, Loaded, describe
+from .look import Look
 from .processes import end_orphans
 from .provenance import provenance
+from .scheduler import Build, Session
+from .staging import Staging
 from .state import State, state_of
 
 if TYPE_CHECKING:
@@ -49,20 +51,16 @@ def plan(loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:
     pipeline = loaded.pipeline
     state = state_of(pipeline)
     verdicts: dict[str, Verdict] = {}
+    look = Look(loaded.memory)
     for task in pipeline.tasks:
         if force:
             verdicts[task.name] = Verdict(task.name, "stale", ("it was asked for by force",))
             continue
-        now = fingerprints.fingerprint(
-            task,
-            loaded.documents[task.name],
-            loaded.contracts[task.name],
-            pipeline=pipeline,
-            environment=of_kernel(task.kernel),
-        )
-        found = verdict(
-            task.name, state.records.read(task.name), now, fingerprints.contents(task), state.environments.packages
-        )
+        record = state.records.read(task.name)
+        now = fingerprints.fingerprint(task, loaded.notebooks[task.name], pipeline=pipeline, look=look)
+        found = verdict(task.name, record, now, fingerprints.contents(task, look), state.environments.packages)
+        if found.is_fresh and isinstance(record, TaskRecord):
+            look.learn(record, pipeline.project)
         waits_for = [name for name in task.upstream if not verdicts[name].is_fresh]
         if found.is_fresh and waits_for:
             found = Verdict(task.name, "waits", (f"runs if the products of {', '.join(waits_for)} change",))
@@ -85,6 +83,7 @@ def build(
     wait: bool = False,
     resume: bool = False,
     environ: Mapping[str, str] | None = None,
+    is_warm: bool = True,
 ) -> RunFinished:
     """Bring every task of `loaded` to an outcome and return how the run ended.
 
@@ -94,7 +93,6 @@ def build(
     state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
     """
     from .ordering import plan_all
-    from .scheduler import Scheduler, Session
 
     checkpoints = plan_all(loaded)
     state = make_state(loaded)
@@ -109,27 +107,42 @@ def build(
     began = time.monotonic()
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=wait):
         end_orphans(state.scope)
-        _check_writable(loaded)
         session = Session(
-            loaded, state, run_id, listen, force=force, workers=workers, environ=kernel_environ(environ, workers),
-            checkpoints=checkpoints, resume=resume,
-        )  # fmt: skip
-        loaded.dag.executor = Scheduler(session)
+            loaded,
+            state,
+            run_id,
+            listen,
+            force=force,
+            workers=workers,
+            is_warm=is_warm,
+            environ=kernel_environ(environ, workers),
+            checkpoints=checkpoints,
+            resume=resume,
+        )
+        builder = Build(session)
+        _check_writable(builder.look_ahead())
         listen(_started(loaded, run_id))
         outcome: Any = "stopped"
         try:
-            outcome = _build(loaded.dag)
+            outcome = _carried_out(builder, loaded.dag)
         finally:
             elapsed = time.monotonic() - began
             counts = dict(sorted(Counter(outcomes.values()).items()))
             finished = RunFinished(run_id, time.time(), outcome, elapsed, counts)
             listen(finished)
+        # By now every task has been looked at that could be.
+        loaded.memory.save()
     return finished
 
 
-def _build(dag: DAG) -> str:
+def _carried_out(build: Build, dag: DAG | None) -> str:
+    if dag is None:
+        return "failed" if build.carry_out() else "done"
     from ploomber.exceptions import DAGBuildError
 
+    from .seam import Scheduler
+
+    dag.executor = Scheduler(build)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -153,11 +166,9 @@ def _started(loaded: Loaded, run_id: str) -> RunStarted:
     )
 
 
-def _check_writable(loaded: Loaded) -> None:
+def _check_writable(tasks: Iterable[Task]) -> None:
     """Refuse before the first kernel, not after the first hour."""
-    from .staging import Staging
-
-    for task in loaded.pipeline.tasks:
+    for task in tasks:
         staging = Staging(task)
         staging.prepare()
         staging.discard()
@@ -179,10 +190,13 @@ def kernel_environ(environ: Mapping[str, str] | None, workers: int) -> dict[str,
     }
 
 
-def build_for_ploomber(dag: DAG, *, workers: int | None) -> list[Any]:
-    """Serve `ploomber build`: the same freshness, workers and limits, in the project that the caller stands in."""
+def build_for_ploomber(dag: DAG, *, workers: int | None) -> Mapping[str, str]:
+    """Serve `ploomber build`: the same freshness, workers and limits, in the project that the caller stands in.
+
+    Returns why those tasks failed that did.
+    """
+    from .dag import describe
     from .ordering import plan_all
-    from .scheduler import Build, Session
 
     file = Path.cwd() / PIPELINE_FILE
     loaded = describe(dag, file=file, project=find_project(file))
@@ -191,11 +205,12 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> list[Any]:
     workers = workers or os.cpu_count() or 1
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
         end_orphans(state.scope)
-        _check_writable(loaded)
         environ = kernel_environ(None, workers)
         session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ,
                           checkpoints=checkpoints)  # fmt: skip
-        return Build(session, dag).carry_out()
+        builder = Build(session)
+        _check_writable(builder.look_ahead())
+        return builder.carry_out()
 
 
 @contextlib.contextmanager

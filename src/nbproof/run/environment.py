@@ -3,41 +3,66 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import platform
-import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from importlib.metadata import distributions
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
-
-from ..errors import KernelUnusable, UnknownName
+from ..errors import KernelUnusable
 from ..records import ContentHash
+from . import distributions, kernelspecs
 from .hashes import canonical_json
+
+PACKAGE = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`packages` maps each distribution to its version; `search` is the interpreter's module search path."""
+    """`packages` maps each distribution to its version; `search` is the interpreter's module search path.
+
+    `lock` is the hash that stands for this environment in a fingerprint.
+    """
 
     interpreter: str
     packages: Mapping[str, str]
     search: tuple[str, ...]
+    lock: ContentHash = field(init=False, repr=False, compare=False)
 
-    @property
-    def lock(self) -> ContentHash:
-        """The hash that stands for this environment in a fingerprint."""
-        return ContentHash.of(canonical_json([self.interpreter, dict(self.packages)]))
+    def __post_init__(self) -> None:
+        # Every fingerprint asks for it.
+        lock = ContentHash.of(canonical_json([self.interpreter, dict(self.packages)]))
+        object.__setattr__(self, "lock", lock)
 
 
 def describe() -> Environment:
     """The environment of this very process, read afresh."""
-    packages = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in distributions() if d.metadata["Name"]}
     interpreter = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
-    return Environment(interpreter, packages, tuple(path for path in sys.path if path and Path(path).is_absolute()))
+    search = tuple(path for path in sys.path if path and Path(path).is_absolute())
+    return Environment(interpreter, distributions.installed(), search)
+
+
+def own() -> Environment:
+    """The environment of this very process, read afresh only when something was installed or removed."""
+    return _describe_as_of(_state_of_search_path())
+
+
+def maker() -> str | None:
+    """What stands for nbproof's own source and all that it reads files with; None when the source cannot be read.
+
+    Whatever is derived from a file's content alone is the same again for the same maker.
+    """
+    total = hashlib.sha256(own().lock.hex.encode())
+    try:
+        for folder in ("notebook", "run"):
+            for file in sorted((PACKAGE / folder).glob("*.py")):
+                content = file.read_bytes()
+                total.update(f"{file.name} {len(content)} ".encode() + content)
+    except OSError:
+        return None
+    return total.hexdigest()
 
 
 def _state_of_search_path() -> tuple[tuple[str, int], ...]:
@@ -64,32 +89,27 @@ def of_kernel(kernel: str) -> Environment:
 
     Raises `UnknownName` and `KernelUnusable`.
     """
-    spec = _kernelspec(kernel)
+    spec = kernelspecs.find(kernel)
     if spec.language != "python":
-        return Environment(json.dumps(spec.to_dict(), sort_keys=True), {}, ())
-    found = _of_command(kernel, spec.argv[0])
+        return Environment(spec.whole, {}, ())
+    found = _of_command(kernel, spec.command)
     # Variables that the kernelspec sets may change what code does.
     return (
-        replace(found, interpreter=f"{found.interpreter} {json.dumps(spec.env, sort_keys=True)}") if spec.env else found
+        replace(found, interpreter=f"{found.interpreter} {json.dumps(dict(spec.env), sort_keys=True)}")
+        if spec.env
+        else found
     )
-
-
-def _kernelspec(kernel: str) -> KernelSpec:
-    manager = KernelSpecManager()
-    try:
-        spec: KernelSpec = manager.get_kernel_spec(kernel)
-    except NoSuchKernel:
-        raise UnknownName(
-            "kernel", kernel, manager.find_kernel_specs(), hint=f"python -m ipykernel install --user --name {kernel}"
-        ) from None
-    return spec
 
 
 def _of_command(kernel: str, command: str) -> Environment:
     # jupyter_client itself replaces a bare `python` by the running interpreter.
-    own = command in {"python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}", sys.executable}
-    if own:
-        return _describe_as_of(_state_of_search_path())
+    is_own = command in {"python", "python3", f"python{sys.version_info[0]}.{sys.version_info[1]}", sys.executable}
+    return own() if is_own else _asked(kernel, command)
+
+
+def _asked(kernel: str, command: str) -> Environment:
+    import subprocess
+
     try:
         answer = subprocess.run(
             [command, "-c", _PROBE], check=True, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL

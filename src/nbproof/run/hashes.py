@@ -18,9 +18,7 @@ def content_hash(path: Path) -> ContentHash | None:
             total.update(file.relative_to(path).as_posix().encode() + b"\0")
             total.update(_file_digest(file))
         return ContentHash(total.hexdigest())
-    if path.is_file():
-        return ContentHash(_file_digest(path).hex())
-    return None
+    return ContentHash(_file_digest(path).hex()) if path.is_file() else None
 
 
 def _file_digest(path: Path) -> bytes:

@@ -1,12 +1,15 @@
-"""The hooks that pipeline.yaml names for a task, run as `ploomber build` runs them."""
+"""Ploomber's side of a task: the hooks that pipeline.yaml names, run as `ploomber build` runs them, and its status."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
 
+from ploomber.constants import TaskStatus
 from ploomber.util.dotted_path import DottedPath
 from ploomber.util.util import add_to_sys_path
+
+from ..records import Outcome
 
 
 def run_hook(task: Any, name: Literal["on_finish", "on_failure"], folder: Path) -> None:
@@ -21,7 +24,8 @@ def run_hook(task: Any, name: Literal["on_finish", "on_failure"], folder: Path) 
         getattr(task, f"_run_{name}")()
 
 
-def first_line(error: Exception) -> str:
-    """What a hook refused, in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+def set_status(task: Any, outcome: Outcome) -> None:
+    """Let Ploomber know how its task ended."""
+    statuses = {"done": TaskStatus.Executed, "fresh": TaskStatus.Skipped, "failed": TaskStatus.Errored}
+    if outcome in statuses:
+        task.exec_status = statuses[outcome]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from importlib import import_module
 from typing import Any
 
@@ -23,3 +24,27 @@ def skip_foreign_engines() -> None:
     entrypoints: Any = import_module("entrypoints")
     entrypoints.get_group_all = lambda *_, **__: []
     sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
+
+
+def read_dates_quickly() -> None:
+    """Let `jupyter_client` read the dates of messages with the standard library.
+
+    Each message has two, and `dateutil` takes longer for them than everything else takes for the message. What the
+    standard library does not read, or reads without a time zone, is left to `dateutil`.
+    """
+    jsonutil: Any = import_module("jupyter_client.jsonutil")
+    if getattr(jsonutil.parse_date, "is_quick", False):
+        return
+    thorough, looks_like_date = jsonutil.parse_date, jsonutil.ISO8601_PAT.match
+
+    def parse_date(text: Any) -> Any:
+        if text is None or not text[:4].isdigit() or not looks_like_date(text):
+            return text
+        try:
+            date = datetime.fromisoformat(text)
+        except ValueError:
+            return thorough(text)
+        return date if date.tzinfo is not None else thorough(text)
+
+    parse_date.is_quick = True  # type: ignore[attr-defined]
+    jsonutil.parse_date = parse_date

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from ..errors import Busy
 from ..files import write_atomically
@@ -24,17 +23,33 @@ def build_lock(state: Path, pipeline: str, *, wait: bool) -> Iterator[None]:
     path = state / "locks" / f"{pipeline}.lock"
     holder = path.with_suffix(".holder.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=-1 if wait else 0)
-    except Timeout:
-        raise Busy(pipeline, _describe(holder)) from None
+    descriptor = _locked(path, wait=wait)
+    if descriptor is None:
+        raise Busy(pipeline, _describe(holder))
     try:
         write_atomically(holder, json.dumps({"pid": os.getpid(), "since": time.time()}).encode())
         yield
     finally:
         holder.unlink(missing_ok=True)
-        lock.release()
+        os.close(descriptor)
+
+
+def _locked(path: Path, *, wait: bool) -> int | None:
+    """The file at `path`, open and locked by this process alone; None when another one has it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            # A lock on a file that was removed meanwhile keeps nobody out.
+            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def _describe(holder: Path) -> str:

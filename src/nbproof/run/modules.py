@@ -25,10 +25,12 @@ from pathlib import Path
 
 from ..errors import NotebookInvalid
 from ..notebook.code import code_hash
-from ..notebook.document import read
+from ..notebook.document import parse
 from ..notebook.imports import ImportedName, Imports, imports, imports_in
 from ..notebook.syntax import python_tree
 from ..records import ContentHash
+from .memory import Memory, key_of
+from .notebooks import imports_from, imports_spelled
 
 # Folders that hold no source of a project; environments are told by their pyvenv.cfg.
 _PASSED_OVER = {".git", ".nbproof", "build", "node_modules", "__pycache__", "mlruns", "site-packages", "dist-packages"}
@@ -43,17 +45,28 @@ _LOADERS = (
 def local_sources(
     sources: Iterable[str], *, cwd: Path, search: Sequence[str], project: Path
 ) -> Mapping[str, ContentHash]:
-    """Return the hash of every local file that `sources` (code cells) import or run, and that those import in turn.
+    """Do the same as `local_files` for `sources`, which are code cells."""
+    return local_files(imports(sources), cwd=cwd, search=search, project=project)
+
+
+def local_files(
+    found: Imports, *, cwd: Path, search: Sequence[str], project: Path, seen: Seen | None = None
+) -> Mapping[str, ContentHash]:
+    """Return the hash of every local file that code with the imports `found` uses, and that those use in turn.
 
     Names are looked up in `cwd`, in the folders that the code itself adds, and in `search` (a `sys.path`).
     Local is what lies neither in the standard library nor in a site-packages folder. Python counts by its syntax
     tree, so comments rerun nothing; all else by its bytes. Keys are paths relative to `project`, or absolute outside.
     Where a name is known only at run time, every Python file that it could mean counts: those of the importing
-    module's own top-level package, or of the whole project when a notebook or a script asks.
+    module's own top-level package, or of the whole project when a notebook or a script asks. What was `seen` just
+    before is not looked at again.
     """
+    if found == Imports():
+        return {}
     here = _placed(str(cwd), str(Path.cwd()))
-    tracing = _Tracing(here, [_placed(path, here) for path in search], _placed(str(project), str(Path.cwd())))
-    tracing.follow_all(imports(sources))
+    folders = [_placed(path, here) for path in search]
+    tracing = _Tracing(here, folders, _placed(str(project), str(Path.cwd())), seen or Seen())
+    tracing.follow_all(found)
     return dict(sorted(tracing.hashes().items()))
 
 
@@ -78,15 +91,34 @@ class _Source:
 
 
 @dataclass(slots=True)
+class Seen:
+    """What walks along imports have seen of folders and files, for other walks at the same moment.
+
+    `memory` knows what files of the same content said before.
+    """
+
+    memory: Memory = field(default_factory=Memory)
+    finders: dict[str, FileFinder] = field(default_factory=dict)
+    sources: dict[str, _Source] = field(default_factory=dict)
+
+    def source(self, file: str) -> _Source:
+        """What `file` says."""
+        found = self.sources.get(file)
+        if found is None:
+            found = self.sources[file] = _source(file, self.memory)
+        return found
+
+
+@dataclass(slots=True)
 class _Tracing:
     """One walk along all imports; `added` grows as code names further folders."""
 
     cwd: str
     search: list[str]
     project: str
+    seen: Seen
     added: dict[str, None] = field(default_factory=dict)
     _hashes: dict[str, ContentHash] = field(default_factory=dict)
-    _finders: dict[str, FileFinder] = field(default_factory=dict)
     _walked: set[str] = field(default_factory=set)
     _pending: list[tuple[Imports, _Module]] = field(default_factory=list)
 
@@ -182,10 +214,10 @@ class _Tracing:
                     self._children(package, name)
 
     def _find(self, name: str, folder: str) -> ModuleSpec | None:
-        # A finder of our own for each walk: the interpreter's remember a folder's content, and may miss a new file.
-        finder = self._finders.get(folder)
+        # Finders of our own: the interpreter's remember a folder's content for long, and may miss a new file.
+        finder = self.seen.finders.get(folder)
         if finder is None:
-            finder = self._finders[folder] = FileFinder(folder, *_LOADERS)
+            finder = self.seen.finders[folder] = FileFinder(folder, *_LOADERS)
         return finder.find_spec(name)
 
     def _module(self, spec: ModuleSpec | None, around: tuple[tuple[str, ...], ...]) -> _Module | None:
@@ -200,7 +232,7 @@ class _Tracing:
 
     def _taken(self, module: _Module) -> _Module:
         if module.file is not None and module.file not in self._hashes:
-            source = _source(module.file)
+            source = self.seen.source(module.file)
             self._hashes[module.file] = source.content
             self._pending.append((source.imports, module))
         return module
@@ -278,16 +310,22 @@ def _python_files(root: str) -> Iterator[str]:
         yield from (str(Path(folder) / file) for file in sorted(files) if file.endswith(".py"))
 
 
-def _source(file: str) -> _Source:
+def _source(file: str, memory: Memory) -> _Source:
     content = Path(file).read_bytes()
-    if file.endswith(".ipynb"):
-        return _notebook_source(file, content)
-    return _python_source(content) if file.endswith(".py") else _Source(ContentHash.of(content), Imports())
+    if not file.endswith((".ipynb", ".py")):
+        return _Source(ContentHash.of(content), Imports())
+    key = key_of(f"source{Path(file).suffix}", content)
+    kept = memory.recall(key)
+    if kept is not None:
+        return _Source(ContentHash(kept[0]), imports_from(kept[1]))
+    found = _notebook_source(file, content) if file.endswith(".ipynb") else _python_source(content)
+    memory.keep(key, [found.content.hex, imports_spelled(found.imports)])
+    return found
 
 
 def _notebook_source(file: str, content: bytes) -> _Source:
     try:
-        document = read(Path(file))
+        document = parse(Path(file), content)
         found = imports(cell.source for cell in document.cells if cell.kind == "code")
         return _Source(code_hash(document), found)
     except NotebookInvalid:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from ..files import write_atomically
 from ..notebook.code import INJECTED
 from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
-from .checkpoints import Checkpoint, plan_checkpoints
+from .checkpoints import TAG, Checkpoint, plan_checkpoints
 from .checkpoints_kept import STAGED, Kept, Wanted, restore_artifacts
 from .checkpoints_worker import CheckpointOrder, as_planned
+from .declared import Loaded
 from .environment import of_kernel
-from .pipeline import Loaded
+from .look import Look
+from .notebooks import Notebook, said_of
 from .staging import Staging
 from .worker import Order
 
@@ -39,26 +40,28 @@ def plan_all(loaded: Loaded) -> Mapping[str, tuple[Checkpoint, ...]]:
     return {
         task.name: plan_checkpoints(loaded.documents[task.name], loaded.contracts[task.name])
         for task in loaded.pipeline.tasks
+        if loaded.notebooks[task.name].says(TAG)
     }
 
 
 def wanted_checkpoints(
-    task: Task, staging: Staging, loaded: Loaded, planned: Sequence[Checkpoint]
+    task: Task, staging: Staging, loaded: Loaded, planned: Sequence[Checkpoint], look: Look
 ) -> tuple[Wanted, ...]:
     """What each checkpoint of `task` would be made from now: the code above it, and all else that a task depends on."""
-    document, contract = loaded.documents[task.name], loaded.contracts[task.name]
+    document = loaded.documents[task.name]
     injected = _injected(task, staging, loaded) if planned else ""
     wanted = []
     for checkpoint in planned:
         above = replace(document, cells=document.cells[: checkpoint.index + 1])
-        found = fingerprints.fingerprint(
-            replace(task, gate=""), above, contract, pipeline=loaded.pipeline, environment=of_kernel(task.kernel)
-        )
+        notebook = Notebook(document.path, b"", said_of(above))
+        found = fingerprints.fingerprint(replace(task, gate=""), notebook, pipeline=loaded.pipeline, look=look)
         wanted.append(Wanted(checkpoint, found, injected))
     return tuple(wanted)
 
 
-def make_order(task: Task, staging: Staging, loaded: Loaded, resumable: Resumable | None = None) -> Order:
+def make_order(
+    task: Task, staging: Staging, loaded: Loaded, *, is_warm: bool, resumable: Resumable | None = None
+) -> Order:
     """Write the prepared notebook into `staging` and return the order to run it.
 
     It is made from the very document that was fingerprinted, so an edit in between changes nothing.
@@ -78,6 +81,9 @@ def make_order(task: Task, staging: Staging, loaded: Loaded, resumable: Resumabl
         staged=staged,
         rename=(f"{staging.name}/", ""),
         log=executed.with_suffix(".log.jsonl").as_posix(),
+        is_warm=is_warm,
+        search=of_kernel(task.kernel).search if is_warm else (),
+        caps=(task.caps.cell_bytes, task.caps.notebook_bytes),
         checkpoints=_checkpoints(staging, pipeline, resumable, executed.with_suffix(".log.jsonl").as_posix()),
     )
 
@@ -126,19 +132,29 @@ def _as_declared(task: Task, products: Mapping[str, Path], pipeline: Pipeline) -
 
 def _prepared(task: Task, document: Document, injected: str) -> bytes:
     """The notebook with the cell of parameters right after the one that declares them."""
-    notebook = document.node()
-    cells = [cell for cell in notebook.cells if INJECTED not in cell.metadata.get("tags", [])]
-    at = next(i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
-    added = nbformat.v4.new_code_cell(injected, id=INJECTED, metadata={"tags": [INJECTED]})
-    notebook.cells = [*cells[: at + 1], added, *cells[at + 1 :]]
-    notebook.metadata["papermill"] = {
+    # Plain JSON all the way: nbformat would be the largest import of the whole runner.
+    cells = [cell for cell in document.content["cells"] if INJECTED not in cell["metadata"].get("tags", [])]
+    at = next(i for i, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", []))
+    added: dict[str, Any] = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": INJECTED,
+        "metadata": {"tags": [INJECTED]},
+        "outputs": [],
+        "source": injected,
+    }
+    papermill = {
         "default_parameters": {},
         "environment_variables": {},
         "parameters": dict(task.parameters),
         "version": "nbproof",
     }
-    content: str = nbformat.writes(notebook)
-    return content.encode()
+    notebook = {
+        **document.content,
+        "cells": [*cells[: at + 1], added, *cells[at + 1 :]],
+        "metadata": {**document.content["metadata"], "papermill": papermill},
+    }
+    return json.dumps(notebook, ensure_ascii=False, indent=1, sort_keys=True).encode() + b"\n"
 
 
 def _relative(path: Path, pipeline: Pipeline) -> str:

@@ -13,16 +13,14 @@ import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any
-
-from ploomber.constants import TaskStatus
-from ploomber.exceptions import DAGBuildError
-from ploomber.executors.abc import Executor
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ..files import write_atomically
 from ..records import (
     LOG_VARIABLE,
+    CellOutput,
     CellStarted,
     Listener,
     LoggedEntry,
@@ -33,21 +31,24 @@ from ..records import (
 )
 from . import checkpoints_kept
 from . import fingerprint as fingerprints
-from .attempt import Attempt
 from .checkpoints import Checkpoint
+from .declared import Loaded
 from .environment import of_kernel
 from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
 from .hashes import content_hash, meaning_hash
-from .hooks import first_line, run_hook
-from .ordering import Resumable, make_order, wanted_checkpoints
-from .pipeline import Loaded
+from .logs import Logs
+from .look import Look
 from .staging import Staging
 from .state import State
+
+if TYPE_CHECKING:
+    from .attempt import Attempt
+    from .ordering import Resumable
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a build needs beside the DAG."""
+    """What a build needs beside the pipeline."""
 
     loaded: Loaded
     state: State
@@ -55,26 +56,17 @@ class Session:
     listener: Listener
     force: bool = False
     workers: int = 1
+    is_warm: bool = True
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     checkpoints: Mapping[str, tuple[Checkpoint, ...]] = field(default_factory=dict)
     resume: bool = False
 
 
-class Scheduler(Executor):  # type: ignore[misc]
-    """Our side of Ploomber's executor seam."""
+class Build:
+    """One build of one pipeline: every task is waiting, delayed (to be tried again), running or finished."""
 
     def __init__(self, session: Session) -> None:
-        self.session = session
-
-    def __call__(self, dag: Any, show_progress: bool) -> list[Any]:
-        return Build(self.session, dag).carry_out()
-
-
-class Build:
-    """One build of one DAG: every task is waiting, delayed (to be tried again), running or finished."""
-
-    def __init__(self, session: Session, dag: Any) -> None:
-        self.session, self.dag = session, dag
+        self.session, self.dag = session, session.loaded.dag
         self.pipeline = session.loaded.pipeline
         self.waiting: dict[str, Task] = {task.name: task for task in self.pipeline.tasks}
         self.delayed: dict[str, tuple[float, int]] = {}
@@ -82,10 +74,34 @@ class Build:
         self.outcomes: dict[str, Outcome] = {}
         self.failures: dict[str, str] = {}
         self.made: dict[str, Mapping[str, Product]] = {}
+        self.logs = Logs(session.state.logs(session.run_id))
         self.selector = selectors.DefaultSelector()
+        self.ahead: set[str] = set()
+        self._place = {task.name: place for place, task in enumerate(self.pipeline.tasks)}
+        self._downstream: dict[str, list[str]] = {task.name: [] for task in self.pipeline.tasks}
+        for task in self.pipeline.tasks:
+            for name in task.upstream:
+                self._downstream[name].append(task.name)
+        # How many upstream tasks are not done yet.
+        self._missing = {task.name: len(task.upstream) for task in self.pipeline.tasks}
+        # The places of those that wait for nothing but a worker, and of those that need none: fresh or blocked.
+        self._movable: list[int] = []
+        self._settled: list[int] = []
 
-    def carry_out(self) -> list[Any]:
-        """Bring every task to an outcome. Raises `DAGBuildError` when some failed; an interrupt ends all workers."""
+    def look_ahead(self) -> tuple[Task, ...]:
+        """Find what is fresh before anything starts, with a single look; return the tasks that may have to run."""
+        if not self.session.force:
+            look = self._look()
+            for task in self.pipeline.tasks:
+                if self.ahead.issuperset(task.upstream) and self._judge(task, look)[0].is_fresh:
+                    self.ahead.add(task.name)
+        return tuple(task for task in self.pipeline.tasks if task.name not in self.ahead)
+
+    def carry_out(self) -> Mapping[str, str]:
+        """Bring every task to an outcome and return why those failed that did; an interrupt ends all workers."""
+        for task in self.pipeline.tasks:
+            if not task.upstream:
+                self._push(task.name)
         try:
             while self.waiting or self.delayed or self.running:
                 self._start_what_can()
@@ -95,10 +111,9 @@ class Build:
             for name in list(self.running):
                 self._stop(name)
             self.selector.close()
+            self.logs.close()
             shutil.rmtree(self.session.state.runtime(self.session.run_id), ignore_errors=True)
-        if self.failures:
-            raise DAGBuildError("\n".join(f"{name}: {reason}" for name, reason in self.failures.items()))
-        return []
+        return self.failures
 
     # Starting
 
@@ -108,61 +123,70 @@ class Build:
             if len(self.running) < self.session.workers:
                 _, number = self.delayed.pop(name)
                 task = self.pipeline.task(name)
-                self._start(task, number, f"attempt {number}", self._fingerprint(task))
-        progressed = True
-        while progressed:
-            progressed = False
-            for task in list(self.waiting.values()):
-                progressed = self._advance(task) or progressed
+                self._start(task, number, f"attempt {number}", self._fingerprint(task, self._look()))
+        while self._settled or (self._movable and len(self.running) < self.session.workers):
+            # In the order of the pipeline. A task may have come here twice: by each upstream that failed.
+            task = self.pipeline.tasks[heappop(self._settled or self._movable)]
+            if self.waiting.pop(task.name, None):
+                self._advance(task)
 
-    def _advance(self, task: Task) -> bool:
-        """Move `task` on if its upstream allows; return whether it moved to an outcome, which may free others."""
-        upstream = {self.outcomes.get(name) for name in task.upstream}
-        if upstream & {"failed", "blocked"}:
-            del self.waiting[task.name]
-            self._finish(task, "blocked", reason=f"upstream {', '.join(self._broken(task))} failed")
-            return True
-        if not upstream <= {"done", "fresh"} or len(self.running) >= self.session.workers:
-            return False
-        del self.waiting[task.name]
-        found, now = self._judge(task)
+    def _advance(self, task: Task) -> None:
+        """Finish `task` when it is blocked or fresh, else start it; there is a worker for it."""
+        if broken := [name for name in task.upstream if self.outcomes.get(name) in {"failed", "blocked"}]:
+            self._finish(task, "blocked", reason=f"upstream {', '.join(broken)} failed")
+            return
+        if task.name in self.ahead:
+            self._finish(task, "fresh")
+            return
+        found, now = self._judge(task, self._look())
         if found.is_fresh:
             self._finish(task, "fresh")
-            return True
-        self._start(task, 1, "; ".join(found.reasons), now)
-        return False
+        else:
+            self._start(task, 1, "; ".join(found.reasons), now)
 
-    def _broken(self, task: Task) -> list[str]:
-        return [name for name in task.upstream if self.outcomes.get(name) in {"failed", "blocked"}]
+    def _free(self, name: str, outcome: Outcome) -> None:
+        """Let those below `name` move that its outcome allows to, or forbids for good."""
+        for below in self._downstream[name]:
+            self._missing[below] -= outcome in {"done", "fresh"}
+            if outcome in {"failed", "blocked"}:
+                heappush(self._settled, self._place[below])
+            elif not self._missing[below]:
+                self._push(below)
 
-    def _judge(self, task: Task) -> tuple[Verdict, Fingerprint]:
-        now = self._fingerprint(task)
-        if self.session.force:
-            return Verdict(task.name, "stale", ("it was asked for by force",)), now
+    def _push(self, name: str) -> None:
+        heappush(self._settled if name in self.ahead else self._movable, self._place[name])
+
+    def _look(self) -> Look:
+        return Look(self.session.loaded.memory)
+
+    def _judge(self, task: Task, look: Look) -> tuple[Verdict, Fingerprint]:
         state = self.session.state
         record = state.records.read(task.name)
-        found = verdict(task.name, record, now, fingerprints.contents(task), state.environments.packages)
+        now = self._fingerprint(task, look)
+        if self.session.force:
+            return Verdict(task.name, "stale", ("it was asked for by force",)), now
+        found = verdict(task.name, record, now, fingerprints.contents(task, look), state.environments.packages)
         if found.is_fresh and isinstance(record, TaskRecord):
             self.made[task.name] = record.products
+            look.learn(record, self.pipeline.project)
         return found, now
 
-    def _fingerprint(self, task: Task) -> Fingerprint:
-        loaded = self.session.loaded
+    def _fingerprint(self, task: Task, look: Look) -> Fingerprint:
         return fingerprints.fingerprint(
-            task,
-            loaded.documents[task.name],
-            loaded.contracts[task.name],
-            pipeline=self.pipeline,
-            environment=of_kernel(task.kernel),
+            task, self.session.loaded.notebooks[task.name], pipeline=self.pipeline, look=look
         )
 
     def _start(self, task: Task, number: int, reason: str, began_with: Fingerprint) -> None:
         staging = Staging(task)
         staging.prepare()
+        # What only a task that runs needs is imported when the first one does.
+        from .attempt import Attempt
+        from .ordering import make_order
+
         state, run_id = self.session.state, self.session.run_id
         resumable, reason = self._resumable(task, staging, number, reason)
         attempt = Attempt(task, number, reason)
-        order = make_order(task, staging, self.session.loaded, resumable)
+        order = make_order(task, staging, self.session.loaded, is_warm=self.session.is_warm, resumable=resumable)
         self._raise(
             TaskStarted(run_id, time.time(), task.name, number, reason, dict(task.parameters)),
         )
@@ -181,8 +205,10 @@ class Build:
         planned = self.session.checkpoints.get(task.name, ())
         if not planned:
             return None, reason
+        from .ordering import Resumable, wanted_checkpoints
+
         state, run_id = self.session.state, self.session.run_id
-        wanted = wanted_checkpoints(task, staging, self.session.loaded, planned)
+        wanted = wanted_checkpoints(task, staging, self.session.loaded, planned, self._look())
         resumable = Resumable(state.checkpoints(task.name), run_id, wanted)
         is_retry = number > 1
         if not (self.session.resume or is_retry):
@@ -200,8 +226,7 @@ class Build:
 
     def _wait(self) -> None:
         for key, _ in self.selector.select(self._patience_s()):
-            attempt = key.fileobj
-            assert isinstance(attempt, Attempt)
+            attempt = cast("Attempt", key.fileobj)
             for message in attempt.messages():
                 self._hear(attempt, message)
             if attempt.is_over:
@@ -223,8 +248,20 @@ class Build:
             self._raise(
                 CellStarted(self.session.run_id, time.time(), attempt.task.name, message["cell"], message["cells"])
             )
+        elif message["kind"] == "output":
+            self._hear_output(attempt, message)
         else:
             attempt.heard[message["kind"]] = message
+
+    def _hear_output(self, attempt: Attempt, message: Mapping[str, Any]) -> None:
+        task, text = attempt.task.name, message["text"]
+        if text:
+            self.logs.write(task, attempt=attempt.number, cell=message["cell"], text=text)
+        self._raise(
+            CellOutput(
+                self.session.run_id, time.time(), task, message["cell"], message["stream"], text, message["line"]
+            )
+        )
 
     # Concluding
 
@@ -270,14 +307,20 @@ class Build:
         except OSError as error:
             return f"its products could not be put in place: {error}"
         try:
-            run_hook(self.dag[task.name], "on_finish", self.pipeline.folder)
+            self._run_hook(task, "on_finish")
         except Exception as error:
-            return f"its on_finish hook refused: {first_line(error)}"
+            return f"its on_finish hook refused: {_first_line(error)}"
         return None
+
+    def _run_hook(self, task: Task, name: Literal["on_finish", "on_failure"]) -> None:
+        if self.dag is not None:
+            from .hooks import run_hook
+
+            run_hook(self.dag[task.name], name, self.pipeline.folder)
 
     def _remember(self, task: Task, began_with: Fingerprint) -> str | None:
         """Record what was made, unless what it was made from changed meanwhile."""
-        if self._fingerprint(task) != began_with:
+        if self._fingerprint(task, self._look()) != began_with:
             return "what it reads changed while it ran; run again"
         products = {}
         for key, path in task.products.items():
@@ -302,7 +345,7 @@ class Build:
             return
         self.failures[task.name] = failure
         with contextlib.suppress(Exception):
-            run_hook(self.dag[task.name], "on_failure", self.pipeline.folder)
+            self._run_hook(task, "on_failure")
         self._finish(task, "failed", attempt=attempt, reason=failure, logged=logged, notebook=notebook)
 
     def _keep_log(self, attempt: Attempt) -> Path | None:
@@ -340,12 +383,11 @@ class Build:
     ) -> None:
         self.outcomes[task.name] = outcome
         self._tell_finished(task, outcome, attempt, reason, notebook, logged)
-        self._tell_ploomber(task.name, outcome)
+        if self.dag is not None:
+            from .hooks import set_status
 
-    def _tell_ploomber(self, name: str, outcome: Outcome) -> None:
-        statuses = {"done": TaskStatus.Executed, "fresh": TaskStatus.Skipped, "failed": TaskStatus.Errored}
-        if outcome in statuses:
-            self.dag[name].exec_status = statuses[outcome]
+            set_status(self.dag[task.name], outcome)
+        self._free(task.name, outcome)
 
     def _tell_finished(
         self,
@@ -372,5 +414,11 @@ class Build:
             )
         )
 
-    def _raise(self, event: TaskStarted | CellStarted | TaskFinished) -> None:
+    def _raise(self, event: TaskStarted | CellStarted | CellOutput | TaskFinished) -> None:
         self.session.listener(event)
+
+
+def _first_line(error: Exception) -> str:
+    """What a hook refused, in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..records import ContentHash, Pipeline
 from .freshness import Environments, TaskRecords
-from .pipeline import identifier
+from .logs import folder_of
 
 STATE_FOLDER = ".nbproof"
 
 
 def state_of(pipeline: Pipeline) -> State:
     """Where the state of `pipeline` lies; nothing is made."""
-    return State(pipeline.project / STATE_FOLDER, identifier(pipeline))
+    return State(pipeline.project / STATE_FOLDER, identifier(pipeline.file, pipeline.project))
+
+
+def identifier(file: Path, project: Path) -> str:
+    """A file name for the state of the pipeline in `file`: its path within the project, readable and unique."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", os.path.relpath(file, project)).strip("-.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,10 @@ class State:
     def checkpoints(self, task: str) -> Path:
         """Where the checkpoints of a task are kept until it is done; readable by their owner only."""
         return self.root / "checkpoints" / self.pipeline / task
+
+    def logs(self, run_id: str) -> Path:
+        """Where a run keeps what its cells said, as plain text."""
+        return folder_of(self.root.parent, run_id)
 
     def runtime(self, run_id: str) -> Path:
         """Where kernels of a run put their connection files; readable by their owner only."""

@@ -1,32 +1,30 @@
-"""One attempt at one notebook, in a process of its own: `python -m nbproof.run.worker EVENTS_FD`.
+"""One attempt at one notebook, in a process of its own: `python -m nbproof.run.worker`.
 
 The order comes as one line of JSON on standard input, which stays open: when it ends, the runner is gone, and this
-process ends its kernel and itself. What happens is told as lines of JSON on the file descriptor `EVENTS_FD`.
+process ends its kernel and itself. What happens is told as lines of JSON on standard output.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import logging
 import os
 import shutil
-import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..files import write_atomically
-from ..notebook.code import INJECTED
-from ..notebook.secrets import mask, reveal
-from ..records import LoggedEntry
+from ..notebook.secrets import mask, masker, reveal
+from ..records import LoggedEntry, OutputCaps
+from .exporters import EXPORTERS
 from .lean import skip_foreign_engines, skip_idle_imports
 from .processes import LEASE_VARIABLE, end_lease
-
-EXPORTERS = {".html": "html", ".md": "markdown", ".rst": "rst", ".tex": "latex"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,8 @@ class Order:
 
     `prepared` is the notebook to run, parameters injected; `notebook` the one it was made from; `executed` where it
     goes; `staged` where each product is to be written; `rename` what of these paths is replaced by what on publication.
+    `is_warm` says that the kernel may be forked from one that has imported what the notebook imports, which is looked
+    up along `search`, the module search path of the kernel's interpreter.
     """
 
     prepared: str
@@ -45,6 +45,9 @@ class Order:
     staged: Mapping[str, str]
     rename: tuple[str, str]
     log: str
+    is_warm: bool = True
+    search: tuple[str, ...] = ()
+    caps: tuple[int, int] = (OutputCaps().cell_bytes, OutputCaps().notebook_bytes)
     checkpoints: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
@@ -52,7 +55,9 @@ class Order:
 
     @classmethod
     def from_json(cls, text: str) -> Order:
-        return cls(**{**json.loads(text), "rename": tuple(json.loads(text)["rename"])})
+        found = json.loads(text)
+        lists = {name: tuple(found[name]) for name in ("rename", "search", "caps")}
+        return cls(**{**found, **lists})
 
 
 @dataclass(slots=True)
@@ -62,19 +67,20 @@ class Worker:
     order: Order
     events: Any
     revealed: dict[str, str] = field(default_factory=dict)
+    masked: Callable[[Any], Any] = lambda value: value
 
     def tell(self, **event: Any) -> None:
-        print(json.dumps(mask(event, self.revealed.values())), file=self.events, flush=True)
+        print(json.dumps(self.masked(event)), file=self.events, flush=True)
 
     def work(self) -> None:
         logged: list[LoggedEntry] = []
         try:
             self.revealed = {name: reveal(reference) for name, reference in self.order.secrets.items()}
+            self.masked = masker(self.revealed.values())
             failure = self._execute()
             logged, leak = self._without_leaks(self._logged())
             failure = failure or leak or self._find_leak()
             if failure is None:
-                self._name_published_paths()
                 self._export()
         except Exception as error:
             failure = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -117,37 +123,33 @@ class Worker:
             try:
                 papermill.execute_notebook(
                     self.order.prepared,
-                    self.order.executed,
+                    None,
+                    executed=self.order.executed,
                     engine_name=engine.ENGINE,
                     kernel_name=self.order.kernel,
                     progress_bar=False,
                     secrets=tuple(self.revealed.values()),
                     on_cell=lambda cell, cells: self.tell(kind="cell", cell=cell, cells=cells),
+                    on_output=self._tell_output,
                     kernel_stderr=stderr,
+                    search=self.order.search if self.order.is_warm else None,
+                    caps=OutputCaps(*self.order.caps),
+                    published=engine.Published(self.order.notebook, self.order.rename),
                     checkpoints=hooks,
                 )
             except CheckpointFailed as error:
                 return str(error)
             except papermill.PapermillExecutionError as error:
                 return f"cell {error.exec_count}: {error.ename}: {error.evalue}".strip().splitlines()[0]
+            except engine.KernelDied as error:
+                return str(error)
             except DeadKernelError:
                 last = engine.tail(stderr).splitlines()
                 return "its kernel died" + (f": {last[-1]}" if last else "")
         return None
 
-    def _name_published_paths(self) -> None:
-        """Let the executed notebook name the products as they will be called, not where they were staged."""
-        import nbformat
-
-        path = Path(self.order.executed)
-        notebook = nbformat.read(path, as_version=4)
-        staged, published = self.order.rename
-        for cell in notebook.cells:
-            if INJECTED in cell.metadata.get("tags", []):
-                cell.source = cell.source.replace(staged, published)
-        notebook.metadata.papermill["input_path"] = self.order.notebook
-        notebook.metadata.papermill["output_path"] = self.order.executed.replace(staged, published)
-        write_atomically(path, nbformat.writes(notebook).encode())
+    def _tell_output(self, cell: int, stream: str, text: str, line: str) -> None:
+        self.tell(kind="output", cell=cell, stream=stream, text=text, line=line)
 
     def _export(self) -> None:
         """Turn the executed notebook into HTML, Markdown, … where the pipeline asks for that."""
@@ -211,10 +213,15 @@ class Worker:
         return entries
 
 
-def _end_with_runner(order: Order) -> None:
-    """Wait for the end of standard input: the runner has died, and nobody will read what we make."""
+def _end_with_runner(order: Order, is_done: threading.Event) -> None:
+    """Wait for the end of standard input: the runner has died, and nobody will read what we make.
+
+    Once all is told, it ends because the runner has what it wanted, and publishes it.
+    """
     while os.read(0, 4096):
         pass
+    if is_done.is_set():
+        return
     end_lease(os.environ[LEASE_VARIABLE])
     # What a notebook wrote and logged itself may hold a secret in the open; the executed notebook does not.
     for path in {order.log, *order.staged.values()} - {order.executed}:
@@ -224,10 +231,27 @@ def _end_with_runner(order: Order) -> None:
     os._exit(1)
 
 
-def main() -> None:
-    logging.disable(logging.CRITICAL)
+def load() -> None:
+    """Import what every worker needs, and find out what every worker asks for."""
     skip_idle_imports()
     skip_foreign_engines()
+    importlib.import_module("papermill")
+    importlib.import_module("nbformat.v4")
+    importlib.import_module("IPython.core.inputtransformer2")
+    client = importlib.import_module(f"{__package__}.client")
+    client.know_provisioner()
+    importlib.import_module(f"{__package__}.engine")
+    # To find out which addresses are those of this machine starts a process.
+    importlib.import_module("jupyter_client.localinterfaces").localhost()
+
+
+def main() -> None:
+    logging.disable(logging.CRITICAL)
+    # What anybody prints is no event.
+    events = os.dup(1)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 1)
+    os.close(nothing)
     # Byte by byte, so that nothing of what follows the order is lost in a buffer.
     line = bytearray()
     while not line.endswith(b"\n"):
@@ -236,9 +260,12 @@ def main() -> None:
             os._exit(1)
         line += byte
     order = Order.from_json(line.decode())
-    threading.Thread(target=_end_with_runner, args=(order,), daemon=True).start()
-    with os.fdopen(int(sys.argv[1]), "w") as events:
-        Worker(order, events).work()
+    is_done = threading.Event()
+    threading.Thread(target=_end_with_runner, args=(order, is_done), daemon=True).start()
+    load()
+    with os.fdopen(events, "w") as file:
+        Worker(order, file).work()
+        is_done.set()
     # Kernels and helpers that the notebook left behind end here, not later.
     end_lease(os.environ[LEASE_VARIABLE])
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import logging
 import os
 import subprocess
 import sys
@@ -13,17 +11,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
-
-import psutil
+from typing import TYPE_CHECKING, TextIO
 
 from ..errors import TrackerUnavailable
 from ..settings import Settings, load
 from .delivery import DeliveryReport, count_waiting, deliver, deliver_to, has_work, is_over, why_not
 from .journal import path_of
-from .mlflow_tracker import open_tracker
 from .store import database, is_embedded, store_uri
 from .tracker import Tracker
+
+if TYPE_CHECKING:
+    import psutil
 
 POLL_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -167,6 +165,9 @@ class _Round:
 
     def go(self) -> str | None:
         """Deliver what waits; return why not all of it was taken, if so."""
+        # MLflow's side is for this process, and not for the run that starts it.
+        from .mlflow_tracker import open_tracker
+
         try:
             if self._tracker is None:
                 self._tracker = open_tracker(self._project, self._settings)
@@ -225,6 +226,8 @@ def _size(journal: Path) -> int:
 
 
 def _process(pid: int) -> psutil.Process | None:
+    import psutil
+
     try:
         return psutil.Process(pid)
     except psutil.NoSuchProcess:
@@ -236,6 +239,8 @@ def _is_alive(runner: psutil.Process | None) -> bool:
     buried."""
     if runner is None:
         return False
+    import psutil
+
     try:
         return runner.is_running() and runner.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -255,12 +260,16 @@ def _noise_to(file: Path) -> Iterator[TextIO]:
         with file.open("a", encoding="utf-8") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
+        import logging
+
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
         yield answers
 
 
 def main() -> int:
     """Deliver once, or follow a run; the last line on standard output is the report as JSON."""
+    import argparse
+
     parser = argparse.ArgumentParser(prog="python -m nbproof.track.courier", description=__doc__)
     parser.add_argument("project", type=Path, help="the project's folder")
     parser.add_argument("--follow", type=int, metavar="PID", help="the runner; the courier ends with it")

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ..errors import JournalDamaged, TrackerUnavailable
 from ..extras import EXTRA_OF, is_installed
 from ..files import write_atomically
@@ -18,7 +16,6 @@ from ..settings import Settings
 from . import kept
 from .journal import count_lines, entries, is_live, journals
 from .lines import Entry
-from .mlflow_tracker import open_tracker
 from .tracker import Tracker
 
 LOCK_WAIT_S = 60.0
@@ -59,6 +56,8 @@ def deliver(project: Path, settings: Settings) -> DeliveryReport:
     """
     reason = why_not(settings)
     if reason is None:
+        from .mlflow_tracker import open_tracker
+
         try:
             tracker = open_tracker(project, settings)
         except TrackerUnavailable as error:
@@ -93,6 +92,8 @@ def deliver_to(
     tracker: Tracker, project: Path, *, only: Path | None = None, lock_wait_s: float = LOCK_WAIT_S
 ) -> DeliveryReport:
     """Deliver to `tracker` what waits: everything, or one journal. Only one process delivers at a time."""
+    from filelock import FileLock, Timeout
+
     began = time.time()
     delivered, reason = 0, None
     lock = FileLock(_spool(project) / "courier.lock")

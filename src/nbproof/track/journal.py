@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import JournalDamaged
-from ..records import CellStarted, ContentHash, Event, RunFinished, RunStarted, TaskFinished
+from ..records import CellOutput, CellStarted, ContentHash, Event, RunFinished, RunStarted, TaskFinished
 from . import kept
 from .lines import Entry, decode, encode
 
@@ -54,9 +54,10 @@ def path_of(project: Path, run_id: str) -> Path:
 
 
 class Journal:
-    """A listener that writes every event, but the many `CellStarted`, to the journal of its run.
+    """A listener that writes every event, but what cells begin and say, to the journal of its run.
 
-    A line is on disk (fsync) when the call returns. With `keep_files` the executed notebook is kept until it is
+    A line is on disk (fsync) when the call returns; that of a fresh task, which was read from there, with the next one
+    that is not. With `keep_files` the executed notebook is kept until it is
     delivered, so that a later run cannot take its place. Close the journal, or use a `with`, when the run is over.
     """
 
@@ -66,11 +67,11 @@ class Journal:
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, CellStarted):
+        if isinstance(event, CellStarted | CellOutput):
             return
         line = encode(Entry(event, self._notebook(event))).encode() + b"\n"
         with self._lock:
-            self._append(event.run_id, line)
+            self._append(event.run_id, line, is_news=not (isinstance(event, TaskFinished) and event.outcome == "fresh"))
             if isinstance(event, RunFinished):
                 os.close(self._open.pop(event.run_id))
 
@@ -96,13 +97,15 @@ class Journal:
             return kept.keep(path, kept.folder(self._project)) if self._keep_files else kept.content_hash(path)
         return None
 
-    def _append(self, run_id: str, line: bytes) -> None:
+    def _append(self, run_id: str, line: bytes, *, is_news: bool) -> None:
         if run_id not in self._open:
             self._open[run_id] = _open_for_writing(path_of(self._project, run_id))
         descriptor = self._open[run_id]
         while line:
             line = line[os.write(descriptor, line) :]
-        os.fsync(descriptor)
+        # A thousand fresh tasks would otherwise wait a thousand times for the disk.
+        if is_news:
+            os.fsync(descriptor)
 
 
 def read(path: Path) -> list[Event]:

@@ -6,7 +6,6 @@ import re
 import socket
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from ..errors import TrackerUnavailable
 from ..settings import Settings
@@ -58,6 +57,9 @@ def check_reachable(uri: str) -> None:
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https") or parts.hostname is None:
         return
+    # It takes longer to import than everything else here.
+    from urllib.request import getproxies, proxy_bypass
+
     # Through a proxy only a real request can tell.
     if parts.scheme in getproxies() and not proxy_bypass(parts.hostname):
         return
