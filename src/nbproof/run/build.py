@@ -92,7 +92,7 @@ def build(
     another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
     state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
     """
-    from .ordering import plan_all
+    from .checkpoints import plan_all
 
     checkpoints = plan_all(loaded)
     state = make_state(loaded)
@@ -195,8 +195,8 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> Mapping[str, str]:
 
     Returns why those tasks failed that did.
     """
+    from .checkpoints import plan_all
     from .dag import describe
-    from .ordering import plan_all
 
     file = Path.cwd() / PIPELINE_FILE
     loaded = describe(dag, file=file, project=find_project(file))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..errors import CheckpointRefused, NotebookInvalid
 from ..notebook import dataflow, hidden_state, kinds
@@ -17,6 +18,9 @@ from ..notebook.contract import Contract
 from ..notebook.dataflow import Binding, Reading, Step
 from ..notebook.document import Cell, Document
 from ..notebook.syntax import as_python, cell_tree, python_tree
+
+if TYPE_CHECKING:
+    from .declared import Loaded
 
 TAG = "checkpoint"
 # Libraries that look up the notebook's names in the text of a formula or of a query.
@@ -80,6 +84,15 @@ def plan_checkpoints(document: Document, contract: Contract) -> tuple[Checkpoint
         problems.sort(key=lambda problem: (problem.cell, problem.line))
         raise CheckpointRefused(document.path, map(str, problems), hint=problems[0].hint)
     return tuple(found)
+
+
+def plan_all(loaded: Loaded) -> Mapping[str, tuple[Checkpoint, ...]]:
+    """The checkpoints of every task; raises `CheckpointRefused` for the first notebook that cannot have its own."""
+    return {
+        task.name: plan_checkpoints(loaded.documents[task.name], loaded.contracts[task.name])
+        for task in loaded.pipeline.tasks
+        if loaded.notebooks[task.name].says(TAG)
+    }
 
 
 def _check_place(document: Document, contract: Contract, tagged: list[int]) -> None:

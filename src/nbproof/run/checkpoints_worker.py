@@ -13,8 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import nbformat
-
 from ..errors import CheckpointFailed
 from ..notebook.code import INJECTED
 from ..notebook.syntax import cell_tree
@@ -66,6 +64,8 @@ class Checkpoints:
         self._ask(client, {"do": "begin", "own": self._own_folders()})
         if self.order.resume is None:
             return 0
+        import nbformat
+
         folder, manifest = Path(self.order.resume), self._resumed_from()
         planned = self.order.planned[manifest.cell_id]
         problem = self._ask(client, {
@@ -107,6 +107,8 @@ class Checkpoints:
         for number, folder in enumerate(self.order.staging):
             self._copy_staged(Path(folder), draft / STAGED / str(number))
         keep_artifacts(Path(self.order.log), draft)
+        import nbformat
+
         done = {**client.nb, "cells": client.nb.cells[: index + 1]}
         (draft / EXECUTED).write_text(nbformat.writes(nbformat.from_dict(done)), encoding="utf-8")
         files = {}

@@ -14,7 +14,7 @@ from ..notebook.code import INJECTED
 from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
-from .checkpoints import TAG, Checkpoint, plan_checkpoints
+from .checkpoints import Checkpoint
 from .checkpoints_kept import STAGED, Kept, Wanted, restore_artifacts
 from .checkpoints_worker import CheckpointOrder, as_planned
 from .declared import Loaded
@@ -33,15 +33,6 @@ class Resumable:
     run_id: str
     wanted: tuple[Wanted, ...]
     kept: Kept | None = None
-
-
-def plan_all(loaded: Loaded) -> Mapping[str, tuple[Checkpoint, ...]]:
-    """The checkpoints of every task; raises `CheckpointRefused` for the first notebook that cannot have its own."""
-    return {
-        task.name: plan_checkpoints(loaded.documents[task.name], loaded.contracts[task.name])
-        for task in loaded.pipeline.tasks
-        if loaded.notebooks[task.name].says(TAG)
-    }
 
 
 def wanted_checkpoints(
