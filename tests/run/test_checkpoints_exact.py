@@ -21,8 +21,8 @@ ALIKE = {
     "floats that JSON has not": ("x = [float('nan'), float('inf'), -0.0, 1e-310, 0.1 + 0.2]", "print(x, str(x[2]))"),
     "whole numbers of any size": ("x = [2**64, -(2**5000), True]", "print(x[0], x[1] % 10**9, x[2] is True)"),
     "text that is no Unicode": (r"x = 'a\ud800\x00ä'", "print(ascii(x))"),
-    "tuples, sets and bytes": ("x = {(1, 'a'): {b'x', b'yy'}, None: frozenset({1})}", "print(x)"),
-    "the order of a set": ("x = set('checkpoint')\nx.discard('k')", "print(list(x))"),
+    "tuples, sets and bytes": ("x = {(1, 'a'): {b'x'}, None: frozenset({1})}", "print(x)"),
+    "the order of a set": ("x = {8, 16}\nx.discard(8)\nx.add(24)\nx.add(8)", "print(list(x))"),
     "moments": (
         "import datetime as dt\nx: list = [dt.datetime(2020, 1, 2, 3, tzinfo=dt.timezone.utc), dt.date(2020, 1, 1)]",
         "print(x)",
@@ -307,6 +307,11 @@ STOPPED = {
         "f = pd.DataFrame({'a': [1.0, 2.0]})\nb: np.ndarray = f['a'].to_numpy()",
         "print(f, b)",
         "two values share memory",
+    ),
+    "a set whose order has a past": (
+        "x = {70, 5, 300, 12}\nx.discard(5)",
+        "print(list(x))",
+        "a set whose order comes from what was taken out",
     ),
     "objects in an array": ("a = np.array([None, 1])", "print(a)", "an array of Python objects"),
     "a file left open": ("h = open('x.txt', 'w')\na = 1", "print(a)", "is open for writing"),
