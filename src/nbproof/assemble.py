@@ -75,6 +75,7 @@ def run(
     workers: int | None = None,
     force: bool = False,
     wait: bool = False,
+    resume: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> RunReport:
     """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile.
@@ -108,6 +109,7 @@ def run(
             workers=workers or loaded.workers or settings.workers,
             force=force,
             wait=wait,
+            resume=resume,
             environ={**kernel_environment(project.root, settings), IDLE_VARIABLE: str(settings.warm_idle_s)},
             is_warm=settings.warm,
         )

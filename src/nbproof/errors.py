@@ -6,6 +6,7 @@ NbproofError
 │   ├── ContractInvalid             the parameters cell does not declare a contract
 │   ├── ParameterInvalid            a value does not fit the contract
 │   ├── SecretUnavailable           a reference points to no secret
+│   ├── CheckpointRefused           a checkpoint could not be restored exactly as it was
 │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
 │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
 │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
@@ -15,6 +16,7 @@ NbproofError
 │   └── Unwritable                  a folder that must be written cannot be
 ├── WorkFailed                      the work was done and failed (exit 1)
 │   ├── TaskFailed                  a notebook raised, died or ran out of time
+│   ├── CheckpointFailed            a value at a checkpoint is not what was planned
 │   ├── NotAccepted                 a phase does not meet its own conditions
 │   ├── RunFailed                   some tasks of a run failed
 │   ├── StorageFailed               the disk would not take what a run must write
@@ -77,6 +79,14 @@ class SecretUnavailable(AskedWrongly):
     def __init__(self, reference: str, reason: str, *, hint: str | None = None) -> None:
         self.reference, self.reason = reference, reason
         super().__init__(f"secret {reference}: {reason}", hint=hint)
+
+
+class CheckpointRefused(AskedWrongly):
+    """A notebook asks for a checkpoint that could not be restored exactly as it was."""
+
+    def __init__(self, notebook: Path, problems: Iterable[str], *, hint: str | None = None) -> None:
+        self.notebook, self.problems = notebook, tuple(problems)
+        super().__init__(f"`{notebook}` cannot be resumed from its checkpoint: {'; '.join(self.problems)}", hint=hint)
 
 
 class PipelineInvalid(AskedWrongly):
@@ -157,6 +167,16 @@ class TaskFailed(WorkFailed):
     def __init__(self, task: str, reason: str, *, log: Path | None = None) -> None:
         self.task, self.reason, self.log = task, reason, log
         super().__init__(f"{task}: {reason}", hint=f"open {log}" if log else None)
+
+
+class CheckpointFailed(WorkFailed):
+    """What is there when a checkpoint is reached is not what was planned, or cannot be kept exactly."""
+
+    hint = "see docs/concepts/checkpoints.md for what a checkpoint can hold"
+
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(f"its checkpoint cannot be stored: {found}")
 
 
 class NotAccepted(WorkFailed):

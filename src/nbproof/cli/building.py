@@ -70,6 +70,7 @@ def carry_out(
     force: bool,
     wait: bool,
     as_json: bool,
+    resume: bool = False,
     follow: bool = False,
 ) -> None:
     """Run `loaded` under the eyes of the user; raises `RunFailed` when a task failed."""
@@ -84,6 +85,7 @@ def carry_out(
             workers=workers,
             force=force,
             wait=wait,
+            resume=resume,
             listeners=(reasons, progress),
         )
     if as_json:

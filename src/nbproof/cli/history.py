@@ -135,7 +135,8 @@ def resume(run: str | None, workers: int | None, wait: bool, as_json: bool) -> N
     """Carry on where a run stopped.
 
     The same pipeline with the same parameters; without RUN, those of the last run. What it finished is fresh, unless
-    something changed since, and does not run again.
+    something changed since, and does not run again. A notebook that stopped goes on after its last cell tagged
+    `checkpoint`, or runs from its start where something above that cell changed.
 
     \b
     Example:
@@ -151,7 +152,7 @@ def resume(run: str | None, workers: int | None, wait: bool, as_json: bool) -> N
             hint="nbproof runs list",
         )
     loaded = load_pipeline(project, project.root / story.file, tuple(_as_asked(story)))
-    carry_out(project, loaded, workers=workers, force=False, wait=wait, as_json=as_json)
+    carry_out(project, loaded, workers=workers, force=False, wait=wait, as_json=as_json, resume=True)
 
 
 @runs.command()

@@ -81,14 +81,20 @@ def build(
     workers: int,
     force: bool = False,
     wait: bool = False,
+    resume: bool = False,
     environ: Mapping[str, str] | None = None,
     is_warm: bool = True,
 ) -> RunFinished:
     """Bring every task of `loaded` to an outcome and return how the run ended.
 
-    Raises `Busy` when another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
+    With `resume` a notebook goes on from its newest checkpoint that still holds.
+    Raises `CheckpointRefused` when a notebook cannot be resumed from the checkpoints that it asks for, `Busy` when
+    another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
     state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
     """
+    from .checkpoints import plan_all
+
+    checkpoints = plan_all(loaded)
     state = make_state(loaded)
     outcomes: dict[str, str] = {}
 
@@ -110,6 +116,8 @@ def build(
             workers=workers,
             is_warm=is_warm,
             environ=kernel_environ(environ, workers),
+            checkpoints=checkpoints,
+            resume=resume,
         )
         builder = Build(session)
         _check_writable(builder.look_ahead())
@@ -187,16 +195,19 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> Mapping[str, str]:
 
     Returns why those tasks failed that did.
     """
+    from .checkpoints import plan_all
     from .dag import describe
 
     file = Path.cwd() / PIPELINE_FILE
     loaded = describe(dag, file=file, project=find_project(file))
+    checkpoints = plan_all(loaded)
     state = make_state(loaded)
     workers = workers or os.cpu_count() or 1
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
         end_orphans(state.scope)
         environ = kernel_environ(None, workers)
-        session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ)
+        session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ,
+                          checkpoints=checkpoints)  # fmt: skip
         builder = Build(session)
         _check_writable(builder.look_ahead())
         return builder.carry_out()

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import nbformat
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
@@ -234,6 +235,40 @@ def _joined_streams(outputs: Iterable[Any]) -> list[Any]:
     return joined
 
 
+class CellHooks(Protocol):
+    """What is done around cells, in the kernel that runs them."""
+
+    def before(self, client: Any, nb: Any) -> int:
+        """Make the kernel ready; return how many cells at the beginning need not run."""
+
+    def after_cell(self, client: Any, index: int) -> None:
+        """Called when a cell has run without an error."""
+
+
+class HookedClient(Client):
+    """Our client, with hooks around its cells where there are any."""
+
+    hooks: CellHooks | None = None
+
+    def papermill_execute_cells(self) -> None:
+        if self.hooks is None:
+            super().papermill_execute_cells()
+            return
+        begin = self.hooks.before(self, self.nb)
+        for index in range(begin):
+            self.nb_man.touch(index)
+        for index, cell in enumerate(self.nb.cells[begin:], begin):
+            try:
+                self.nb_man.cell_start(cell, index)
+                self.execute_cell(cell, index)
+            except CellExecutionError as error:
+                self.nb_man.cell_exception(cell, cell_index=index, exception=error)
+                break
+            finally:
+                self.nb_man.cell_complete(cell, cell_index=index)
+            self.hooks.after_cell(self, index)
+
+
 class NotebookEngine(NBClientEngine):  # type: ignore[misc]
     """nbclient behind Papermill, with our log and our listening, a kernel that is warm where it may be, and never left.
 
@@ -255,6 +290,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
         caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
         published: Published | None = None,
         search: Sequence[str] | None = (),
+        checkpoints: CellHooks | None = None,
         start_timeout: int = 120,
         execution_timeout: int | None = None,
         **_: Any,
@@ -277,7 +313,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
         log.notebook_start()
         try:
             know_provisioner()
-            client = Client(
+            client = HookedClient(
                 log,
                 ahead=None if search is None else _ahead(nb, search or tuple(sys.path)),
                 secrets=Secrets.of(secrets),
@@ -288,6 +324,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
                 startup_timeout=start_timeout,
                 kernel_name=kernel_name,
             )
+            client.hooks = checkpoints
             options = {} if kernel_stderr is None else {"stdout": kernel_stderr, "stderr": kernel_stderr}
             client.execute(preexec_fn=_die_with_worker, **options)
         finally:

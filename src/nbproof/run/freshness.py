@@ -131,11 +131,12 @@ def verdict(
     """Compare what is recorded with what is: `now` the present fingerprint, `contents` the products' present hashes."""
     if isinstance(record, str):
         return Verdict(task, "stale", (record,))
-    reasons = (*_differences(record.fingerprint, now, packages), *_touched(record.products, contents))
+    reasons = (*differences(record.fingerprint, now, packages), *_touched(record.products, contents))
     return Verdict(task, "stale" if reasons else "fresh", reasons)
 
 
-def _differences(then: Fingerprint, now: Fingerprint, packages: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
+def differences(then: Fingerprint, now: Fingerprint, packages: Callable[[str], Mapping[str, str]]) -> Iterator[str]:
+    """How two fingerprints differ, in words; nothing where they are equal."""
     if then.code != now.code:
         yield _code_difference(then.code, now.code)
     yield from _changes(then.modules, now.modules, "`{}`, which it imports,")

@@ -47,6 +47,10 @@ class Notebook:
         """Whether the file begins with a byte order mark."""
         return self._written.startswith(codecs.BOM_UTF8)
 
+    def says(self, tag: str) -> bool:
+        """Whether the word `tag` is anywhere in the file: without it, no cell can carry it."""
+        return tag.encode() in self._written
+
     @cached_property
     def document(self) -> Document:
         return document.parse(self.path, self._written)
@@ -60,7 +64,7 @@ def read(path: Path, memory: Memory) -> Notebook:
     if kept is not None:
         return Notebook(path, written, _remembered(path, kept))
     found = document.parse(path, written)
-    said = _said(found)
+    said = said_of(found)
     notebook = Notebook(path, written, said)
     notebook.__dict__["document"] = found
     spelled = _spelled(said)
@@ -70,7 +74,7 @@ def read(path: Path, memory: Memory) -> Notebook:
     return notebook
 
 
-def _said(found: Document) -> Said:
+def said_of(found: Document) -> Said:
     declared = contract.read(found)
     sources = [cell.source for cell in found.cells if cell.kind == "code" and found.is_python]
     return Said(

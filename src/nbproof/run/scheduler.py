@@ -12,7 +12,7 @@ import selectors
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -29,7 +29,9 @@ from ..records import (
     TaskFinished,
     TaskStarted,
 )
+from . import checkpoints_kept
 from . import fingerprint as fingerprints
+from .checkpoints import Checkpoint
 from .declared import Loaded
 from .environment import of_kernel
 from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
@@ -41,6 +43,7 @@ from .state import State
 
 if TYPE_CHECKING:
     from .attempt import Attempt
+    from .ordering import Resumable
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Session:
     workers: int = 1
     is_warm: bool = True
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    checkpoints: Mapping[str, tuple[Checkpoint, ...]] = field(default_factory=dict)
+    resume: bool = False
 
 
 class Build:
@@ -178,9 +183,10 @@ class Build:
         from .attempt import Attempt
         from .ordering import make_order
 
-        attempt = Attempt(task, number, reason)
         state, run_id = self.session.state, self.session.run_id
-        order = make_order(task, staging, self.session.loaded, is_warm=self.session.is_warm)
+        resumable, reason = self._resumable(task, staging, number, reason)
+        attempt = Attempt(task, number, reason)
+        order = make_order(task, staging, self.session.loaded, is_warm=self.session.is_warm, resumable=resumable)
         self._raise(
             TaskStarted(run_id, time.time(), task.name, number, reason, dict(task.parameters)),
         )
@@ -193,6 +199,28 @@ class Build:
         )
         self.running[task.name] = attempt, began_with
         self.selector.register(attempt, selectors.EVENT_READ)
+
+    def _resumable(self, task: Task, staging: Staging, number: int, reason: str) -> tuple[Resumable | None, str]:
+        """The checkpoints of `task`, and the reason why it runs with what becomes of them."""
+        planned = self.session.checkpoints.get(task.name, ())
+        if not planned:
+            return None, reason
+        from .ordering import Resumable, wanted_checkpoints
+
+        state, run_id = self.session.state, self.session.run_id
+        wanted = wanted_checkpoints(task, staging, self.session.loaded, planned, self._look())
+        resumable = Resumable(state.checkpoints(task.name), run_id, wanted)
+        is_retry = number > 1
+        if not (self.session.resume or is_retry):
+            is_there = any(resumable.folder.glob("[!.]*"))
+            return (
+                resumable,
+                f"{reason}; from its start (to use its checkpoint: nbproof runs resume)" if is_there else reason,
+            )
+        found = checkpoints_kept.choose(
+            resumable.folder, wanted, state.environments.packages, run_id=None if self.session.resume else run_id
+        )
+        return replace(resumable, kept=found.kept), f"{reason}; {found.reason}"
 
     # Waiting
 
@@ -245,7 +273,9 @@ class Build:
         if failure is None:
             failure = self._remember(task, began_with)
         if failure is None:
-            self._finish(task, "done", attempt=attempt, logged=logged, notebook=task.products["nb"])
+            checkpoints_kept.discard(self.session.state.checkpoints(task.name))
+            reason = str(attempt.heard.get("restarted", {}).get("reason", ""))
+            self._finish(task, "done", attempt=attempt, reason=reason, logged=logged, notebook=task.products["nb"])
         else:
             self._fail(attempt, failure, logged)
 

@@ -46,6 +46,11 @@ class Staging:
             except OSError as error:
                 raise Unwritable(folder.parent, error.strerror or str(error)) from None
 
+    def restore(self, kept: Path) -> None:
+        """Put what a checkpoint kept of each folder, numbered below `kept`, into the empty staging folders."""
+        for number, folder in enumerate(self.folders):
+            shutil.copytree(kept / str(number), folder, dirs_exist_ok=True)
+
     def missing(self) -> list[str]:
         """The keys of products that were not written."""
         return [key for key, staged in self.products().items() if not staged.exists()]

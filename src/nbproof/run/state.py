@@ -48,6 +48,10 @@ class State:
         """Where the executed notebooks of failed tasks are kept."""
         return self.root / "failed" / run_id
 
+    def checkpoints(self, task: str) -> Path:
+        """Where the checkpoints of a task are kept until it is done; readable by their owner only."""
+        return self.root / "checkpoints" / self.pipeline / task
+
     def logs(self, run_id: str) -> Path:
         """Where a run keeps what its cells said, as plain text."""
         return folder_of(self.root.parent, run_id)

@@ -48,6 +48,7 @@ class Order:
     is_warm: bool = True
     search: tuple[str, ...] = ()
     caps: tuple[int, int] = (OutputCaps().cell_bytes, OutputCaps().notebook_bytes)
+    checkpoints: Mapping[str, Any] | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -92,10 +93,30 @@ class Worker:
         )
 
     def _execute(self) -> str | None:
-        """Run the notebook; return why it failed, in one line, or None."""
+        """Run the notebook, from its checkpoint if there is one; return why it failed, in one line, or None."""
+        try:
+            if self.order.checkpoints is None:
+                return self._execute_with(None)
+            return self._execute_from_checkpoint(self.order.checkpoints)
+        finally:
+            Path(self.order.prepared).unlink(missing_ok=True)
+
+    def _execute_from_checkpoint(self, planned: Mapping[str, Any]) -> str | None:
+        from . import checkpoints_worker as checkpoints
+
+        wanted = checkpoints.order_from(planned)
+        passed_over = self.order.prepared, self.order.executed
+        try:
+            return self._execute_with(checkpoints.Checkpoints(wanted, passed_over))
+        except checkpoints.CheckpointUnusableError as error:
+            self.tell(kind="restarted", reason=f"ran from its start: after its checkpoint {error}")
+            return self._execute_with(checkpoints.from_start(wanted, passed_over, self.order.prepared))
+
+    def _execute_with(self, hooks: Any) -> str | None:
         import papermill
         from nbclient.exceptions import DeadKernelError
 
+        from ..errors import CheckpointFailed
         from . import engine
 
         with engine.kernel_stderr() as stderr:
@@ -114,7 +135,10 @@ class Worker:
                     search=self.order.search if self.order.is_warm else None,
                     caps=OutputCaps(*self.order.caps),
                     published=engine.Published(self.order.notebook, self.order.rename),
+                    checkpoints=hooks,
                 )
+            except CheckpointFailed as error:
+                return str(error)
             except papermill.PapermillExecutionError as error:
                 return f"cell {error.exec_count}: {error.ename}: {error.evalue}".strip().splitlines()[0]
             except engine.KernelDied as error:
@@ -122,8 +146,6 @@ class Worker:
             except DeadKernelError:
                 last = engine.tail(stderr).splitlines()
                 return "its kernel died" + (f": {last[-1]}" if last else "")
-            finally:
-                Path(self.order.prepared).unlink(missing_ok=True)
         return None
 
     def _tell_output(self, cell: int, stream: str, text: str, line: str) -> None:
