@@ -36,7 +36,7 @@ def nbproof_mode() -> Execute:
     """Notebooks through nbproof's engine, in a process that runs already."""
     import papermill
 
-    from nbproof.run import engine
+    from nbproof.run.execute import engine
 
     def execute(notebooks: Notebooks) -> None:
         for source, executed in notebooks:

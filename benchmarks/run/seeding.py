@@ -19,10 +19,10 @@ from pathlib import Path
 def seed_nbproof(folder: Path, texts: Mapping[str, str]) -> None:
     from nbproof import assemble
     from nbproof.run.build import make_state
-    from nbproof.run.environment import of_kernel
+    from nbproof.run.sources.environment import of_kernel
     from nbproof.run.fingerprint import fingerprint
     from nbproof.run.freshness import Product, new_record
-    from nbproof.run.hashes import content_hash, meaning_hash
+    from nbproof.run.sources.hashes import content_hash, meaning_hash
 
     loaded = assemble.load_pipeline(assemble.open_project(folder), folder / "pipeline.yaml")
     pipeline, state = loaded.pipeline, make_state(loaded)

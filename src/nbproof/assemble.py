@@ -16,8 +16,8 @@ from .records import Event, Limits, Listener, OutputCaps, TaskFinished
 from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
 from .run.freshness import Verdict
-from .run.pipeline import Loaded, find
-from .run.pipeline import load as load_loaded
+from .run.pipeline.loading import Loaded, find
+from .run.pipeline.loading import load as load_loaded
 from .run.warm.pool import IDLE_VARIABLE
 from .settings import Settings
 from .track.courier import Courier

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbproof.run.freshness import Fingerprint, Product, TaskRecord, TaskRecords, verdict
-from nbproof.run.hashes import canonical_json
+from nbproof.run.sources.hashes import canonical_json
 
 HASHES = st.dictionaries(
     st.text(max_size=5), st.none() | st.text("abcdef0123456789", min_size=4, max_size=4), max_size=4

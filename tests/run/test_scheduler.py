@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from nbproof.records import Event, Pipeline, Task, TaskFinished
 from nbproof.run import build as builds
 from nbproof.run import fingerprint as fingerprints
-from nbproof.run.declared import Loaded
 from nbproof.run.freshness import Product, new_record
-from nbproof.run.hashes import content_hash, meaning_hash
 from nbproof.run.look import Look
-from nbproof.run.pipeline import load
+from nbproof.run.pipeline.declared import Loaded
+from nbproof.run.pipeline.loading import load
 from nbproof.run.scheduler import Build, Session
+from nbproof.run.sources.hashes import content_hash, meaning_hash
 from nbproof.run.state import state_of
 
 

@@ -16,7 +16,7 @@ from .target import chosen, pipeline_argument
 
 if TYPE_CHECKING:
     from ..assemble import Project, RunReport
-    from ..run.pipeline import Loaded
+    from ..run.pipeline.loading import Loaded
     from ..track.delivery import DeliveryReport
 
 

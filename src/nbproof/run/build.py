@@ -18,10 +18,10 @@ from ..errors import Unwritable
 from ..records import Event, Listener, RunFinished, RunStarted, Task, TaskFinished
 from ..settings import find_project
 from . import fingerprint as fingerprints
-from .declared import PIPELINE_FILE, Loaded
 from .freshness import TaskRecord, Verdict, verdict
 from .lock import build_lock
 from .look import Look
+from .pipeline.declared import PIPELINE_FILE, Loaded
 from .processes import end_orphans
 from .provenance import provenance
 from .scheduler import Build, Session
@@ -92,7 +92,7 @@ def build(
     another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
     state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
     """
-    from .checkpoints import plan_all
+    from .checkpoints.plan import plan_all
 
     checkpoints = plan_all(loaded)
     state = make_state(loaded)
@@ -195,8 +195,8 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> Mapping[str, str]:
 
     Returns why those tasks failed that did.
     """
-    from .checkpoints import plan_all
-    from .dag import describe
+    from .checkpoints.plan import plan_all
+    from .pipeline.dag import describe
 
     file = Path.cwd() / PIPELINE_FILE
     loaded = describe(dag, file=file, project=find_project(file))

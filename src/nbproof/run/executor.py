@@ -15,7 +15,7 @@ from typing import Any
 from ploomber.executors.abc import Executor
 
 from .build import build_for_ploomber
-from .limits import checked_limits, checked_workers
+from .pipeline.limits import checked_limits, checked_workers
 from .seam import told
 
 

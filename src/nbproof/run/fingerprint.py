@@ -11,7 +11,7 @@ from ..notebook.imports import Imports, imports
 from ..records import ContentHash, Pipeline, Task
 from .freshness import Fingerprint, Hashes
 from .look import Look
-from .notebooks import Notebook
+from .sources.notebooks import Notebook
 
 
 def fingerprint(task: Task, notebook: Notebook, *, pipeline: Pipeline, look: Look) -> Fingerprint:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..files import write_atomically
-from .hashes import canonical_json
+from .sources.hashes import canonical_json
 
 Hashes = Mapping[str, str | None]
 # How many changes of one kind are named.

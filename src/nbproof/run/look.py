@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ..notebook.imports import Imports
 from ..records import ContentHash
-from .environment import Environment, of_kernel
 from .freshness import TaskRecord
-from .hashes import content_hash, meaning_hash
-from .memory import Memory
-from .modules import Seen, local_files
+from .sources.environment import Environment, of_kernel
+from .sources.hashes import content_hash, meaning_hash
+from .sources.memory import Memory
+from .sources.modules import Seen, local_files
 
 
 class Look:

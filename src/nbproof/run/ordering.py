@@ -14,13 +14,13 @@ from ..notebook.code import INJECTED
 from ..notebook.document import Document
 from ..records import Pipeline, Task
 from . import fingerprint as fingerprints
-from .checkpoints import Checkpoint
-from .checkpoints_kept import STAGED, Kept, Wanted, restore_artifacts
-from .checkpoints_worker import CheckpointOrder, as_planned
-from .declared import Loaded
-from .environment import of_kernel
+from .checkpoints.in_worker import CheckpointOrder, as_planned
+from .checkpoints.kept import STAGED, Kept, Wanted, restore_artifacts
+from .checkpoints.plan import Checkpoint
 from .look import Look
-from .notebooks import Notebook, said_of
+from .pipeline.declared import Loaded
+from .sources.environment import of_kernel
+from .sources.notebooks import Notebook, said_of
 from .staging import Staging
 from .worker import Order
 

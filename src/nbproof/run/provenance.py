@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from ..records import Provenance
-from . import environment
+from .sources import environment
 
 
 def provenance(project: Path, kernel: str) -> Provenance:

@@ -29,15 +29,15 @@ from ..records import (
     TaskFinished,
     TaskStarted,
 )
-from . import checkpoints_kept
 from . import fingerprint as fingerprints
-from .checkpoints import Checkpoint
-from .declared import Loaded
-from .environment import of_kernel
+from .checkpoints import kept as checkpoints_kept
+from .checkpoints.plan import Checkpoint
 from .freshness import Fingerprint, Product, TaskRecord, Verdict, new_record, verdict
-from .hashes import content_hash, meaning_hash
 from .logs import Logs
 from .look import Look
+from .pipeline.declared import Loaded
+from .sources.environment import of_kernel
+from .sources.hashes import content_hash, meaning_hash
 from .staging import Staging
 from .state import State
 

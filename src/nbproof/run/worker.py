@@ -22,8 +22,8 @@ from typing import Any
 from ..files import write_atomically
 from ..notebook.secrets import mask, masker, reveal
 from ..records import LoggedEntry, OutputCaps
-from .exporters import EXPORTERS
 from .lean import skip_foreign_engines, skip_idle_imports
+from .pipeline.exporters import EXPORTERS
 from .processes import LEASE_VARIABLE, end_lease
 
 
@@ -102,7 +102,7 @@ class Worker:
             Path(self.order.prepared).unlink(missing_ok=True)
 
     def _execute_from_checkpoint(self, planned: Mapping[str, Any]) -> str | None:
-        from . import checkpoints_worker as checkpoints
+        from .checkpoints import in_worker as checkpoints
 
         wanted = checkpoints.order_from(planned)
         passed_over = self.order.prepared, self.order.executed
@@ -117,7 +117,7 @@ class Worker:
         from nbclient.exceptions import DeadKernelError
 
         from ..errors import CheckpointFailed
-        from . import engine
+        from .execute import engine
 
         with engine.kernel_stderr() as stderr:
             try:
@@ -238,9 +238,9 @@ def load() -> None:
     importlib.import_module("papermill")
     importlib.import_module("nbformat.v4")
     importlib.import_module("IPython.core.inputtransformer2")
-    client = importlib.import_module(f"{__package__}.client")
+    client = importlib.import_module(f"{__package__}.execute.client")
     client.know_provisioner()
-    importlib.import_module(f"{__package__}.engine")
+    importlib.import_module(f"{__package__}.execute.engine")
     # To find out which addresses are those of this machine starts a process.
     importlib.import_module("jupyter_client.localinterfaces").localhost()
 

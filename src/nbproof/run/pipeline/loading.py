@@ -1,0 +1,161 @@
+"""Which pipeline is meant, and what it says: read by ourselves where it is plain, by Ploomber where it is not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypedDict
+
+from ...errors import PipelineInvalid
+from ...notebook import document
+from ...records import Limits, OutputCaps
+from ..lean import skip_idle_imports
+from ..sources import environment, notebooks
+from ..sources.memory import Memory
+from ..state import STATE_FOLDER, identifier
+from . import reading
+from .declared import PIPELINE_FILE, Declared, check_kernels, joined
+from .declared import Loaded as Loaded
+
+
+def find(target: Path) -> Path:
+    """The file that `target` means: a notebook, a pipeline file, or the pipeline file in a folder."""
+    if target.is_dir():
+        found = target / PIPELINE_FILE
+        if not found.is_file():
+            raise PipelineInvalid(
+                target, f"a folder without `{PIPELINE_FILE}`", "a pipeline or a notebook",
+                hint="nbproof init DIR makes an example",
+            )  # fmt: skip
+        return found.resolve()
+    if not target.is_file():
+        raise PipelineInvalid(target, "nothing", "a pipeline or a notebook", hint="nbproof init DIR makes an example")
+    return target.resolve()
+
+
+def load(
+    target: Path,
+    project: Path,
+    texts: Sequence[str] = (),
+    *,
+    default_limits: Limits = Limits(),  # noqa: B008 (frozen)
+    caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
+) -> Loaded:
+    """Read the pipeline (or the lone notebook) `target`, with `name=value` or `task.name=value` from the command line.
+
+    Raises `PipelineInvalid`, `NotebookInvalid`, `ContractInvalid`, `ParameterInvalid` or `UnknownName`; starts nothing.
+    """
+    skip_idle_imports()
+    file = find(target)
+    asked: _Asked = {"project": project, "texts": texts, "default_limits": default_limits, "caps": caps}
+    if file.suffix in {".yaml", ".yml"}:
+        return _whole(file, asked)
+    home = _home(file, project)
+    if home is None:
+        return _lone(file, asked)
+    return _up_to(_whole(home, asked), file)
+
+
+class _Asked(TypedDict):
+    """What is asked of a pipeline beside its file."""
+
+    project: Path
+    texts: Sequence[str]
+    default_limits: Limits
+    caps: OutputCaps
+
+
+def _whole(file: Path, asked: _Asked) -> Loaded:
+    memory = _memory(file, asked["project"])
+    plain = reading.read(file, memory)
+    if plain is None:
+        from .dag import describe, read_dag
+
+        dag = read_dag(file, memory)
+        return describe(dag, file=file, memory=memory, **asked)
+    check_kernels({name: task.kernel for name, task in plain.tasks.items()}, plain.notebooks)
+    pipeline = joined(
+        plain.tasks,
+        plain.notebooks,
+        file=file,
+        limits=plain.limits,
+        **asked,
+    )
+    contracts = {name: found.said.contract for name, found in plain.notebooks.items()}
+    return Loaded(pipeline, plain.notebooks, contracts, None, plain.workers, memory)
+
+
+def _lone(file: Path, asked: _Asked) -> Loaded:
+    """A pipeline of one: the executed notebook goes to `build/<name>/` beside it."""
+    memory = _memory(file, asked["project"])
+    name = file.stem
+    notebook = notebooks.read(file, memory)
+    product = file.parent / "build" / name / f"{name}.ipynb"
+    if not reading.is_plain_notebook(notebook):
+        from .dag import describe, lone_dag
+
+        dag = lone_dag(file, product)
+        return describe(dag, file=file, memory=memory, **asked)
+    check_kernels({name: None}, {name: notebook})
+    pipeline = joined(
+        {name: Declared(name, {}, (), {"nb": product}, is_single=True)},
+        {name: notebook},
+        file=file,
+        limits={},
+        **asked,
+    )
+    return Loaded(pipeline, {name: notebook}, {name: notebook.said.contract}, memory=memory)
+
+
+def _memory(file: Path, project: Path) -> Memory:
+    """What was derived from the files of this pipeline before, by this very code, in this very environment."""
+    maker = environment.maker()
+    if maker is None:
+        return Memory()
+    return Memory(project / STATE_FOLDER / "read" / f"{identifier(file, project)}.json", maker)
+
+
+def _home(notebook: Path, project: Path) -> Path | None:
+    """The pipeline of the project that `notebook` is a task of, if any."""
+    document.read_bytes(notebook)
+    homes = [file for file in _pipeline_files(project) if notebook in _sources(file)]
+    if len(homes) > 1:
+        raise PipelineInvalid(
+            notebook, f"a task of {len(homes)} pipelines: {', '.join(map(str, homes))}", "a task of one pipeline",
+            hint=f"nbproof run {homes[0]}",
+        )  # fmt: skip
+    return homes[0] if homes else None
+
+
+def _pipeline_files(project: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(project):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in {"build", "exports"})
+        folders[:] = [
+            name for name in folders if name != "node_modules" and not (Path(folder, name) / "pyvenv.cfg").exists()
+        ]
+        if PIPELINE_FILE in files:
+            yield Path(folder, PIPELINE_FILE)
+
+
+def _sources(file: Path) -> set[Path]:
+    import yaml
+
+    try:
+        raw = yaml.safe_load(file.read_text(encoding="utf-8"))
+        tasks = raw if isinstance(raw, list) else raw["tasks"]
+        sources = [entry["source"] if isinstance(entry, dict) else entry for entry in tasks]
+        return {(file.parent / source).resolve() for source in sources}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return set()  # a broken pipeline is told about when it is asked for
+
+
+def _up_to(whole: Loaded, notebook: Path) -> Loaded:
+    """The part of a pipeline that `notebook` needs: its own task and everything upstream of it."""
+    pipeline = whole.pipeline
+    wanted = {task.name for task in pipeline.tasks if task.notebook.resolve() == notebook}
+    for task in reversed(pipeline.tasks):
+        if task.name in wanted:
+            wanted |= set(task.upstream)
+    return replace(whole, pipeline=replace(pipeline, tasks=tuple(t for t in pipeline.tasks if t.name in wanted)))

@@ -1,0 +1,54 @@
+"""The content hashes of what is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from ...records import ContentHash
+
+
+def content_hash(path: Path) -> ContentHash | None:
+    """The hash of a file's bytes, or of a folder's relative paths and bytes; None when nothing is there."""
+    if path.is_dir():
+        total = hashlib.sha256()
+        for file in sorted(file for file in path.rglob("*") if file.is_file()):
+            total.update(file.relative_to(path).as_posix().encode() + b"\0")
+            total.update(_file_digest(file))
+        return ContentHash(total.hexdigest())
+    return ContentHash(_file_digest(path).hex()) if path.is_file() else None
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def meaning_hash(path: Path) -> ContentHash | None:
+    """Like `content_hash`, but of an executed notebook only what it says: sources and outputs, not when it ran.
+
+    It decides whether what depends on a product must run again; `content_hash` decides whether a product was touched.
+    """
+    if path.suffix != ".ipynb" or not path.is_file():
+        return content_hash(path)
+    try:
+        notebook = json.loads(path.read_bytes())
+        said = [_said(cell) for cell in notebook["cells"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return content_hash(path)
+    return ContentHash.of(canonical_json(said))
+
+
+def _said(cell: dict[str, Any]) -> list[Any]:
+    outputs = [
+        {name: value for name, value in output.items() if name not in ("execution_count", "metadata")}
+        for output in cell.get("outputs", ())
+    ]
+    return [cell["cell_type"], cell["source"], outputs]
+
+
+def canonical_json(value: Any) -> bytes:
+    """One content has one spelling on every machine: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
