@@ -85,6 +85,28 @@ def ahead(sources: Iterable[str]) -> Ahead:
     return reading.result()
 
 
+def leaves_state_alone(sources: Iterable[str]) -> bool:
+    """Whether nothing in `sources`, functions included, does what an import might notice whenever it is done."""
+    for source in sources:
+        try:
+            tree = cell_tree(source)
+        except SyntaxError:
+            return False
+        meanings = dict(
+            meaning
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+            for meaning in _meanings(node)
+        )
+        for node in ast.walk(tree):
+            bodies = node.body if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef)) else []
+            if isinstance(node, ast.Lambda):
+                bodies = [ast.Expr(node.body)]
+            if any(_state_touched(statement, meanings) for statement in bodies):
+                return False
+    return True
+
+
 @dataclass(slots=True)
 class _Reading:
     """What has been read so far."""

@@ -22,6 +22,7 @@ from .pipeline.declared import Loaded
 from .sources.environment import of_kernel
 from .sources.notebooks import Notebook, said_of
 from .staging import Staging
+from .state import state_of
 from .worker import Order
 
 
@@ -74,6 +75,7 @@ def make_order(
         log=executed.with_suffix(".log.jsonl").as_posix(),
         is_warm=is_warm,
         search=of_kernel(task.kernel).search if is_warm else (),
+        learnt=str(state_of(pipeline).learnt(task.name).resolve()) if is_warm else "",
         caps=(task.caps.cell_bytes, task.caps.notebook_bytes),
         checkpoints=_checkpoints(staging, pipeline, resumable, executed.with_suffix(".log.jsonl").as_posix()),
     )

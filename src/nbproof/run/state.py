@@ -48,6 +48,10 @@ class State:
         """Where the executed notebooks of failed tasks are kept."""
         return self.root / "failed" / run_id
 
+    def learnt(self, task: str) -> Path:
+        """The file that remembers what the notebook of a task was seen to import."""
+        return self.root / "learnt" / self.pipeline / f"{task}.json"
+
     def checkpoints(self, task: str) -> Path:
         """Where the checkpoints of a task are kept until it is done; readable by their owner only."""
         return self.root / "checkpoints" / self.pipeline / task

@@ -34,7 +34,8 @@ class Order:
     `prepared` is the notebook to run, parameters injected; `notebook` the one it was made from; `executed` where it
     goes; `staged` where each product is to be written; `rename` what of these paths is replaced by what on publication.
     `is_warm` says that the kernel may be forked from one that has imported what the notebook imports, which is looked
-    up along `search`, the module search path of the kernel's interpreter.
+    up along `search`, the module search path of the kernel's interpreter; `learnt` is the file that remembers what else
+    it was seen to import.
     """
 
     prepared: str
@@ -47,6 +48,7 @@ class Order:
     log: str
     is_warm: bool = True
     search: tuple[str, ...] = ()
+    learnt: str = ""
     caps: tuple[int, int] = (OutputCaps().cell_bytes, OutputCaps().notebook_bytes)
     checkpoints: Mapping[str, Any] | None = None
 
@@ -133,6 +135,7 @@ class Worker:
                     on_output=self._tell_output,
                     kernel_stderr=stderr,
                     search=self.order.search if self.order.is_warm else None,
+                    learnt=Path(self.order.learnt) if self.order.learnt else None,
                     caps=OutputCaps(*self.order.caps),
                     published=engine.Published(self.order.notebook, self.order.rename),
                     checkpoints=hooks,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from nbproof.run.checkpoints.plan.values import Unstorable, Writer
+from nbproof.run.checkpoints.values import Unstorable, Writer
 
 from nbproof import assemble
 from nbproof.assemble import RunReport

@@ -25,6 +25,7 @@ class Client(ListeningClient):
     def __init__(self, log: Any, *, ahead: Preload | None = None, **options: Any) -> None:
         super().__init__(log, **options)
         self.ahead = ahead
+        self.brought: tuple[str, ...] = ()
 
     def create_kernel_manager(self) -> Any:
         """A manager whose kernel is forked, where it may be."""
@@ -34,6 +35,7 @@ class Client(ListeningClient):
                 "imports": list(self.ahead.modules),
                 "variables": dict(self.ahead.variables),
                 "uses": dict(self.ahead.uses),
+                "is_patient": True,
             }
             manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": NAME, "config": config}
         return manager
@@ -51,6 +53,14 @@ class Client(ListeningClient):
         return self.kc
 
     start_new_kernel_client = run_sync(async_start_new_kernel_client)
+
+    async def _async_cleanup_kernel(self) -> None:
+        """End the kernel, and keep what it says of its imports when it leaves."""
+        provisioner = self.km.provisioner
+        await super()._async_cleanup_kernel()
+        self.brought = getattr(provisioner, "brought", ())
+
+    _cleanup_kernel = run_sync(_async_cleanup_kernel)
 
     async def _until_ready(self) -> None:
         """Wait until a question of ours is answered, and the channel of outputs has told that its answer is complete.

@@ -23,6 +23,7 @@ from ...notebook.secrets import masker
 from ...records import OutputCaps
 from ..lean import read_dates_quickly
 from ..processes import PR_SET_PDEATHSIG
+from ..warm.learning import recall, remember
 from ..warm.preload import Preload, preload
 from .client import Client, know_provisioner
 from .hearing import KernelDied
@@ -290,6 +291,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
         caps: OutputCaps = OutputCaps(),  # noqa: B008 (frozen)
         published: Published | None = None,
         search: Sequence[str] | None = (),
+        learnt: Path | None = None,
         checkpoints: CellHooks | None = None,
         start_timeout: int = 120,
         execution_timeout: int | None = None,
@@ -299,6 +301,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
 
         With `executed` nothing is left for Papermill to write, and what it gets back says only how it went. `search` is
         the module search path of the kernel's interpreter (empty: that of this process); None asks for a cold start.
+        `learnt` is the file that remembers what the notebook was seen to import.
         """
         read_dates_quickly()
         secrets = tuple(secrets)
@@ -315,7 +318,7 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
             know_provisioner()
             client = HookedClient(
                 log,
-                ahead=None if search is None else _ahead(nb, search or tuple(sys.path)),
+                ahead=None if search is None else _ahead(nb, search or tuple(sys.path), learnt),
                 secrets=Secrets.of(secrets),
                 caps=caps,
                 tell=on_output,
@@ -327,14 +330,26 @@ class NotebookEngine(NBClientEngine):  # type: ignore[misc]
             client.hooks = checkpoints
             options = {} if kernel_stderr is None else {"stdout": kernel_stderr, "stderr": kernel_stderr}
             client.execute(preexec_fn=_die_with_worker, **options)
+            if learnt is not None:
+                remember(learnt, _sources(nb), client.brought)
         finally:
             log.notebook_complete()
         return log.nb if executed is None else log.outcome()
 
 
-def _ahead(nb: Any, search: Sequence[str]) -> Preload:
-    sources = [cell.source for cell in nb.cells if cell.cell_type == "code"]
-    return preload(sources, cwd=Path.cwd(), search=[path for path in search if path])
+def _ahead(nb: Any, search: Sequence[str], learnt: Path | None) -> Preload:
+    sources = _sources(nb)
+    seen = recall(learnt, sources) if learnt is not None else ()
+    return preload(sources, cwd=Path.cwd(), search=[path for path in search if path], learnt=seen)
+
+
+def _sources(nb: Any) -> list[str]:
+    """The code of a notebook, but for what was injected: the values of parameters import nothing."""
+    return [
+        cell.source
+        for cell in nb.cells
+        if cell.cell_type == "code" and INJECTED not in cell.metadata.get("tags", [])
+    ]  # fmt: skip
 
 
 def kernel_stderr() -> IO[bytes]:

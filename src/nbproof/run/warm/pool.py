@@ -101,6 +101,7 @@ class Forked:
         self.pid, self.handle, self._lease = pid, handle, lease
         self.returncode: int | None = None
         self.peak_kib = 0
+        self.brought: tuple[str, ...] = ()
         self.said: list[dict[str, Any]] = []
 
     @property
@@ -181,6 +182,7 @@ class Forked:
             self.returncode = -signal.SIGKILL
         elif "exit" in message:
             self.peak_kib = message.get("peak_kib", 0)
+            self.brought = tuple(message.get("brought", ()))
             self.returncode = int(message["exit"])
         else:
             self.said.append(message)
@@ -213,6 +215,18 @@ def fork(
             asking.wanted = asking.wanted.without(answer["module"])
         # Else it was stale and has stopped listening: the next one has imported what is there now.
     raise NotWarm(f"its zygote answers {answer}")
+
+
+def is_ready(wanted: Wanted, environ: Mapping[str, str]) -> bool:
+    """Whether the zygote that `wanted` describes is there, so that a fork takes no longer than a fork."""
+    _check_platform()
+    return _place(wanted, {**environ, **wanted.variables}, [{}, "/"]).exists()
+
+
+def prepare(wanted: Wanted, environ: Mapping[str, str]) -> None:
+    """Start the zygote that `wanted` describes, if there is none, and wait for it. Raises `NotWarm`."""
+    _check_platform()
+    _Asking(wanted, {"ask": "about"}, {**environ, **wanted.variables}, ()).ask()
 
 
 def zygotes() -> list[dict[str, Any]]:

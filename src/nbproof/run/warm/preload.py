@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-from ...notebook.ahead import Ahead, ImportedAhead, ahead
+from ...notebook.ahead import Ahead, ImportedAhead, ahead, leaves_state_alone
 from ...notebook.syntax import python_tree
 
 # They start threads or contexts when they are imported, or belong to the kernel itself.
@@ -36,15 +36,18 @@ class Preload:
     because: str | None = None
 
 
-def preload(sources: Sequence[str], *, cwd: Path, search: Sequence[str]) -> Preload:
+def preload(sources: Sequence[str], *, cwd: Path, search: Sequence[str], learnt: Sequence[str] = ()) -> Preload:
     """Choose what the kernel of a notebook with the code cells `sources` may have imported ahead.
 
     `search` is the `sys.path` of the kernel's interpreter. Local modules are never imported ahead, but what they
-    import at their top is, at its place in the order.
+    import at their top is, at its place in the order. `learnt` are packages that the code was seen to import in an
+    earlier run; they come last, and only where no code, of functions or of local modules, might be noticed by them.
     """
     found = ahead(sources)
     looking = _Looking(str(cwd), tuple(search))
     counts = [0, *looking.take(found)]
+    if learnt and looking.because is None and leaves_state_alone([*sources, *looking.local_sources]):
+        looking.take(Ahead(tuple(ImportedAhead(module) for module in learnt)))
     uses = {
         use.module: counts[min(use.after, len(counts) - 1)]
         for use in found.uses
@@ -65,6 +68,7 @@ class _Looking:
     search: tuple[str, ...]
     modules: dict[str, None] = field(default_factory=dict)
     because: str | None = None
+    local_sources: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
     def take(self, found: Ahead) -> list[int]:
@@ -118,6 +122,8 @@ class _Looking:
                 continue
             self._seen.add(module)
             found = self.find(module)
+            if found is not None and found.origin and not _is_standard(found.origin):
+                self.local_sources.append(_text(Path(found.origin)))
             if found is not None and found.origin and found.origin.endswith(".py") and not _is_standard(found.origin):
                 self.take(
                     _ahead_of_file(Path(found.origin), module, is_package=found.submodule_search_locations is not None)
@@ -128,12 +134,19 @@ def _is_standard(origin: str) -> bool:
     return bool(re.search(r"[/\\]lib(?:64)?[/\\]python3\.\d+t?[/\\]", origin)) and not _INSTALLED.search(origin)
 
 
+def _text(file: Path) -> str:
+    """The source of a module; what is none cannot be read, and counts as doing anything."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return "("
+
+
 def _ahead_of_file(file: Path, module: str, *, is_package: bool) -> Ahead:
     """The imports at the top of a local module, with relative ones spelled out."""
     try:
-        source = file.read_text(encoding="utf-8")
-        tree = python_tree(source)
-    except (OSError, UnicodeDecodeError, SyntaxError):
+        tree = python_tree(_text(file))
+    except SyntaxError:
         return Ahead((), f"`{file.name}` cannot be read")
     package = module if is_package else module.rpartition(".")[0]
     for node in tree.body:

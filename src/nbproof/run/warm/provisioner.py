@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import shutil
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +18,14 @@ from typing import Any
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from jupyter_core.paths import jupyter_runtime_dir
-from traitlets import Dict, List, Unicode
+from traitlets import Bool, Dict, List, Unicode
 
 from . import pool
 from .pool import Forked, NotWarm, Wanted
-from .preload import Preload
+from .preload import Preload, preload
 
 NAME = "nbproof-warm"
+PRELOAD_VARIABLE = "NBPROOF_PRELOAD"
 LAUNCHERS = {"ipykernel", "ipykernel_launcher"}
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 # A kernel that was asked to end gets this long before the manager sends signals.
@@ -44,6 +48,12 @@ class WarmProvisioner(LocalProvisioner):
     imports = List(Unicode(), help="the modules that the kernel's zygote has imported").tag(config=True)
     variables = Dict(help="environment variables that were set while it did").tag(config=True)
     uses = Dict(help="modules that must be there after so many imports").tag(config=True)
+    is_patient = Bool(False, help="wait until all of that is imported; else begin without, the first time").tag(
+        config=True
+    )
+
+    # What the kernel imported itself although it might have been imported ahead; known once it has ended.
+    brought: tuple[str, ...] = ()
 
     # An ordinary process, or one of ours that can do the same.
     process: Any
@@ -70,7 +80,8 @@ class WarmProvisioner(LocalProvisioner):
         """Fork the kernel that `cmd` would start."""
         try:
             ahead = Preload(tuple(self.imports), self.variables, self.uses)
-            self.process, listening = await asyncio.to_thread(_fork, cmd, options, ahead)
+            fork = functools.partial(_fork, cmd, options, ahead, is_patient=self.is_patient)
+            self.process, listening = await asyncio.to_thread(fork)
         except NotWarm as reason:
             self._say_once(str(reason))
             return await self._launch_cold()
@@ -88,6 +99,7 @@ class WarmProvisioner(LocalProvisioner):
         await self._ended(None)
         status = await super().wait()
         if isinstance(process, Forked):
+            self.brought = process.brought
             process.close()
         return status
 
@@ -177,10 +189,19 @@ def _write_portless(manager: Any) -> None:
         json.dump(content, file)
 
 
-def _fork(command: list[str], options: Mapping[str, Any], ahead: Preload) -> tuple[Forked, dict[str, Any]]:
+def _fork(
+    command: list[str], options: Mapping[str, Any], ahead: Preload, *, is_patient: bool
+) -> tuple[Forked, dict[str, Any]]:
     """Fork the kernel that `command` would start, and wait until it listens. Raises `NotWarm`."""
     environ = dict(options.get("env") or os.environ)
+    if not ahead.modules:
+        ahead = _ahead_of(command, environ)
     wanted, argv = _wanted(command, environ, ahead)
+    if not is_patient and wanted.imports and not pool.is_ready(wanted, environ):
+        # Nobody likes to wait for a kernel: this one begins with nothing ahead, and the next one will not.
+        threading.Thread(target=_prepare, args=(wanted, environ), daemon=True).start()
+        ahead = Preload()
+        wanted, argv = _wanted(command, environ, ahead)
     unknown = {name for name in options if name not in {"env", "cwd", "stdin", "stdout", "stderr", *_NEEDLESS}}
     if unknown or options.get("independent"):
         raise NotWarm(f"it was asked to start with {', '.join(sorted(unknown)) or 'a life of its own'}")
@@ -201,6 +222,28 @@ def _fork(command: list[str], options: Mapping[str, Any], ahead: Preload) -> tup
         process.close()
         raise NotWarm(f"the forked kernel ended with status {status} while it was starting")
     return process, said["listening"]
+
+
+def _prepare(wanted: Wanted, environ: Mapping[str, str]) -> None:
+    with contextlib.suppress(NotWarm):
+        pool.prepare(wanted, environ)
+
+
+def _ahead_of(command: list[str], environ: Mapping[str, str]) -> Preload:
+    """What a kernel that somebody else starts may have imported: what is named, or what its notebook imports."""
+    named = environ.get(PRELOAD_VARIABLE, "")
+    if named.strip():
+        return Preload(tuple(name.strip() for name in named.split(",") if name.strip()))
+    session = Path(environ.get("JPY_SESSION_NAME", ""))
+    # Where other interpreters find their modules is not known here.
+    if session.suffix != ".ipynb" or command[0] != sys.executable:
+        return Preload()
+    try:
+        cells = json.loads(session.read_bytes())["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return Preload()
+    return preload(sources, cwd=session.parent, search=[path for path in sys.path if path])
 
 
 def _wanted(command: list[str], environ: Mapping[str, str], ahead: Preload) -> tuple[Wanted, list[str]]:

@@ -38,7 +38,7 @@ def live(request: dict[str, Any], files: list[int], lease: socket.socket, loaded
     except BaseException:
         traceback.print_exc()
     finally:
-        leave(code, lease)
+        leave(code, lease, loaded)
 
 
 def run(request: dict[str, Any], lease: socket.socket, app: Any) -> None:
@@ -145,19 +145,21 @@ def end_with(lease: socket.socket) -> None:
     threading.Thread(target=watch, name="lease", daemon=True).start()
 
 
-def leave(code: int, lease: socket.socket) -> NoReturn:
+def leave(code: int, lease: socket.socket, loaded: Loaded) -> NoReturn:
     """Do what a process does for its user when it ends, and end without unwinding what is the zygote's.
 
-    The lessee hears of it before the system has taken the memory apart, which takes longer than all else.
+    The lessee hears of it before the system has taken the memory apart, which takes longer than all else; and hears
+    which packages were imported that might have been imported ahead.
     """
     import atexit
 
+    brought = loaded.packages_since()
     shutdown = threading._shutdown  # type: ignore[attr-defined]
     for step in (shutdown, _drop_user_values, atexit._run_exitfuncs, _flush_files):
         with contextlib.suppress(BaseException):
             step()
     with contextlib.suppress(OSError):
-        wire.send(lease, {"exit": code & 0xFF})
+        wire.send(lease, {"exit": code & 0xFF, "brought": brought})
     os._exit(code & 0xFF)
 
 

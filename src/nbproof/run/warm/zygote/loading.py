@@ -55,6 +55,7 @@ class Loaded:
     reads_cwd: bool = False
     since: dict[str, int] = field(default_factory=dict)
     absent: list[str] = field(default_factory=list)
+    known: frozenset[str] = frozenset()
     began_ns: int = field(default_factory=time.time_ns)
     checked: float = 0.0
 
@@ -69,6 +70,12 @@ class Loaded:
     def may_appear(self, *paths: str) -> None:
         """Note configuration files that would be read if they were there."""
         self.absent.extend(path for path in paths if not os.path.exists(path))
+
+    def packages_since(self) -> list[str]:
+        """The installed packages that have come since all was loaded."""
+        new = {name.split(".")[0] for name in set(sys.modules) - self.known}
+        files = ((name, getattr(sys.modules.get(name), "__file__", None)) for name in new - self.known)
+        return sorted(name for name, file in files if isinstance(file, str) and "-packages" in file)
 
     def phantoms(self, uses: Mapping[str, int]) -> list[str]:
         """The modules that a notebook uses after so many imports, though they came with a later one."""
@@ -228,6 +235,7 @@ def note_files(loaded: Loaded) -> None:
 
     What changed since the imports began may not be what was loaded: it counts as changed from the start.
     """
+    loaded.known = frozenset(sys.modules)
     for module in list(sys.modules.values()):
         path = getattr(module, "__file__", None)
         if isinstance(path, str):
