@@ -176,3 +176,15 @@ def test_only_processes_of_this_project_are_looked_at(tmp_path: Path) -> None:
 
         assert leases_in(mine) == {process.pid: "credit/r/t"}
         assert leases_in(other) == {}
+
+
+def test_a_machine_without_warm_kernels_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason; nothing is broken, for kernels start all the same."""
+    assert checks.warm_kernels(True).state == "ok"
+    assert checks.warm_kernels(False).mend == "set warm = true"
+
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("NBPROOF_RUNTIME", str(tmp_path))
+
+    assert checks.warm_kernels(True).state == "note"
+    assert "must belong to this user alone" in checks.warm_kernels(True).found

@@ -165,6 +165,19 @@ def _server(uri: str) -> Finding:
         return Finding("tracker", "broken", f"{uri} does not answer: {reason}", "start it, then: nbproof runs sync")
 
 
+def warm_kernels(is_on: bool) -> Finding:
+    """Whether kernels can be forked rather than started; a note, for they work either way."""
+    from ..run.warm import pool
+
+    if not is_on:
+        return Finding("warm kernels", "note", "switched off by the setting `warm`", "set warm = true")
+    try:
+        folder = pool.check()
+    except pool.NotWarm as reason:
+        return Finding("warm kernels", "note", f"kernels start cold: {reason}")
+    return Finding("warm kernels", "ok", f"{len(pool.zygotes())} processes to fork from, sockets in {folder}")
+
+
 def orphans(leases: Mapping[int, str], building: bool) -> Finding:
     """Whether processes of a build are left although nothing is being built; `leases` maps process ids to leases."""
     if building or not leases:

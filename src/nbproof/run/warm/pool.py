@@ -262,6 +262,12 @@ def runtime_folder() -> Path:
     return folder
 
 
+def check() -> Path:
+    """Return the folder where zygotes are to be found. Raises `NotWarm` when none can be on this machine."""
+    _check_platform()
+    return runtime_folder()
+
+
 def _check_platform() -> None:
     if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
         raise NotWarm(f"forking after imports is safe on Linux only, and this is {sys.platform}")
