@@ -210,7 +210,9 @@ def test_what_a_run_with_nothing_to_do_reads(tmp_path: Path, monkeypatch: pytest
     builds.build(load(file, file.parent), lambda _: None, run_id="first", workers=1)
     hashed: list[str] = []
     digest = content_hash.__globals__["_file_digest"]
-    monkeypatch.setattr("nbproof.run.sources.hashes._file_digest", lambda path: hashed.append(path.name) or digest(path))
+    monkeypatch.setattr(
+        "nbproof.run.sources.hashes._file_digest", lambda path: hashed.append(path.name) or digest(path)
+    )
     monkeypatch.setattr("nbproof.notebook.document.parse", None)
     monkeypatch.setattr("nbproof.notebook.contract.read", None)
 

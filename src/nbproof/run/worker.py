@@ -240,10 +240,15 @@ def load() -> None:
     skip_foreign_engines()
     importlib.import_module("papermill")
     importlib.import_module("nbformat.v4")
-    importlib.import_module("IPython.core.inputtransformer2")
+    for name in ("IPython.core.inputtransformer2", "ipykernel.kernelspec", "concurrent.futures.thread", "pwd"):
+        importlib.import_module(name)
     client = importlib.import_module(f"{__package__}.execute.client")
     client.know_provisioner()
     importlib.import_module(f"{__package__}.execute.engine")
+    # A validator is a program that is written and compiled when it is first asked for.
+    validator = importlib.import_module("nbformat.validator")
+    for minor in (4, 5):
+        validator.get_validator(4, minor)
     # To find out which addresses are those of this machine starts a process.
     importlib.import_module("jupyter_client.localinterfaces").localhost()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from queue import Empty
 from typing import Any
 
 from jupyter_client.provisioning.factory import KernelProvisionerFactory
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from jupyter_client.utils import ensure_async
 from nbclient.exceptions import DeadKernelError
 from nbclient.util import run_sync
@@ -108,13 +110,16 @@ class Client(ListeningClient):
 def know_provisioner() -> None:
     """Let Jupyter find our provisioner in this process without a look at the metadata of every installed package."""
     factory: Any = KernelProvisionerFactory.instance()
-    factory.provisioners[NAME] = _Known()
+    for known in (_Known(NAME, WarmProvisioner), _Known("local-provisioner", LocalProvisioner)):
+        factory.provisioners.setdefault(known.name, known)
 
 
+@dataclass(frozen=True, slots=True)
 class _Known:
-    """What an entry point of our provisioner would be."""
+    """What the entry point of a provisioner would be."""
 
-    name = NAME
+    name: str
+    provisioner: type[LocalProvisioner]
 
-    def load(self) -> type[WarmProvisioner]:
-        return WarmProvisioner
+    def load(self) -> type[LocalProvisioner]:
+        return self.provisioner
