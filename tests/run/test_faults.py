@@ -569,3 +569,18 @@ def test_a_state_that_does_not_fit_on_the_disk(large: Disturbed) -> None:
     large.check_no_process_left()
     assert large.workspace.build().outcome == "done"
     large.check_finished(1)
+
+
+def test_what_a_killed_run_left_of_a_fresh_task_goes_with_the_next_run(disturbed: Disturbed) -> None:
+    """A run that was forced and killed leaves a task fresh, and the folder where it was writing anew."""
+    disturbed.workspace.write("good.py", notebook("1"))
+    disturbed.workspace.write("pipeline.yaml", pipeline_of("good"))
+    assert disturbed.workspace.build().outcome == "done"
+    left = disturbed.root / "build/.nbproof-good/good.prepared.ipynb"
+    left.parent.mkdir()
+    left.write_text("{}")
+
+    report = disturbed.workspace.build()
+
+    assert [task.outcome for task in report.finished] == ["fresh"]
+    assert not left.parent.exists()

@@ -106,7 +106,7 @@ def build(
 
     began = time.monotonic()
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=wait):
-        end_orphans(state.scope)
+        _clear_up(loaded, state)
         session = Session(
             loaded,
             state,
@@ -166,6 +166,13 @@ def _started(loaded: Loaded, run_id: str) -> RunStarted:
     )
 
 
+def _clear_up(loaded: Loaded, state: State) -> None:
+    """End and remove what earlier builds left behind, of tasks that are fresh, too; call it while holding the lock."""
+    end_orphans(state.scope)
+    for task in loaded.pipeline.tasks:
+        Staging(task).discard()
+
+
 def _check_writable(tasks: Iterable[Task]) -> None:
     """Refuse before the first kernel, not after the first hour."""
     for task in tasks:
@@ -204,7 +211,7 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> Mapping[str, str]:
     state = make_state(loaded)
     workers = workers or os.cpu_count() or 1
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
-        end_orphans(state.scope)
+        _clear_up(loaded, state)
         environ = kernel_environ(None, workers)
         session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ,
                           checkpoints=checkpoints)  # fmt: skip

@@ -54,6 +54,8 @@ def run(request: dict[str, Any], lease: socket.socket, app: Any) -> None:
 
 def become_fresh(request: dict[str, Any], files: list[int], loaded: Loaded) -> None:
     """Take over from the request all that a new process would have from whoever started it."""
+    # First of all: whoever looks for the processes of a task must find this one.
+    title.show_variables(request["env"], SHOWN)
     _reset_signals()
     nothing = os.open(os.devnull, os.O_RDONLY)
     move(request["env"], loaded, request["cwd"], [*files[1:3]], stdin=files[0] if files else nothing)
@@ -63,7 +65,6 @@ def become_fresh(request: dict[str, Any], files: list[int], loaded: Loaded) -> N
     _limit(request)
     sys.argv[:] = request["argv"]
     sys.orig_argv[:] = [sys.executable, *request["title"]]
-    title.show_variables(request["env"], SHOWN)
     title.show_command([sys.executable, *request["title"]])
     _forget_places()
     reseed()
