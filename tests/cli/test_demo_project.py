@@ -207,7 +207,8 @@ def test_the_doctor_finds_a_healthy_project(demo: Path) -> None:
     found = {finding["check"]: finding["state"] for finding in answer(demo, "doctor")}
 
     assert set(found) == {
-        "python", "extras", "ploomber", "kernel", "warm kernels", "jupyterlab", "project", "tracker", "locks", "processes",
+        "python", "extras", "ploomber", "kernel", "warm kernels", "jupyterlab", "project", "tracker", "locks",
+        "processes",
     }  # fmt: skip
     assert "broken" not in found.values()
 

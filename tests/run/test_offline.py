@@ -104,6 +104,8 @@ class Watched:
             "HOME": str(self.home),
             "PYTHONPATH": str(folder / "site"),
             "WITNESS": str(self.log),
+            # Who watches system calls waits for the end of all that is watched.
+            "NBPROOF_WARM_IDLE_S": "1",
         }
 
     def run(self, source: str, notebook: str, *, before: tuple[str, ...] = ()) -> None:
@@ -130,13 +132,20 @@ def watched(workspace: Workspace, tmp_path: Path) -> Watched:
     return Watched(workspace, tmp_path)
 
 
-def test_a_run_speaks_to_nobody_outside(watched: Watched) -> None:
+COLD = ("nbproof.run.worker", "ipykernel_launcher")
+# What is forked is watched as well: hooks outlive a fork.
+WARM = ('"kind": "worker"', '"kind": "kernel"')
+
+
+@pytest.mark.parametrize(("warm", "words"), [("true", WARM), ("false", COLD)])
+def test_a_run_speaks_to_nobody_outside(watched: Watched, warm: str, words: tuple[str, ...]) -> None:
     """Runner, courier, worker and kernel, tracking on: every address is this machine's own, and HOME keeps no trace."""
+    watched.environ["NBPROOF_WARM"] = warm
     watched.run("quiet", QUIET)
 
     heard = watched.heard()
     started = [process for event, _, process in heard if event == "started"]
-    for word in ("nbproof run", "nbproof.track.courier", "nbproof.run.worker", "ipykernel_launcher"):
+    for word in ("nbproof run", "nbproof.track.courier", *words):
         assert any(word in process for process in started), word
     spoken = [(event, target, process) for event, target, process in heard if event != "started"]
     assert [line for line in spoken if not is_here(line[1])] == []

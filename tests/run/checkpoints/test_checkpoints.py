@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from nbproof.run.checkpoints.values import Unstorable, Writer
 
 from nbproof import assemble
 from nbproof.assemble import RunReport
 from nbproof.errors import CheckpointRefused
 from nbproof.records import Event, TaskStarted
 from nbproof.run.checkpoints.in_worker import kernel_source
+from nbproof.run.checkpoints.values import Unstorable, Writer
 
 if TYPE_CHECKING:
     from conftest import Workspace
