@@ -95,7 +95,12 @@ def _start(
 ) -> subprocess.Popen[bytes] | Forked:
     """Start a worker that reads its order from the first of `files` and tells its events to the second."""
     if order.is_warm:
-        request = {"argv": ["nbproof.run.worker"], "title": COMMAND, "call": "nbproof.run.worker:main"}
+        request = {
+            "argv": ["nbproof.run.worker"],
+            "title": COMMAND,
+            "call": "nbproof.run.worker:main",
+            "tidies_up": True,
+        }
         with contextlib.suppress(NotWarm):
             return pool.fork(WARM_WORKER, request, environ, folder, files)
     return subprocess.Popen(

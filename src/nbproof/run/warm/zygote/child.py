@@ -30,7 +30,8 @@ def live(request: dict[str, Any], files: list[int], lease: socket.socket, loaded
     code = 1
     try:
         become_fresh(request, files, loaded)
-        end_with(lease)
+        if not request.get("tidies_up"):
+            end_with(lease)
         run(request, lease, app)
         code = 0
     except SystemExit as ended:

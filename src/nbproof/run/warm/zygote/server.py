@@ -20,6 +20,8 @@ from . import child, rehearsal, wire
 from .loading import Loaded, import_all, note_files, recorded, system_threads, why_not_to_fork
 
 LOOK_S = 5.0
+# How long a child may take that tidies up when its lessee has gone.
+TIDY_S = 30.0
 # How long a zygote lingers whose users' sessions have all ended.
 ORPHANED_S = 60.0
 _CREDENTIALS = struct.Struct("3i")
@@ -50,6 +52,9 @@ class Zygote:
     def __init__(self, order: Order, loaded: Loaded, app: Any) -> None:
         self.order, self.loaded, self.app = order, loaded, app
         self.leases: dict[int, socket.socket] = {}
+        # Children that see to their own end when their lessee has gone, and until when they must have.
+        self.tidy: set[int] = set()
+        self.deadlines: dict[int, float] = {}
         self.sessions: set[int] = set()
         self.forks, self.cpu_s = 0, 0.0
         self.used = time.monotonic()
@@ -86,6 +91,7 @@ class Zygote:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.woken, 4096)
         self._bury()
+        self._end_untidy()
         if self.is_listening and (self._is_unwanted() or not self._owns_socket()):
             self._stop_listening()
 
@@ -168,6 +174,8 @@ class Zygote:
         self.forks += 1
         self.used = time.monotonic()
         self.leases[pid] = connection
+        if request.get("tidies_up"):
+            self.tidy.add(pid)
         self.selector.register(connection, selectors.EVENT_READ, pid)
         handle = _handle(pid)
         with contextlib.suppress(OSError):
@@ -220,8 +228,15 @@ class Zygote:
         except OSError:
             pass
         self.selector.unregister(lease)
-        with contextlib.suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)
+        if pid in self.tidy:
+            self.deadlines[pid] = time.monotonic() + TIDY_S
+        else:
+            _end_session(pid)
+
+    def _end_untidy(self) -> None:
+        for pid, deadline in self.deadlines.items():
+            if deadline < time.monotonic():
+                _end_session(pid)
 
     def _bury(self) -> None:
         while True:
@@ -233,6 +248,8 @@ class Zygote:
                 return
             self.used = time.monotonic()
             self.cpu_s += spent.ru_utime + spent.ru_stime
+            self.tidy.discard(pid)
+            self.deadlines.pop(pid, None)
             lease = self.leases.pop(pid, None)
             if lease is None:
                 continue
@@ -308,6 +325,11 @@ def _is_running(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def _end_session(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _tell(where: int, answer: dict[str, Any]) -> None:
