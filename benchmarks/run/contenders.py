@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 DRIVER = str(Path(__file__).with_name("driver.py"))
 SEEDING = str(Path(__file__).with_name("seeding.py"))
 # Where nbproof's kernels come from; a stock kernel has the name that every Jupyter has.
-NBPROOF_KERNEL = STOCK_KERNEL = "python3"
+NBPROOF_KERNEL, STOCK_KERNEL = "nbproof-warm", "python3"
 Verb = Literal["run", "again", "help", "status"]
 Lines = Callable[[Project, Verb], list[list[str]]]
 

@@ -47,8 +47,6 @@ def nbproof_mode() -> Execute:
                     engine_name=engine.ENGINE,
                     kernel_name="python3",
                     progress_bar=False,
-                    secrets=(),
-                    on_cell=lambda cell, cells: None,
                     kernel_stderr=stderr,
                 )
 
@@ -130,17 +128,32 @@ def ideal_mode() -> Execute:
 
 def start_kernels(kernel: str, count: int, source: str) -> list[Any]:
     """`count` kernels, each of which has executed `source`, with their clients."""
-    from jupyter_client.manager import start_new_kernel
+    from jupyter_client.manager import KernelManager
 
     started = []
-    client: Any
     for _ in range(count):
-        manager, client = start_new_kernel(kernel_name=kernel)
+        manager: Any = KernelManager(kernel_name="python3")
+        if kernel != "python3":
+            manager.kernel_spec.metadata["kernel_provisioner"] = _warm(kernel, source)
+        manager.start_kernel()
+        client: Any = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=120)
         reply = client.execute_interactive(source, timeout=120, output_hook=lambda message: None)
         if reply["content"]["status"] != "ok":
             raise RuntimeError(reply["content"])
         started.append((manager, client))
     return started
+
+
+def _warm(provisioner: str, source: str) -> dict[str, Any]:
+    """What lets a kernel be forked from a process that has imported what `source` imports."""
+    from pathlib import Path
+
+    from nbproof.run.warm.preload import preload
+
+    ahead = preload([source], cwd=Path.cwd(), search=[path for path in sys.path if path])
+    return {"provisioner_name": provisioner, "config": {"imports": list(ahead.modules), "is_patient": True}}
 
 
 MODES = {

@@ -19,19 +19,18 @@ from pathlib import Path
 def seed_nbproof(folder: Path, texts: Mapping[str, str]) -> None:
     from nbproof import assemble
     from nbproof.run.build import make_state
-    from nbproof.run.sources.environment import of_kernel
     from nbproof.run.fingerprint import fingerprint
     from nbproof.run.freshness import Product, new_record
+    from nbproof.run.look import Look
     from nbproof.run.sources.hashes import content_hash, meaning_hash
 
     loaded = assemble.load_pipeline(assemble.open_project(folder), folder / "pipeline.yaml")
     pipeline, state = loaded.pipeline, make_state(loaded)
     for task in pipeline.tasks:
         _write_products(folder, task.name, texts[task.name])
-        environment = of_kernel(task.kernel)
-        now = fingerprint(
-            task, loaded.documents[task.name], loaded.contracts[task.name], pipeline=pipeline, environment=environment
-        )
+        look = Look(loaded.memory)
+        environment = look.environment(task.kernel)
+        now = fingerprint(task, loaded.notebooks[task.name], pipeline=pipeline, look=look)
         products = {}
         for key, path in task.products.items():
             content, meaning = content_hash(path), meaning_hash(path)
@@ -40,6 +39,7 @@ def seed_nbproof(folder: Path, texts: Mapping[str, str]) -> None:
             products[key] = Product(os.path.relpath(path, pipeline.project), content.hex, meaning.hex)
         state.environments.remember(environment.lock.hex, environment.packages)
         state.records.write(task.name, new_record(now, products, "seeded"))
+    loaded.memory.save()
 
 
 def seed_ploomber(folder: Path, texts: Mapping[str, str]) -> None:
