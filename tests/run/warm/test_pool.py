@@ -308,3 +308,31 @@ def test_a_starter_that_dies_blocks_nobody(packages: Path) -> None:
         os.killpg(starter.pid, signal.SIGKILL)
 
     assert said_by("import slow\nprint('on')", env=env, imports=("slow",))[0].text == "on\n"
+
+
+def test_a_process_with_many_open_files_can_have_warm_kernels() -> None:
+    """A server may have thousands; numbers above 1024 are files as well."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip(f"only {hard} files may be open here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1200)]
+    try:
+        wanted = pool.Wanted("kernel", sys.executable)
+        process = pool.fork(
+            wanted, {"argv": ["ipykernel_launcher"], "title": ["-m", "ipykernel_launcher"]}, os.environ, Path.cwd()
+        )
+        said = process.hear(30)
+        process.kill()
+        status = process.wait(30)
+        process.close()
+    finally:
+        for file in held:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert said is not None
+    assert "listening" in said
+    assert status == -signal.SIGKILL
