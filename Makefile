@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check format lint types imports docs clean
+.PHONY: help demo test chromium quick check format lint types imports docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -29,13 +29,22 @@ demo: $(VENV)/.installed-dev
 	@echo "→ what came of it"
 	@$(BIN)/nbproof runs show --results
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev chromium
 	@echo "→ run every test (quick ones only: make quick)"
 	@$(PYTEST)
 
 quick: $(VENV)/.installed-dev
 	@echo "→ run the tests that take seconds (all of them: make test)"
 	@$(PYTEST) -m "not slow and not engagement"
+
+# Tests of JupyterLab look at it through Debian's browser; where there is none they are skipped, and say so.
+chromium:
+	@command -v chromium >/dev/null || { \
+		echo "→ install Chromium for the tests of JupyterLab"; \
+		become=; [ "$$(id -u)" = 0 ] || become="sudo -n"; \
+		{ $$become apt-get update -qq && $$become env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+			--no-install-recommends chromium fonts-dejavu-core; } </dev/null >/dev/null 2>&1 \
+		|| echo "→ it cannot be installed: those tests will be skipped"; }
 
 check: lint types imports test
 

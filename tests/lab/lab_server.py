@@ -1,0 +1,175 @@
+"""A real JupyterLab server to test against: on this machine alone, with a token, and with nothing of its user's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+WARM, USUAL = "nbproof-warm", "python3"
+SPEC = Path(__file__).parents[2] / "extensions/kernels" / WARM
+START_S, ANSWER_S = 120, 120
+QUIET = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    # What comes while one types would race with what Tab asks for, and a first answer may take longer than a second.
+    "@jupyterlab/completer-extension/manager": {"autoCompletion": False, "providerTimeout": 60_000},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A server that runs; notebooks lie in `root`."""
+
+    address: str
+    token: str
+    root: Path
+    log: Path
+    process: subprocess.Popen[bytes]
+
+    def ask(self, path: str, content: Any = None, *, method: str | None = None) -> Any:
+        """Talk to the REST API as its user."""
+        request = urllib.request.Request(
+            f"{self.address}/api/{path}",
+            data=None if content is None else json.dumps(content).encode(),
+            headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=ANSWER_S) as answer:
+            said = answer.read()
+        return json.loads(said) if said else None
+
+    def write(self, name: str, kernel: str, *cells: str) -> str:
+        """Write a notebook whose kernel is `kernel`; its name comes back."""
+        content = {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
+            "cells": [
+                {"cell_type": "code", "id": f"cell-{number}", "metadata": {}, "source": source, "outputs": [],
+                 "execution_count": None}
+                for number, source in enumerate(cells)
+            ],
+        }  # fmt: skip
+        (self.root / name).write_text(json.dumps(content))
+        return name
+
+    def kernel_of(self, notebook: str) -> psutil.Process:
+        """The process of the kernel that runs for a notebook."""
+        (session,) = [found for found in self.ask("sessions") if found["path"] == notebook]
+        return process_of(session["kernel"]["id"])
+
+
+def process_of(kernel_id: str) -> psutil.Process:
+    """The process of a kernel, found by the connection file that it was started with."""
+    found = [process for process in psutil.process_iter() if names_kernel(process, kernel_id)]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def names_kernel(process: psutil.Process, kernel_id: str) -> bool:
+    try:
+        return any(f"kernel-{kernel_id}.json" in word for word in process.cmdline())
+    except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+        return False
+
+
+def is_warm(kernel: psutil.Process) -> bool:
+    """Whether a kernel was forked from one of our zygotes."""
+    parent = kernel.parent()
+    return parent is not None and any(word.endswith("/run/warm/zygote") for word in parent.cmdline())
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; one that nobody has buried yet has ended, too."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+    """Look until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"after {timeout_s:g} s still not so: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def jupyter_lab(folder: Path, **variables: str) -> Iterator[Lab]:
+    """A JupyterLab server at home in `folder`, which has our kernelspec as users of the wheel have it."""
+    root, data, config = folder / "root", folder / "data", folder / "config"
+    for made in (root, data, config):
+        made.mkdir(parents=True)
+    shutil.copytree(SPEC, data / "kernels" / WARM)
+    _write_settings(config / "lab/user-settings")
+    token, port, log = secrets.token_hex(16), _free_port(), folder / "lab.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                Path(sys.executable).parent / "jupyter-lab",
+                "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
+                f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--expose-app-in-browser",
+                "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
+                '--ServerApp.jpserver_extensions={"ploomber": False, "ploomber_extension": False, "jupyterlab": True}',
+            ],
+            env={
+                **os.environ, "HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"),
+                "JUPYTER_CONFIG_DIR": str(config), "JUPYTER_DATA_DIR": str(data),
+                "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), **variables,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    lab = Lab(f"http://127.0.0.1:{port}", token, root, log, process)
+    try:
+        wait_until(lambda: process.poll() is not None or _answers(lab), "the server answers", START_S)
+        assert process.poll() is None, log.read_text()
+        yield lab
+    finally:
+        stop(lab)
+
+
+def stop(lab: Lab) -> None:
+    """Close the server as its user does."""
+    if lab.process.poll() is None:
+        lab.process.send_signal(signal.SIGTERM)
+    lab.process.wait(timeout=60)
+
+
+def _answers(lab: Lab) -> bool:
+    try:
+        return "version" in lab.ask("")
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _write_settings(folder: Path) -> None:
+    for name, settings in QUIET.items():
+        place = folder / f"{name}.jupyterlab-settings"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(settings))
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
