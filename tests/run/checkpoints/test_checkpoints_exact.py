@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nbproof.errors import CheckpointRefused
+from nbproof.run.checkpoints.comparing import open_files
 
 IMPORTS = "import random\nimport numpy as np\nimport pandas as pd"
 ALIKE = {
@@ -424,3 +425,17 @@ def test_most_composed_cells_have_checkpoints() -> None:
             continue
 
     assert planned > 0.7 * len(STATEMENTS)
+
+
+def test_an_object_that_will_not_say_what_it_is_harms_nothing() -> None:
+    """Stand-ins for other objects may raise when they are asked for their class."""
+
+    class Stranger:
+        @property
+        def __class__(self) -> type:
+            raise RuntimeError("nobody asks me")
+
+    stranger = [Stranger()]
+
+    assert isinstance(open_files(), list)
+    assert len(stranger) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.machinery import PathFinder
+from importlib.metadata import MetadataPathFinder
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,12 @@ import pytest
 from nbproof.run.sources import distributions
 
 GOOD = "Metadata-Version: 2.1\nName: Some_Lib\nVersion: 1.0\nSummary: x\n\nName: body\n"
+
+
+@pytest.fixture(autouse=True)
+def _searched_by_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own search, which the backport of `importlib.metadata` takes away wherever it is imported."""
+    monkeypatch.setattr(PathFinder, "find_distributions", MetadataPathFinder.find_distributions, raising=False)
 
 
 @pytest.fixture

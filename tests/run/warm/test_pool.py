@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import stat
@@ -336,3 +337,40 @@ def test_a_process_with_many_open_files_can_have_warm_kernels() -> None:
     assert said is not None
     assert "listening" in said
     assert status == -signal.SIGKILL
+
+
+def test_nobody_waits_for_imports_in_front_of_a_screen(packages: Path) -> None:
+    """The first kernel begins with nothing ahead, at once; the next one finds all imported meanwhile."""
+    (packages / "lengthy.py").write_text("import time\ntime.sleep(2)\n")
+    env, cell = with_packages(packages), "import sys\nprint('lengthy' in sys.modules)"
+    said_by("1", env=env)
+
+    first = said_by(cell, env=env, imports=("lengthy",), is_patient=False)
+    until(lambda: serving("lengthy"))
+    second = said_by(cell, env=env, imports=("lengthy",), is_patient=False)
+
+    assert (first[0].text, second[0].text) == ("False\n", "True\n")
+
+
+def test_a_kernel_that_somebody_starts_has_what_was_named(packages: Path) -> None:
+    """`NBPROOF_PRELOAD` names modules where no notebook is known."""
+    (packages / "named.py").write_text("")
+    env = with_packages(packages, NBPROOF_PRELOAD=" named ,json")
+
+    (said,) = said_by("import sys\nprint('named' in sys.modules)", env=env)
+
+    assert said.text == "True\n"
+    assert serving("named", "json")
+
+
+def test_a_kernel_of_a_notebook_has_what_that_imports(tmp_path: Path, packages: Path) -> None:
+    """A Jupyter server tells a kernel which notebook it is for."""
+    file = tmp_path / "explore.ipynb"
+    cell = {"cell_type": "code", "source": ["import json\n", "import yaml"], "metadata": {}, "outputs": []}
+    file.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+
+    (said,) = said_by(
+        "import sys\nprint('yaml' in sys.modules, __session__)", env={**os.environ, "JPY_SESSION_NAME": str(file)}
+    )
+
+    assert said.text == f"True {file}\n"

@@ -78,11 +78,15 @@ async def kernel(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     options: Sequence[str] = (HISTORY,),
+    is_patient: bool = True,
 ) -> AsyncIterator[Live]:
     """A kernel for as long as the block lasts."""
     manager = AsyncKernelManager(kernel_name="python3")
     ahead = ahead or Preload(imports)
-    config = {"imports": list(ahead.modules), "variables": dict(ahead.variables), "uses": dict(ahead.uses)}
+    config = {
+        "imports": list(ahead.modules), "variables": dict(ahead.variables), "uses": dict(ahead.uses),
+        "is_patient": is_patient,
+    }  # fmt: skip
     if warm:
         manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": NAME, "config": config}
     started = {**os.environ, **(env or {})}

@@ -196,7 +196,8 @@ class Digest:
 def open_files() -> list[Any]:
     """The files that are open for writing."""
     kinds = (io.BufferedWriter, io.BufferedRandom, io.FileIO)
-    found = [one for one in gc.get_objects() if isinstance(one, kinds) and not one.closed and one.writable()]
+    # What stands for another object says so only when it is asked for its class, and may raise then.
+    found = [one for one in gc.get_objects() if issubclass(type(one), kinds) and not one.closed and one.writable()]
     return [one for one in found if isinstance(getattr(one, "name", None), str | bytes)]
 
 

@@ -174,7 +174,8 @@ def _drop_user_values() -> None:
 def _flush_files() -> None:
     """Write out what files still hold back; only what was made after the fork is looked at."""
     for found in gc.get_objects():
-        if isinstance(found, (io.BufferedWriter, io.TextIOWrapper)) and not found.closed:
+        # What stands for another object says so only when it is asked for its class, and may raise then.
+        if issubclass(type(found), (io.BufferedWriter, io.TextIOWrapper)):
             with contextlib.suppress(Exception):
                 found.flush()
 
