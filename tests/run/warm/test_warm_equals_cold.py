@@ -135,7 +135,7 @@ def test_outputs_are_the_same(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["background_jobs", "factoring", "importing_notebooks", "widget_events"])
 def test_what_is_left_out_differs_between_two_cold_runs(name: str, tmp_path: Path) -> None:
-    """Addresses, identities, folders and numbers of processes are no matter of warm and cold; nothing else is left out."""
+    """Addresses, identities, folders and process numbers differ between any two runs; nothing else is left out."""
     first, second = (_execute(PUBLIC / f"{name}.ipynb", tmp_path / each, warm=False) for each in ("first", "second"))
 
     assert first.cells != second.cells
