@@ -23,9 +23,6 @@ pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parents[3]
 PUBLIC = REPOSITORY / "tests" / "notebooks" / "public"
 NOTEBOOKS = sorted(path.stem for path in PUBLIC.glob("*.ipynb"))
-# They open a file that is not there: the traceback of a warm kernel has one more frame, that of the function which
-# notes, while a zygote imports, what is opened; IPython keeps it as the `open` of cells.
-SHOWN_WATCHING = {"goldberg", "palindrome"}
 # They draw from chance and seed nothing, so their numbers and figures differ between any two runs.
 UNSEEDED = {"basic_interpreter", "custom_display_logic", "exploring_graphs", "simple_rnn", "tensors_in_pytorch"}
 
@@ -112,15 +109,7 @@ def _alike(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "0")
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="`open` is watched still", strict=True))
-        if name in SHOWN_WATCHING
-        else name
-        for name in NOTEBOOKS
-    ],
-)
+@pytest.mark.parametrize("name", NOTEBOOKS)
 def test_outputs_are_the_same(name: str, tmp_path: Path) -> None:
     """Streams, results, displays, widgets, errors and the end of a run are the same; the one was forked, one not."""
     notebook, seeded = PUBLIC / f"{name}.ipynb", name not in UNSEEDED

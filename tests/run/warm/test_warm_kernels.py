@@ -59,6 +59,23 @@ import ipywidgets, matplotlib.pyplot, tqdm.auto
 print(sorted(get_ipython().kernel.comm_manager.targets), tqdm.auto.tqdm.__module__, matplotlib.get_backend())
 print(sorted(map(str, get_ipython().events.callbacks["post_execute"])) != [], matplotlib.pyplot._REPL_DISPLAYHOOK)
 """
+KEPT = """
+import os, pandas, sys
+print(pandas.get_option("display.max_columns"), pandas.get_option("display.encoding"), open.__module__)
+print(os.environ.get("PYDEVD_USE_FRAME_EVAL"))
+type(os.environ).__name__
+"""
+
+
+def test_what_is_imported_finds_a_cell_around_it() -> None:
+    """pandas asks for the shell and for the encoding of its streams; `open` and the environment are Python's own."""
+    opened = "open('nothing there')"
+
+    warm, cold = (said_by(KEPT, opened, warm=warm, imports=("pandas",)) for warm in (True, False))
+
+    assert warm == cold
+
+
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
 
 

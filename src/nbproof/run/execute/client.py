@@ -19,6 +19,7 @@ from .hearing import ListeningClient
 
 # The first question is asked again after this time, then after twice that, and so on: it may have come too early.
 ASK_AGAIN_S = 0.2
+LOOK_AGAIN_S = 1.0
 
 
 class Client(ListeningClient):
@@ -47,6 +48,7 @@ class Client(ListeningClient):
         self.kc = self.km.client()
         try:
             await ensure_async(self.kc.start_channels(hb=False))
+            _look_again(self.kc.shell_channel)
             await self._until_ready()
         except BaseException:
             await self._async_cleanup_kernel()
@@ -105,6 +107,26 @@ class Client(ListeningClient):
             if is_ours and message["content"].get("execution_state") == "idle":
                 return True
         return False
+
+
+def _look_again(channel: Any) -> None:
+    """Let whoever waits for a message look again every second.
+
+    What is sent on the same socket meanwhile, as widgets do, may take away the one sign that something has come.
+    """
+    get_once = channel.get_msg
+
+    async def get_msg(timeout: float | None = None) -> Any:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = LOOK_AGAIN_S if deadline is None else min(LOOK_AGAIN_S, deadline - time.monotonic())
+            try:
+                return await ensure_async(get_once(timeout=max(0.0, left)))
+            except Empty:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise
+
+    channel.get_msg = get_msg
 
 
 def know_provisioner() -> None:

@@ -72,6 +72,10 @@ class ListeningClient(PapermillNotebookClient):  # type: ignore[misc]
             raise KernelDied(str(death)) from None
         finally:
             outputs.close()
+            if self._saving is not None:
+                # The cell is complete and is saved as such; a later save might meet another notebook.
+                self._saving.cancel()
+                self._saving = None
             self.nb_man.settle = lambda: None
 
     execute_cell = run_sync(async_execute_cell)

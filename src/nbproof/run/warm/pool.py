@@ -45,6 +45,9 @@ HERE = Path(__file__).parent / "zygote"
 # What the interpreter, its memory and its loader read when they start.
 _EARLY = (
     "PYTHON", "LD_", "LC_", "LANG", "TZ", "MALLOC_", "GLIBC_", "MIMALLOC_", "VIRTUAL_ENV", "CONDA_", "HOME",
+    # What the kernel's software reads when it is imported, which is not watched.
+    "IPYTHON", "JUPYTER_ALLOW_INSECURE_WRITES", "JUPYTER_PLATFORM_DIRS", "JUPYTER_USE_PROGRAMDATA", "PYDEVD_", "PYZMQ_",
+    "TORNADO_", "TRAITLETS_",
 )  # fmt: skip
 # What native libraries read when they are loaded; the zygote itself sees which variables Python code reads.
 _NATIVE = (

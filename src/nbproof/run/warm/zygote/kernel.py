@@ -7,6 +7,7 @@ shell, the larger part of a kernel's start, is made once.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import importlib.util
 import logging
 import os
@@ -14,6 +15,7 @@ import socket
 import sys
 import threading
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from . import wire
@@ -31,6 +33,26 @@ CONFIG_FILES = ("ipython_config", "ipython_kernel_config")
 
 class Unknown(Exception):
     """The kernel's own software is another than we know."""
+
+
+def load() -> None:
+    """Import the kernel's software. Raises ImportError."""
+    for module in ("ipykernel.kernelapp", "ipykernel.zmqshell", "IPython.core.application", "IPython.lib.pretty"):
+        importlib.import_module(module)
+
+
+@contextlib.contextmanager
+def as_in_a_cell(app: Any) -> Iterator[None]:
+    """Let what is imported find what it would find in a cell: `get_ipython`, and streams as a kernel has them."""
+    streams: list[Any] = [stream for stream in (sys.stdout, sys.stderr) if getattr(stream, "encoding", "") == "utf-8"]
+    for stream in streams:
+        stream.reconfigure(encoding="UTF-8")
+    try:
+        with app.shell.builtin_trap:
+            yield
+    finally:
+        for stream in streams:
+            stream.reconfigure(encoding="utf-8")
 
 
 def build(loaded: Loaded) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import functools
 import importlib
 import io
 import os
@@ -156,7 +157,6 @@ def _asking_module() -> str:
 @contextlib.contextmanager
 def recorded(loaded: Loaded) -> Iterator[None]:
     """Record in `loaded` what the code inside depends on and what it does to the environment."""
-    began_with = dict(os.environ)
     plain_environ, plain_getcwd, plain_open = type(os.environ), os.getcwd, builtins.open
     is_on = True
 
@@ -165,6 +165,7 @@ def recorded(loaded: Loaded) -> Iterator[None]:
             loaded.reads_cwd = True
         return plain_getcwd()
 
+    @functools.wraps(plain_open)
     def watched_open(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
         if is_on and not set(mode) & set("wax+") and isinstance(file, (str, os.PathLike)):
             _note(loaded, os.fspath(file))
@@ -186,7 +187,7 @@ def recorded(loaded: Loaded) -> Iterator[None]:
         loaded.prefixes_read.update(_Watched.prefixes)
         now = dict(os.environ)
         loaded.variables_set.update(
-            {name: now.get(name) for name in {*began_with, *now} if began_with.get(name) != now.get(name)}
+            {name: now.get(name) for name in {*loaded.environ, *now} if loaded.environ.get(name) != now.get(name)}
         )
 
 

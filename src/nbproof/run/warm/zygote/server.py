@@ -16,7 +16,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from . import child, rehearsal, wire
+from . import child, kernel, rehearsal, wire
 from .loading import Loaded, import_all, note_files, recorded, system_threads, why_not_to_fork
 
 LOOK_S = 5.0
@@ -347,18 +347,18 @@ def main(text: str) -> None:
     """Load, prepare and serve; what keeps us from it is told to whoever started us."""
     found = json.loads(text)
     order, loaded = Order.of(found, found["ready"]), Loaded()
-    with recorded(loaded):
-        # First, as in every kernel: what is imported finds it there.
-        app = _kernel(order, loaded) if order.kind == "kernel" else None
+    app = _kernel(order, loaded) if order.kind == "kernel" else None
     be(order, loaded, app)
 
 
 def be(order: Order, loaded: Loaded, app: Any) -> int:
     """Import what is ordered, and be a zygote for as long as it is needed."""
-    with recorded(loaded):
+    # In a cell there is a shell, and streams that call their encoding so.
+    around = kernel.as_in_a_cell(app) if app is not None else contextlib.nullcontext()
+    with recorded(loaded), around:
         failed = import_all(order.imports, loaded)
-        if failed is None and app is not None:
-            rehearsal.prepare(app)
+    if failed is None and app is not None:
+        rehearsal.prepare(app)
     if failed is not None:
         _refuse(order, f"`{failed[0]}` cannot be imported ahead: {failed[1]}", failed[0])
     note_files(loaded)
@@ -372,9 +372,10 @@ def be(order: Order, loaded: Loaded, app: Any) -> int:
 
 
 def _kernel(order: Order, loaded: Loaded) -> Any:
-    from . import kernel
-
+    """The kernel's software first, unwatched: it keeps what it finds of `open` and of the environment."""
     try:
-        return kernel.build(loaded)
+        kernel.load()
+        with recorded(loaded):
+            return kernel.build(loaded)
     except (ImportError, kernel.Unknown) as error:
         _refuse(order, str(error))
