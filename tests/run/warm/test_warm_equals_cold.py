@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).parents[3]
 PUBLIC = REPOSITORY / "tests" / "notebooks" / "public"
 NOTEBOOKS = sorted(path.stem for path in PUBLIC.glob("*.ipynb"))
 # They draw from chance and seed nothing, so their numbers and figures differ between any two runs.
-UNSEEDED = {"basic_interpreter", "custom_display_logic", "exploring_graphs", "simple_rnn", "tensors_in_pytorch"}
+UNSEEDED = {"basic_interpreter", "custom_display_logic", "exploring_graphs", "simple_rnn"}
 
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 IDENTITY = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?![0-9a-f])")
