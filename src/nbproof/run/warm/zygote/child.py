@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import io
@@ -178,9 +177,3 @@ def _flush_files() -> None:
         if issubclass(type(found), (io.BufferedWriter, io.TextIOWrapper)):
             with contextlib.suppress(Exception):
                 found.flush()
-
-
-def die_with_parent() -> None:
-    """Ask the system to end this process when its parent ends (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)
