@@ -10,6 +10,8 @@ NbproofError
 │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
 │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
 │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
+│   ├── DataUnusable                rows that are to be explained do not fit
+│   ├── ModelUnusable               a model that is to be explained is not fitted, or cannot be asked
 │   ├── KernelUnusable              the interpreter of a kernel does not run
 │   ├── UnknownName                 nothing is called that
 │   ├── ExtraMissing                a package that an extra brings is not installed
@@ -22,10 +24,13 @@ NbproofError
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
 │   ├── JournalDamaged              the record of a run holds a line that cannot be read
+│   ├── Cancelled                   an explanation was cancelled before its end
 │   └── ServiceFailed               a service ended or did not become ready
 └── Refused                         nbproof will not do this (exit 3)
     ├── Busy                        another build of this pipeline is running
+    ├── ExplanationRefused          an explanation would say something wrong
     ├── ModelRefused                a packaged model is not whole, or not what it says
+    ├── ModelUnsteady               a model changes its answer between two calls
     └── ReportRefused               a document lacks a section or says a number without its source
 """
 
@@ -113,6 +118,26 @@ class EntryInvalid(AskedWrongly):
     def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
         self.what, self.found, self.expected = what, found, expected
         super().__init__(f"{what}: found {found}, expected {expected}", hint=hint)
+
+
+class DataUnusable(AskedWrongly):
+    """Rows that are to be explained do not fit the model, the background or the method."""
+
+    hint = "see docs/guides/explaining.md for what can be explained"
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}, expected {expected}", hint=hint)
+
+
+class ModelUnusable(AskedWrongly):
+    """A model that is to be explained is not fitted, cannot be asked, or does not answer in that way."""
+
+    hint = "see docs/guides/explaining.md for what can be explained"
+
+    def __init__(self, model: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.model, self.found, self.expected = model, found, expected
+        super().__init__(f"{model}: found {found}, expected {expected}", hint=hint)
 
 
 class KernelUnusable(AskedWrongly):
@@ -229,6 +254,16 @@ class JournalDamaged(WorkFailed):
         )
 
 
+class Cancelled(WorkFailed):
+    """An explanation was cancelled; nothing of it is kept."""
+
+    hint = "explain fewer rows, or a part of them at a time"
+
+    def __init__(self, done: int, total: int) -> None:
+        self.done, self.total = done, total
+        super().__init__(f"cancelled after {done} of {total} rows; expected to explain them all")
+
+
 class ServiceFailed(WorkFailed):
     """A service ended or did not become ready; `said` is the last line of its log."""
 
@@ -251,6 +286,26 @@ class Busy(Refused):
         super().__init__(
             f"`{pipeline}` is being built by {holder}; expected no other build",
             hint="wait for it, or run again with --wait",
+        )
+
+
+class ExplanationRefused(Refused):
+    """An explanation would be shown as right that is not, or cannot be known to be."""
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}; expected {expected}", hint=hint)
+
+
+class ModelUnsteady(Refused):
+    """A model, asked twice about the same rows, gave two answers: there is nothing to explain."""
+
+    hint = "model.eval() for a torch module; a fixed seed for a function that draws"
+
+    def __init__(self, model: str, apart: float) -> None:
+        self.model, self.apart = model, apart
+        super().__init__(
+            f"{model}: found answers that differ by {apart:.3g} between two calls; expected the same twice"
         )
 
 
