@@ -368,7 +368,11 @@ def test_an_undeclared_binary_column_is_named() -> None:
 
 def test_a_constant_model_is_explained_by_nothing() -> None:
     """Where the model answers the same everywhere, coefficients are nought and the surrogate is exact."""
-    found = tabular.explain(ask(lambda points: np.full(len(points), 0.7), TABLE[:3], background=TABLE), samples=100)
+
+    def almost_constant(points: Any) -> NDArray[np.float64]:
+        return np.asarray(0.7 + 1e-16 * np.sign(points[:, 0]))
+
+    found = tabular.explain(ask(almost_constant, TABLE[:3], background=TABLE), samples=100)
 
     assert found.surrogate is not None
     assert np.abs(found.surrogate.coefficients).max() < 1e-12

@@ -13,17 +13,16 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from ...errors import AskedWrongly, DataUnusable, UnknownName
+from ...errors import DataUnusable, UnknownName
 from ..explanation import Explanation, Surrogate
 from ..progress import Watch, chunks
 from ..question import Question
-from ..schema import refuse_missing
 from . import discretizing, sparse
 from .arrays import Arrays, on
 from .kernel import Kernel
 from .moments import moments
 from .neighbourhood import Binned, Drawn, Sampler, Standardised
-from .plan import Mode, Plan, answers
+from .plan import Mode, Plan, answers, categorical_columns, training_of
 from .selecting import select, way
 from .solving import Fitted, ridge
 
@@ -68,14 +67,12 @@ def explain(
     make up a bin or fail, and for options that do not go together; `UnknownName` for a way that there is not;
     `Cancelled`.
     """
-    training = question.needs_background("LIME")
+    training = training_of(question)
     names = question.schema.names
-    refuse_missing(question.rows, names, "LIME cannot perturb around it; fill it in, as the model does, first")
-    refuse_missing(training, names, "LIME cannot tell how its values are distributed; fill it in first")
     _refuse_numbers(samples, features, kernel_width)
     if mode not in MODES:
         raise UnknownName("mode", mode, MODES)
-    discrete = _positions(question, categorical)
+    discrete = categorical_columns(question, categorical)
     is_sparse = question.schema.form == "sparse"
     if is_sparse:
         _refuse_for_sparse(discrete, around_row)
@@ -142,20 +139,6 @@ def _refuse_for_sparse(discrete: Sequence[int], around_row: bool) -> None:
         raise DataUnusable("categorical", "categorical columns of sparse rows", "none, or rows as an array")
     if around_row:
         raise DataUnusable("around_row", "True for sparse rows", "False, or rows as an array")
-
-
-def _positions(question: Question, categorical: Sequence[int | str]) -> list[int]:
-    """The positions of the categorical columns: those that the schema knows, and those that were named."""
-    names = question.schema.names
-    found = set(question.schema.categorical)
-    for each in categorical:
-        if isinstance(each, str) and each not in names:
-            raise UnknownName("feature", each, names)
-        at = names.index(each) if isinstance(each, str) else each
-        if not 0 <= at < len(names):
-            raise AskedWrongly(f"categorical: found column {at}, expected one from 0 to {len(names) - 1}")
-        found.add(at)
-    return sorted(found)
 
 
 def _fits(question: Question, plan: Plan, sampler: Sampler, random: RandomState, watch: Watch) -> list[list[Fitted]]:
