@@ -316,6 +316,61 @@ def test_the_point_mass_is_asked_at_its_own_value_when_mended() -> None:
     assert not any("was asked at" in note for note in mended.notes)
 
 
+@pytest.mark.parametrize("around_row", [False, True])
+def test_without_bins_a_constant_column_keeps_its_value_when_mended(around_row: bool) -> None:
+    """lime draws a constant column from a normal with the deviation 1, which is kept and said; mended, it stays."""
+    asked: list[NDArray[np.float64]] = []
+
+    def recording(points: Any) -> NDArray[np.float64]:
+        asked.append(np.array(points))
+        return three_classes(points)
+
+    question = ask(recording, TABLE[:2], background=TABLE)
+    asked.clear()
+    as_lime = tabular.explain(question, samples=100, discretizer=None, around_row=around_row)
+    assert np.ptp(np.concatenate(asked)[:, 5]) > 3.0
+    asked.clear()
+    mended = tabular.explain(question, samples=100, discretizer=None, around_row=around_row, fix_point_mass=True)
+
+    assert set(np.concatenate(asked)[:, 5]) == {5.0}
+    assert (mended.values[:, 5] == 0).all()
+    assert any("`feature 5` is 5 everywhere in the training data" in note for note in as_lime.notes)
+    assert not any("everywhere" in note for note in mended.notes)
+
+
+def test_the_number_of_threads_moves_no_more_than_the_last_digits() -> None:
+    """One thread of the linear algebra or two: the same to 1e-6."""
+    from threadpoolctl import threadpool_limits
+
+    question = ask(three_classes, TABLE[:20], background=TABLE)
+
+    with threadpool_limits(limits=1):
+        one = tabular.explain(question, samples=500)
+    with threadpool_limits(limits=2):
+        two = tabular.explain(question, samples=500)
+
+    assert one.surrogate is not None
+    assert two.surrogate is not None
+    assert np.abs(one.surrogate.coefficients - two.surrogate.coefficients).max() <= 1e-6
+    assert np.array_equal(one.surrogate.selected, two.surrogate.selected)
+
+
+@pytest.mark.parametrize("mode", ["row", "stream"])
+def test_memory_does_not_grow_with_the_rows(mode: tabular.Mode) -> None:
+    """Neighbourhoods of 400 rows, 256 MB together, never exist at a time: their peak is a tenth of that."""
+    import tracemalloc
+
+    rows = np.tile(TABLE, (2, 1))[:400]
+    question = ask(lambda points: points[:, 0], rows, background=TABLE)
+
+    tracemalloc.start()
+    tabular.explain(question, samples=10_000, mode=mode)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak < 26e6
+
+
 def test_what_is_shown_adds_up_to_the_surrogate() -> None:
     """Values are the coefficients, base the intercept, bins the row's own, and nothing else is selected."""
     found = tabular.explain(

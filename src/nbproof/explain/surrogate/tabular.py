@@ -55,7 +55,8 @@ def explain(
     `selection`: "auto", "none", "forward_selection", "highest_weights" or "lasso_path". `discretizer` is "quartile",
     "decile", "entropy" (of the training `labels`) or None for standardised values; without bins, `around_row` draws
     around the row in place of the training data's means. `categorical` columns, besides those that the schema knows,
-    count as the same or not the same. Sparse rows are explained without bins, as in lime.
+    count as the same or not the same. Sparse rows are explained without bins, as in lime. `fix_point_mass` mends
+    lime's error with bins and columns of one value, which it asks the model about elsewhere; a note says where.
 
     In the mode "row" a row's explanation depends on `seed` and the row alone: lime with
     `explainer.random_state.seed(seed)` before each row. In the mode "stream" rows go on with one stream of random
@@ -96,12 +97,12 @@ def explain(
         bins = discretizing.fit(discretizer, training, continuous, labels=given, random=random)
         sampler = Binned.of(training, bins, fix_point_mass=fix_point_mass)
     elif not is_sparse:
-        sampler = Standardised.of(training, discrete, around_row=around_row)
+        sampler = Standardised.of(training, discrete, around_row=around_row, fix_point_mass=fix_point_mass)
     if sampler is None:
         fits = sparse.fits(question, plan, training, random, watch or Watch())
     else:
         fits = _fits(question, plan, sampler, random, watch or Watch())
-    surrogate = _surrogate(question, fits, bins)
+    surrogate = _surrogate(question, fits, bins, plan.arrays)
     return question.explained(
         surrogate.coefficients,
         surrogate.intercept,
@@ -183,7 +184,9 @@ def _neighbourhoods(
         yield part, drawn, answers(question, points.reshape(-1, rows.shape[1])).reshape(count, *shape)
 
 
-def _surrogate(question: Question, fits: Sequence[Sequence[Fitted]], bins: dict[int, discretizing.Bins]) -> Surrogate:
+def _surrogate(
+    question: Question, fits: Sequence[Sequence[Fitted]], bins: dict[int, discretizing.Bins], arrays: Arrays
+) -> Surrogate:
     """The fits of all chunks as arrays by row and output."""
     rows, features = question.rows.shape
     outputs = question.prediction.shape[1]
@@ -195,8 +198,7 @@ def _surrogate(question: Question, fits: Sequence[Sequence[Fitted]], bins: dict[
     for ridges in fits:
         for output, each in enumerate(ridges):
             chosen, weights, intercept, r2, local = (
-                np.asarray(part.cpu() if hasattr(part, "cpu") else part)
-                for part in (each.selected, each.coefficients, each.intercept, each.r2, each.local)
+                arrays.get(part) for part in (each.selected, each.coefficients, each.intercept, each.r2, each.local)
             )
             part = slice(start, start + len(chosen))
             selected[part, output, : chosen.shape[1]] = chosen
@@ -230,7 +232,14 @@ def _notes(
         return ["sparse rows are explained without bins: only values other than 0 were changed"]
     for at, name in enumerate(names):
         values = np.unique(training[:, at])
-        if at not in discrete and len(values) == 2:
+        if at in discrete:
+            continue
+        if isinstance(sampler, Standardised) and len(values) == 1 and sampler.spread[at] > 0.0:
+            notes.append(
+                f"`{name}` is {values[0]:.4g} everywhere in the training data, and was asked elsewhere, as by lime "
+                "(fix_point_mass=True mends it)"
+            )
+        if len(values) == 2:
             notes.append(
                 f"`{name}` holds only {values[0]:g} and {values[1]:g} and was not declared categorical: the model was "
                 f"asked about values in between (pass categorical=[{name!r}])"
