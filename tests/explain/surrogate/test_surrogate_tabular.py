@@ -454,6 +454,10 @@ def test_what_cannot_be_explained_is_refused_in_one_line() -> None:
         tabular.explain(question, discretizer="entropy")
     with pytest.raises(DataUnusable, match="samples: found 1"):
         tabular.explain(question, samples=1)
+    with pytest.raises(DataUnusable, match="seed: found -1, expected a whole number from 0"):
+        tabular.explain(question, seed=-1)
+    with pytest.raises(UnknownName, match="no device is called `tpu`; known: cpu, cuda"):
+        tabular.explain(question, device="tpu")
     with pytest.raises(DataUnusable, match="features: found 0"):
         tabular.explain(question, features=0)
     with pytest.raises(UnknownName, match="no discretizer is called `thirds`; known: decile, entropy, quartile"):

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from ...errors import AskedWrongly, UnknownName
+from ...errors import AskedWrongly, DataUnusable, UnknownName
 from ..question import Question
 from ..schema import refuse_missing
 from .arrays import Arrays
@@ -32,6 +33,13 @@ class Plan:
     way: str
     kernel: Kernel
     arrays: Arrays
+
+
+def generator(seed: int) -> RandomState:
+    """A new stream of random numbers. Raises `DataUnusable` for a seed that numpy's old generator does not take."""
+    if not 0 <= seed < 2**32:
+        raise DataUnusable("seed", str(seed), "a whole number from 0 to 4294967295")
+    return RandomState(seed)
 
 
 def training_of(question: Question) -> NDArray[np.float64]:
