@@ -28,8 +28,9 @@ from .solving import Fitted, ridge
 
 METHOD = "lime"
 MODES = ("row", "stream")
-# Numbers in the columns of the neighbourhoods that are worked on at a time: few megabytes, so that caches help.
-AT_ONCE = 2**19
+# Numbers in the columns of the neighbourhoods that are worked on at a time, few enough that caches help; fewer in a
+# stream, where points and answers have to stay in them, too.
+AT_ONCE = {"row": 2**19, "stream": 2**17}
 
 
 def explain(
@@ -165,7 +166,7 @@ def _neighbourhoods(
 ) -> Iterator[tuple[slice, Drawn, NDArray[np.float64]]]:
     """The rows in chunks, with the points drawn for them and the model's answers (rows, samples, outputs)."""
     rows, outputs = question.rows, question.prediction.shape[1]
-    size = max(1, AT_ONCE // (plan.samples * rows.shape[1]))
+    size = max(1, AT_ONCE[plan.mode] // (plan.samples * rows.shape[1]))
     shape = (plan.samples, outputs)
     if plan.mode == "row":
         random.seed(plan.seed)
