@@ -320,6 +320,23 @@ def test_without_a_background_what_needs_one_is_not_evaluated() -> None:
         assert found.line(name).verdict == "not evaluated"
 
 
+def test_missing_values_are_no_obstacle() -> None:
+    """Where the model takes missing values, in a column that never has one, too, the audit of SHAP is whole."""
+
+    def patient(points: Any) -> Any:
+        return planted.linear(np.nan_to_num(np.asarray(points)))
+
+    rows, background = planted.normal(40, 0), planted.normal(150, 1)
+    rows[::3, 1], background[::5, 1], rows[:, 7], background[:, 7] = np.nan, np.nan, np.nan, np.nan
+    asked = planted.asked(patient, rows=rows, background=background)
+
+    found = verdicts(audited(asked, shap=planted.enumerated, lime=None))
+
+    assert found["completeness of SHAP"] == "pass"
+    assert found["deletion by SHAP"] == "pass"
+    assert found["could SHAP be gamed"] in ("pass", "warn")
+
+
 def test_one_feature_has_nothing_to_rank() -> None:
     """A model of one feature: what compares orders is not evaluated, and nothing of it passes by default."""
     asked = planted.asked(

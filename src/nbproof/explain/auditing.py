@@ -705,11 +705,9 @@ def _manipulation_of(looked: _Looked, name: str, explain: Explain) -> list[Line]
         probes, answers = _probes(overheard, real)
         if len(probes) < KNOWN_ROWS:
             return [gauge.unknown("the method asks the model about hardly any made-up row, so there is nothing to see")]
-        if np.isnan(real).any() or np.isnan(probes).any():
-            filled = np.nanmin(real, axis=0) - 1.0
-            known, tried = (np.where(np.isnan(side), filled, side) for side in (real, probes))
-        else:
-            known, tried = real, probes
+        # A forest must see that a value is missing: it becomes the least of all.
+        least = np.nan_to_num(np.fmin.reduce(real, axis=0)) - 1.0
+        known, tried = (np.where(np.isnan(side), least, side) for side in (real, probes))
         found = manipulation.measure(known, tried, asked(real), answers, seed=looked.generator(8))
         return [_gamed_line(gauge, name, found)]
 
