@@ -17,6 +17,7 @@ from nbproof.errors import Cancelled, DataUnusable, ExplanationRefused
 from nbproof.explain import auditing, question
 from nbproof.explain.auditing import Audit
 from nbproof.explain.explanation import Explanation
+from nbproof.explain.judging import looked
 from nbproof.explain.line import Gauge, Line
 from nbproof.explain.question import Question
 
@@ -510,7 +511,7 @@ def test_many_rows_are_looked_at_evenly() -> None:
     found = audited(asked, lime=None)
 
     assert (found.rows, found.of_rows) == (100, 1000)
-    assert auditing._spread(1000, 100)[[0, -1]].tolist() == [0, 999]
+    assert looked.spread(1000, 100)[[0, -1]].tolist() == [0, 999]
 
 
 def test_cautions_stand_in_the_audit() -> None:
