@@ -35,6 +35,6 @@ def fits(
     held = moments(arrays, present.T[None], answers[None], roots[None], np.zeros((1, parts)))
     own, count, chosen_way = np.ones((1, parts)), min(wanted, parts), way(selection, wanted)
     return [
-        ridge(arrays, held, output, select(arrays, chosen_way, held, output, own, count, samples), own)
+        ridge(arrays, held, output, select(arrays, chosen_way, held, output, own, count, samples), own, samples)
         for output in range(answers.shape[1])
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ class Fitted:
     """Linear models of R neighbourhoods for one output: `coefficients` (R, K) of the columns `selected` (R, K).
 
     Ordered from the largest absolute coefficient to the smallest; -1 and 0 where fewer columns were selected.
+    `errors` (R, K) are the standard errors of the coefficients, None where the penalty's form is not this one.
     """
 
     selected: Array
@@ -25,19 +26,34 @@ class Fitted:
     intercept: Array
     r2: Array
     local: Array
+    errors: Array | None = None
 
 
-def ridge(arrays: Arrays, moments: Moments, output: int, selected: Array, own: Array) -> Fitted:
+def ridge(arrays: Arrays, moments: Moments, output: int, selected: Array, own: Array, samples: int) -> Fitted:
     """Fit one output on the columns `selected` (R, K), -1 where there is none; `own` (R, F) are the row's columns.
 
     The R² is 1 where the model answers the same in the whole neighbourhood: the surrogate then says so exactly.
+    The standard errors are those of ridge regression, σ² (G + I)⁻¹ G (G + I)⁻¹ with the Gram matrix G and σ² from the
+    weighted residuals of the `samples` points, as in Visani et al. (2020), arXiv 2001.11757; they tell how far other
+    points would have moved a coefficient, not how well it fits.
     """
     xp = arrays.xp
     gram, cross, present = chosen(arrays, moments, output, selected)
     one = xp.where(present[:, :, None] & present[:, None, :], gram, 0.0)
     penalty = arrays.put(PENALTY * np.eye(selected.shape[1]))
     coefficients = xp.linalg.solve(one + penalty, cross[:, :, None])[:, :, 0]
-    return fitted(arrays, moments, output, selected, coefficients, own)
+    found = fitted(arrays, moments, output, selected, coefficients, own)
+    inverse = xp.linalg.inv(one + penalty)
+    widths = ((inverse @ one) * inverse).sum(2)
+    square = moments.square[:, output]
+    freedom = max(samples - selected.shape[1] - 1, 1)
+    noise = square * (1.0 - found.r2) / freedom
+    # In the order of the coefficients, which is that of `found`.
+    order = arrays.ordered(xp.where(present, -abs(coefficients), 1.0))
+    rows = arrays.put(np.arange(len(selected)))
+    # Rounding may leave less than nothing of a column that never varies.
+    variance = xp.clip(noise[:, None] * widths, 0.0, None)
+    return replace(found, errors=xp.sqrt(variance)[rows[:, None], order])
 
 
 def chosen(arrays: Arrays, moments: Moments, output: int, selected: Array) -> tuple[Array, Array, Array]:

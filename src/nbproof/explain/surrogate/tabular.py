@@ -106,11 +106,13 @@ def explain(
     else:
         fits = _fits(question, plan, sampler, random, watch)
     surrogate = _surrogate(question, fits, bins, plan.arrays)
+    errors = _errors(question, fits, plan.arrays)
     return question.explained(
         surrogate.coefficients,
         surrogate.intercept,
         method=METHOD,
         seed=seed,
+        error=errors,
         surrogate=surrogate,
         settings={
             "samples": samples,
@@ -156,7 +158,7 @@ def _fits(question: Question, plan: Plan, sampler: Sampler, random: RandomState,
         ridges = []
         for output in range(own.shape[1]):
             chosen = select(plan.arrays, plan.way, held, output, seen.own, plan.features, plan.samples)
-            ridges.append(ridge(plan.arrays, held, output, chosen, seen.own))
+            ridges.append(ridge(plan.arrays, held, output, chosen, seen.own, plan.samples))
         found.append(ridges)
     return found
 
@@ -223,6 +225,21 @@ def _surrogate(
         bins=held,
         bin_names=tuple(bins[at].names(name) if at in bins else () for at, name in enumerate(names)) if bins else (),
     )
+
+
+def _errors(question: Question, fits: Sequence[Sequence[Fitted]], arrays: Arrays) -> NDArray[np.float64] | None:
+    """The standard errors of the coefficients (rows, features, outputs), zero where a feature was not selected."""
+    if any(each.errors is None for ridges in fits for each in ridges):
+        return None
+    found = np.zeros((*question.rows.shape, question.prediction.shape[1]))
+    start = 0
+    for ridges in fits:
+        for output, each in enumerate(ridges):
+            chosen, errors = arrays.get(each.selected), arrays.get(each.errors)
+            row, place = np.nonzero(chosen >= 0)
+            found[start + row, chosen[row, place], output] = errors[row, place]
+        start += len(chosen)
+    return found
 
 
 def _notes(
