@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -75,8 +77,12 @@ class Model:
         width = len(schema.columns)
         if self.features is not None and width != self.features:
             raise DataUnusable("the data", f"{width} columns", f"{self.features}, on which {self.name} was fitted")
-        if self.feature_names is not None and schema.form == "frame" and schema.names != self.feature_names:
-            odd = next(at for at, name in enumerate(schema.names) if name != self.feature_names[at])
+        if self.feature_names is None or schema.form != "frame":
+            return
+        # LightGBM keeps its names without blanks.
+        names = [name.replace(" ", "_") if self.family == "lightgbm" else name for name in schema.names]
+        odd = next((at for at, name in enumerate(names) if name != self.feature_names[at]), None)
+        if odd is not None:
             raise DataUnusable(
                 "the data",
                 f"`{schema.names[odd]}` as column {odd}",
@@ -172,6 +178,8 @@ def hash_of(model: Model) -> ContentHash | None:
     if model.family == "lightgbm":
         booster = getattr(fitted, "booster_", fitted)
         return ContentHash.of(booster.model_to_string().encode())
+    if model.family == "catboost":
+        return _hash_of_catboost(fitted)
     if model.family == "network":
         import torch
 
@@ -191,6 +199,19 @@ def hash_of(model: Model) -> ContentHash | None:
     except Exception:
         # Some models cannot be pickled, thus not be hashed; what is not known is not claimed.
         return None
+
+
+def _hash_of_catboost(fitted: Any) -> ContentHash:
+    """Of a copy without the name and the time that each training gives its model."""
+    bare = fitted.copy()
+    held = bare.get_metadata()
+    for key in ("model_guid", "train_finish_time"):
+        if key in held:
+            del held[key]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.cbm"
+        bare.save_model(str(file))
+        return ContentHash.of(file.read_bytes())
 
 
 def _library(model: Any) -> str:

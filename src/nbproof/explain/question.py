@@ -133,6 +133,9 @@ def ask(
         data=schemas.hash_of(coded, schema),
         background=None if against is None else schemas.hash_of(against, schema),
     )
+    for name in feature_units or {}:
+        if name not in schema.names:
+            raise DataUnusable("the units", f"`{name}`", f"a column: {', '.join(schema.names)}")
     units = tuple((feature_units or {}).get(name, "") for name in schema.names)
     return Question(asked, schema, coded, asked(coded), against, origins, (), units, began)
 
