@@ -210,7 +210,9 @@ class Explanation:
         return np.asarray(np.abs(self.total() - self.prediction))
 
     def importance(self) -> NDArray[np.float64]:
-        """The mean absolute share of each feature, (features, outputs)."""
+        """The mean absolute share of each feature, (features, outputs); of no rows it is zero."""
+        if not len(self):
+            return np.zeros(self.values.shape[1:])
         return np.asarray(np.abs(self.values).mean(axis=0, dtype=np.float64))
 
     def equals(self, other: Explanation) -> bool:
