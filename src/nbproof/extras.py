@@ -22,6 +22,7 @@ EXTRA_OF = {
     "skops": "serve",
     "torch": "engagement",
     "uvicorn": "serve",
+    "woodelf": "explain-more",
 }
 
 
