@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import DataUnusable, ModelUnsteady, ModelUnusable
 from ..records import ContentHash
 from .explanation import Unit
+from .fitted_state import hash_of_state
 from .schema import Schema
 
 Family = Literal["xgboost", "lightgbm", "catboost", "trees", "linear", "network", "function"]
@@ -191,27 +192,19 @@ def hash_of(model: Model) -> ContentHash | None:
         return ContentHash.of(repr(fitted).encode() + held.getvalue())
     if model.family == "function" and not hasattr(fitted, "get_params"):
         return None
-    from joblib.hashing import NumpyHasher
-
-    hasher = NumpyHasher("sha256")
-    try:
-        return ContentHash(hasher.hash(fitted))
-    except Exception:
-        # Some models cannot be pickled, thus not be hashed; what is not known is not claimed.
-        return None
+    return hash_of_state(fitted)
 
 
 def _hash_of_catboost(fitted: Any) -> ContentHash:
-    """Of a copy without the name and the time that each training gives its model."""
+    """Of a copy with nothing but the trees: each training and each file adds a name, a time, spellings of settings."""
     bare = fitted.copy()
     held = bare.get_metadata()
-    for key in ("model_guid", "train_finish_time"):
-        if key in held:
-            del held[key]
+    for key in list(held.keys()):
+        del held[key]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.cbm"
         bare.save_model(str(file))
-        return ContentHash.of(file.read_bytes())
+        return ContentHash.of(repr(_classes(fitted)).encode() + file.read_bytes())
 
 
 def _library(model: Any) -> str:
@@ -377,8 +370,9 @@ def _boosted(model: Any, family: Family, margin: Callable[[Any], Any], names: tu
         answers: tuple[Answers, ...] = (_log_odds(margin, classes), _probability(model.predict_proba, classes))
     else:
         answers = (Answers("raw", ("prediction",), model.predict),)
-    width = getattr(model, "n_features_in_", None)
-    return Model(name, family, model, answers, None if width is None else int(width), _given_names(names))
+    # A CatBoost model that was read from a file says 0.
+    width = getattr(model, "n_features_in_", 0) or len(names or ())
+    return Model(name, family, model, answers, int(width) or None, _given_names(names))
 
 
 def _given_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
