@@ -243,21 +243,34 @@ class Binned:
 class Standardised:
     """Without bins: points from a normal with the training data's deviations, around its means or around the row.
 
-    A column of the surrogate is the standardised value; of a categorical feature, whether it is the row's.
+    A column of the surrogate is the standardised value; of a categorical feature, whether it is the row's. `spread` is
+    how far points are drawn, `deviations` what values are divided by: for a constant column lime takes 1 for both.
     """
 
     means: NDArray[np.float64]
     deviations: NDArray[np.float64]
+    spread: NDArray[np.float64]
     levels: Mapping[int, Levels]
     around_row: bool
 
     @classmethod
-    def of(cls, training: NDArray[np.float64], categorical: Sequence[int], *, around_row: bool) -> Standardised:
-        """Means and deviations as scikit-learn's StandardScaler takes them, which leaves constant columns unscaled."""
+    def of(
+        cls,
+        training: NDArray[np.float64],
+        categorical: Sequence[int],
+        *,
+        around_row: bool,
+        fix_point_mass: bool = False,
+    ) -> Standardised:
+        """Means and deviations as scikit-learn's StandardScaler takes them, which leaves constant columns unscaled.
+
+        With `fix_point_mass` the points keep the value of a constant column.
+        """
         means, deviations = scaled_by(training)
+        spread = np.where(np.ptp(training, axis=0) == 0.0, 0.0, deviations) if fix_point_mass else deviations
         for at in categorical:
             means[at], deviations[at] = 0.0, 1.0
-        return cls(means, deviations, {at: Levels.of(training[:, at]) for at in categorical}, around_row)
+        return cls(means, deviations, spread, {at: Levels.of(training[:, at]) for at in categorical}, around_row)
 
     @property
     def is_shared(self) -> bool:
@@ -266,7 +279,7 @@ class Standardised:
     def draw(self, random: RandomState, samples: int, arrays: Arrays) -> Drawn:
         points = random.normal(0, 1, samples * len(self.means)).reshape(samples, len(self.means))
         if not self.around_row:
-            points = points * self.deviations + self.means
+            points = points * self.spread + self.means
         drawn = np.zeros((len(self.levels), samples), dtype=np.int64)
         for place, (at, level) in enumerate(self.levels.items()):
             drawn[place] = level.drawn(random.random_sample(samples))
@@ -276,7 +289,7 @@ class Standardised:
     def points(self, drawn: Drawn, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         if not self.around_row:
             return drawn.points
-        points = drawn.points * self.deviations + rows[:, None, :]
+        points = drawn.points * self.spread + rows[:, None, :]
         points[:, :, list(self.levels)] = drawn.points[:, :, list(self.levels)]
         return points
 

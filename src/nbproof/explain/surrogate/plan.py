@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import AskedWrongly, UnknownName
 from ..question import Question
+from ..schema import refuse_missing
 from .arrays import Arrays
 from .kernel import Kernel
 
@@ -30,6 +32,32 @@ class Plan:
     way: str
     kernel: Kernel
     arrays: Arrays
+
+
+def training_of(question: Question) -> NDArray[np.float64]:
+    """The background as training data, (rows, features).
+
+    Raises `DataUnusable` where there is none, and for a missing value in it or in the rows.
+    """
+    training = question.needs_background("LIME")
+    names = question.schema.names
+    refuse_missing(question.rows, names, "LIME cannot perturb around it; fill it in, as the model does, first")
+    refuse_missing(training, names, "LIME cannot tell how its values are distributed; fill it in first")
+    return training
+
+
+def categorical_columns(question: Question, categorical: Sequence[int | str]) -> list[int]:
+    """The positions of the categorical columns: those that the schema knows, and those that were named."""
+    names = question.schema.names
+    found = set(question.schema.categorical)
+    for each in categorical:
+        if isinstance(each, str) and each not in names:
+            raise UnknownName("feature", each, names)
+        at = names.index(each) if isinstance(each, str) else each
+        if not 0 <= at < len(names):
+            raise AskedWrongly(f"categorical: found column {at}, expected one from 0 to {len(names) - 1}")
+        found.add(at)
+    return sorted(found)
 
 
 def answers(question: Question, points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,17 +13,16 @@ import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from ...errors import AskedWrongly, DataUnusable, UnknownName
+from ...errors import DataUnusable, UnknownName
 from ..explanation import Explanation, Surrogate
 from ..progress import Watch, chunks
 from ..question import Question
-from ..schema import refuse_missing
 from . import discretizing, sparse
 from .arrays import Arrays, on
 from .kernel import Kernel
 from .moments import moments
 from .neighbourhood import Binned, Drawn, Sampler, Standardised
-from .plan import Mode, Plan, answers
+from .plan import Mode, Plan, answers, categorical_columns, training_of
 from .selecting import select, way
 from .solving import Fitted, ridge
 
@@ -56,7 +55,8 @@ def explain(
     `selection`: "auto", "none", "forward_selection", "highest_weights" or "lasso_path". `discretizer` is "quartile",
     "decile", "entropy" (of the training `labels`) or None for standardised values; without bins, `around_row` draws
     around the row in place of the training data's means. `categorical` columns, besides those that the schema knows,
-    count as the same or not the same. Sparse rows are explained without bins, as in lime.
+    count as the same or not the same. Sparse rows are explained without bins, as in lime. `fix_point_mass` mends
+    lime's error with bins and columns of one value, which it asks the model about elsewhere; a note says where.
 
     In the mode "row" a row's explanation depends on `seed` and the row alone: lime with
     `explainer.random_state.seed(seed)` before each row. In the mode "stream" rows go on with one stream of random
@@ -68,14 +68,12 @@ def explain(
     make up a bin or fail, and for options that do not go together; `UnknownName` for a way that there is not;
     `Cancelled`.
     """
-    training = question.needs_background("LIME")
+    training = training_of(question)
     names = question.schema.names
-    refuse_missing(question.rows, names, "LIME cannot perturb around it; fill it in, as the model does, first")
-    refuse_missing(training, names, "LIME cannot tell how its values are distributed; fill it in first")
     _refuse_numbers(samples, features, kernel_width)
     if mode not in MODES:
         raise UnknownName("mode", mode, MODES)
-    discrete = _positions(question, categorical)
+    discrete = categorical_columns(question, categorical)
     is_sparse = question.schema.form == "sparse"
     if is_sparse:
         _refuse_for_sparse(discrete, around_row)
@@ -99,12 +97,12 @@ def explain(
         bins = discretizing.fit(discretizer, training, continuous, labels=given, random=random)
         sampler = Binned.of(training, bins, fix_point_mass=fix_point_mass)
     elif not is_sparse:
-        sampler = Standardised.of(training, discrete, around_row=around_row)
+        sampler = Standardised.of(training, discrete, around_row=around_row, fix_point_mass=fix_point_mass)
     if sampler is None:
         fits = sparse.fits(question, plan, training, random, watch or Watch())
     else:
         fits = _fits(question, plan, sampler, random, watch or Watch())
-    surrogate = _surrogate(question, fits, bins)
+    surrogate = _surrogate(question, fits, bins, plan.arrays)
     return question.explained(
         surrogate.coefficients,
         surrogate.intercept,
@@ -142,20 +140,6 @@ def _refuse_for_sparse(discrete: Sequence[int], around_row: bool) -> None:
         raise DataUnusable("categorical", "categorical columns of sparse rows", "none, or rows as an array")
     if around_row:
         raise DataUnusable("around_row", "True for sparse rows", "False, or rows as an array")
-
-
-def _positions(question: Question, categorical: Sequence[int | str]) -> list[int]:
-    """The positions of the categorical columns: those that the schema knows, and those that were named."""
-    names = question.schema.names
-    found = set(question.schema.categorical)
-    for each in categorical:
-        if isinstance(each, str) and each not in names:
-            raise UnknownName("feature", each, names)
-        at = names.index(each) if isinstance(each, str) else each
-        if not 0 <= at < len(names):
-            raise AskedWrongly(f"categorical: found column {at}, expected one from 0 to {len(names) - 1}")
-        found.add(at)
-    return sorted(found)
 
 
 def _fits(question: Question, plan: Plan, sampler: Sampler, random: RandomState, watch: Watch) -> list[list[Fitted]]:
@@ -200,7 +184,9 @@ def _neighbourhoods(
         yield part, drawn, answers(question, points.reshape(-1, rows.shape[1])).reshape(count, *shape)
 
 
-def _surrogate(question: Question, fits: Sequence[Sequence[Fitted]], bins: dict[int, discretizing.Bins]) -> Surrogate:
+def _surrogate(
+    question: Question, fits: Sequence[Sequence[Fitted]], bins: dict[int, discretizing.Bins], arrays: Arrays
+) -> Surrogate:
     """The fits of all chunks as arrays by row and output."""
     rows, features = question.rows.shape
     outputs = question.prediction.shape[1]
@@ -212,8 +198,7 @@ def _surrogate(question: Question, fits: Sequence[Sequence[Fitted]], bins: dict[
     for ridges in fits:
         for output, each in enumerate(ridges):
             chosen, weights, intercept, r2, local = (
-                np.asarray(part.cpu() if hasattr(part, "cpu") else part)
-                for part in (each.selected, each.coefficients, each.intercept, each.r2, each.local)
+                arrays.get(part) for part in (each.selected, each.coefficients, each.intercept, each.r2, each.local)
             )
             part = slice(start, start + len(chosen))
             selected[part, output, : chosen.shape[1]] = chosen
@@ -247,7 +232,14 @@ def _notes(
         return ["sparse rows are explained without bins: only values other than 0 were changed"]
     for at, name in enumerate(names):
         values = np.unique(training[:, at])
-        if at not in discrete and len(values) == 2:
+        if at in discrete:
+            continue
+        if isinstance(sampler, Standardised) and len(values) == 1 and sampler.spread[at] > 0.0:
+            notes.append(
+                f"`{name}` is {values[0]:.4g} everywhere in the training data, and was asked elsewhere, as by lime "
+                "(fix_point_mass=True mends it)"
+            )
+        if len(values) == 2:
             notes.append(
                 f"`{name}` holds only {values[0]:g} and {values[1]:g} and was not declared categorical: the model was "
                 f"asked about values in between (pass categorical=[{name!r}])"
