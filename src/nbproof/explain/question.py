@@ -98,8 +98,11 @@ def ask(
     output_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     feature_units: Mapping[str, str] | None = None,
+    schema: Schema | None = None,
 ) -> Question:
     """Check `model`, `rows` and `background` against one another, and ask the model about the rows.
+
+    `schema` says what the columns are where more is known of them than these tables show (None: as they show).
 
     Raises `ModelUnusable` (not fitted, cannot answer), `ModelUnsteady` (answers twice differently) and
     `DataUnusable` (no rows, another width, text among numbers, an unknown category).
@@ -107,7 +110,7 @@ def ask(
     began = time.process_time(), time.perf_counter()
     read = models.read(model, unit=unit, output_names=output_names)
     tables = (rows,) if background is None else (rows, background)
-    schema = Schema.of(*tables, names=feature_names)
+    schema = schema or Schema.of(*tables, names=feature_names)
     if schema.form != "frame" and feature_names is None and read.feature_names is not None:
         read.fits(schema)
         schema = replace(

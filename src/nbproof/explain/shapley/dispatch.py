@@ -52,15 +52,15 @@ def explain(
     return sampled.explain(question, seed=seed, samples=samples, watch=seen)
 
 
-def method_for(question: Question) -> str:
-    """The name of the method that fits: the most exact one that is fast for such a model."""
+def method_for(question: Question, *, rows: int | None = None) -> str:
+    """The name of the method that fits: the most exact one that is fast for such a model and so many `rows` in all."""
     if native.reads(question):
         return "native"
     if trees.reads(question):
         return "trees"
     if linear.reads(question):
         return "linear"
-    if networks.reads(question) and len(question.rows) >= MANY_ROWS:
+    if networks.reads(question) and (rows or len(question.rows)) >= MANY_ROWS:
         return "gradients"
     return "enumerated" if question.rows.shape[1] <= enumerated.FEATURES else "sampled"
 
