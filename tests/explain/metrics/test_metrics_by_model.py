@@ -203,6 +203,19 @@ def test_a_fresh_network_follows_from_its_seed() -> None:
     assert not torch.equal(first, other)
 
 
+def test_a_network_on_two_devices_is_not_drawn_anew() -> None:
+    """Where it is not known on which device the copy belongs, none is made."""
+    module = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1, device="meta"))
+
+    with pytest.raises(RuntimeError, match="on 2 devices"):
+        randomisation.reinitialised(module, 0)
+
+
+def test_a_double_network_stays_double() -> None:
+    """The copy has the module's own precision."""
+    assert randomisation.reinitialised(network().double(), 1)[0].weight.dtype == torch.float64
+
+
 def test_a_parameter_of_no_known_layer_is_drawn_anew() -> None:
     """A bare parameter, which no layer knows how to draw, does not keep what it has learnt."""
 

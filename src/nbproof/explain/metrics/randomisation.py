@@ -34,23 +34,27 @@ def measure(values: NDArray[np.floating], others: Sequence[NDArray[np.floating]]
 def reinitialised(module: Any, seed: int) -> Any:
     """A copy of a torch module with weights drawn anew as its layers draw them; the module itself stays as it is.
 
-    A parameter whose layer does not say how it is drawn gets normal numbers with its own spread. Torch's global
-    generator is put back as it was. Raises whatever copying the module raises.
+    A parameter whose layer does not say how it is drawn gets normal numbers with its own spread. They are drawn on the
+    CPU, so that they are the same on every device, and torch's global generators are left as they were.
+
+    Raises `RuntimeError` for a module that lies on several devices, and whatever copying the module raises.
     """
     import torch
 
-    fresh = copy.deepcopy(module)
-    generator = torch.Generator().manual_seed(seed)
+    devices = {each.device for each in module.parameters()}
+    if len(devices) > 1:
+        raise RuntimeError(f"its parameters lie on {len(devices)} devices")
+    fresh = copy.deepcopy(module).cpu()
     drawn: set[int] = set()
+    # Only the CPU's generator is used, and put back; `torch.manual_seed` would seed those of the GPUs as well.
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.random.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         for layer in fresh.modules():
             if callable(getattr(layer, "reset_parameters", None)):
                 layer.reset_parameters()
                 drawn.update(id(each) for each in layer.parameters(recurse=False))
         for parameter in fresh.parameters():
             if id(parameter) not in drawn:
-                spread = float(parameter.float().std()) if parameter.numel() > 1 else 1.0
-                noise = torch.randn(parameter.shape, generator=generator) * (spread or 1.0)
-                parameter.copy_(noise.to(parameter))
-    return fresh
+                spread = float(parameter.double().std()) if parameter.numel() > 1 else 0.0
+                parameter.copy_(torch.randn(parameter.shape) * (spread or 1.0))
+    return fresh.to(next(iter(devices))) if devices else fresh
