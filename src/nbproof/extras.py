@@ -9,6 +9,7 @@ from .errors import ExtraMissing
 EXTRA_OF = {
     "fastapi": "serve",
     "httpx": "serve",
+    "ipywidgets": "lab",
     "interpret": "explain-more",
     "jupyterlab": "lab",
     "matplotlib": "engagement",

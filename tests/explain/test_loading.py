@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,7 +177,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     """The missing file is named, for a model and for data."""
     with pytest.raises(ModelUnusable, match=r"nothing\.skops`: found no file"):
         loading.model(tmp_path / "nothing.skops")
-    with pytest.raises(DataUnusable, match=r"nothing\.csv`: found no file"):
+    with pytest.raises(DataUnusable, match=r"nothing\.csv`: found no such file"):
         loading.table(tmp_path / "nothing.csv")
 
 
@@ -214,7 +213,6 @@ def test_rows_and_columns_are_those_that_were_asked_for(tmp_path: Path, suffix: 
         frame.to_parquet(tmp_path / "data.parquet", row_group_size=1)
     file = tmp_path / f"data{suffix}"
 
-    assert loading.column_names(file) == ("a", "b", "c")
     pd.testing.assert_frame_equal(loading.table(file), frame)
     pd.testing.assert_frame_equal(loading.table(file, rows=2), frame.iloc[:2])
     pd.testing.assert_frame_equal(loading.table(file, columns=["c", "a"]), frame[["c", "a"]])
@@ -228,13 +226,12 @@ def test_what_is_no_table_is_told(tmp_path: Path) -> None:
     """A file of another kind, and one that is only named like a table, are told in one line."""
     (tmp_path / "data.parquet").write_bytes(b"hello")
     (tmp_path / "data.xlsx").write_bytes(b"")
-    with zipfile.ZipFile(tmp_path / "data.csv", "w") as packed:
-        packed.writestr("a", "b")
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n3\n")
 
-    with pytest.raises(DataUnusable, match=r"data\.parquet`: found what cannot be read") as raised:
+    with pytest.raises(DataUnusable, match=r"data\.parquet`: found no Parquet file") as raised:
         loading.table(tmp_path / "data.parquet")
     assert "\n" not in str(raised.value)
-    with pytest.raises(DataUnusable, match=r"data\.xlsx`: found the suffix \.xlsx, expected a Parquet or a CSV file"):
+    with pytest.raises(DataUnusable, match=r"data\.xlsx`: found the ending \.xlsx, expected \.parquet or \.csv"):
         loading.table(tmp_path / "data.xlsx")
-    with pytest.raises(DataUnusable, match=r"data\.csv`: found what cannot be read"):
+    with pytest.raises(DataUnusable, match=r"data\.csv`: found what is not like the rows before"):
         loading.table(tmp_path / "data.csv")

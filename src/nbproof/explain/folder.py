@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ExplanationRefused, Unwritable
+from ..errors import DataUnusable, ExplanationRefused, Unwritable
 from ..files import sync_folder, write_atomically
 from ..records import ContentHash
 from .auditing import Audit
@@ -100,7 +100,7 @@ def load(folder: Path) -> Kept:
         content = _checked(folder, manifest, "audit.json")
         try:
             audit = Audit.read(json.loads(content))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, DataUnusable) as error:
             raise _refused(folder / "audit.json", f"no audit ({error})") from error
     return Kept(held.get("shap"), held.get("lime"), audit)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import AskedWrongly, DataUnusable, ExplanationRefused, ModelUnusable
 from ..extras import require
+from .tables import Table
 
 # Plain classes that skops asks about: they hold arrays and settings, and nothing runs when they are made.
 TRUSTED = frozenset({
@@ -43,6 +44,7 @@ PICKLES: Mapping[str, str] = {
     ".pt2": "in Python: module.load_state_dict(torch.load(FILE, weights_only=True)), then explain the module",
 }
 FORMATS = "skops, XGBoost's .json and .ubj, LightGBM's .txt, CatBoost's .cbm, or an MLflow URI"
+AT_ONCE = 65_536
 SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/")
 
 
@@ -70,66 +72,23 @@ def table(source: Path, *, rows: int | None = None, columns: Sequence[str] | Non
 
     Of a Parquet file no more is read than is asked for. Raises `DataUnusable`.
     """
-    require("pandas")
-    file = Path(source)
-    if not file.is_file():
-        raise DataUnusable(f"`{file}`", "no file", "a Parquet or a CSV file")
-    readers = {".parquet": _parquet, ".pq": _parquet, ".csv": _csv}
-    read = readers.get(file.suffix.lower())
-    if read is None:
-        raise DataUnusable(f"`{file}`", f"the suffix {file.suffix or 'none'}", "a Parquet or a CSV file")
-    known = column_names(file)
-    missing = [name for name in columns or () if name not in known]
-    if missing:
-        raise DataUnusable(f"`{file}`", f"no column {missing[0]}", f"the columns {', '.join(columns or ())}")
-    try:
-        found = read(file, rows, columns)
-    except (OSError, ValueError) as error:
-        raise _unreadable(file, error) from error
-    return found if columns is None else found[list(columns)]
-
-
-def column_names(file: Path) -> tuple[str, ...]:
-    """The names of a file's columns; its rows are not read. Raises `DataUnusable`."""
-    try:
-        if file.suffix.lower() == ".csv":
-            return tuple(map(str, _csv(file, 0, None).columns))
-        import pyarrow.parquet
-
-        return tuple(pyarrow.parquet.read_schema(file).names)
-    except (OSError, ValueError) as error:
-        raise _unreadable(file, error) from error
-
-
-def _parquet(file: Path, rows: int | None, columns: Sequence[str] | None) -> Any:
     import pyarrow
-    import pyarrow.parquet
 
-    names = None if columns is None else list(columns)
-    if rows is None:
-        return pyarrow.parquet.read_table(file, columns=names).to_pandas()
-    held, count = [], 0
-    with pyarrow.parquet.ParquetFile(file) as opened:
-        schema = opened.schema_arrow
-        for batch in opened.iter_batches(batch_size=min(max(rows, 1), 65536), columns=names):
-            held.append(batch.slice(0, rows - count))
-            count += len(held[-1])
-            if count >= rows:
-                break
-        if names is not None:
-            schema = pyarrow.schema([schema.field(name) for name in names])
-    return pyarrow.Table.from_batches(held, schema=held[0].schema if held else schema).to_pandas()
-
-
-def _csv(file: Path, rows: int | None, columns: Sequence[str] | None) -> Any:
-    import pandas as pd
-
-    return pd.read_csv(file, nrows=rows, usecols=None if columns is None else list(columns))
-
-
-def _unreadable(file: Path, error: Exception) -> DataUnusable:
-    said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return DataUnusable(f"`{file}`", f"what cannot be read ({said})", "a Parquet or a CSV file")
+    opened = Table.of(source, AT_ONCE if rows is None else max(min(rows, AT_ONCE), 1))
+    taken = opened.names if columns is None else tuple(columns)
+    missing = [name for name in taken if name not in opened.names]
+    if missing:
+        raise DataUnusable(f"`{source}`", f"no column {missing[0]}", f"the columns {', '.join(taken)}")
+    held: list[Any] = []
+    count = 0
+    for batch in opened.batches(taken) if rows != 0 else ():
+        held.append(batch if rows is None else batch.slice(0, rows - count))
+        count += len(held[-1])
+        if rows is not None and count >= rows:
+            break
+    if not held:
+        held = [pyarrow.schema([opened.schema.field(name) for name in taken]).empty_table()]
+    return pyarrow.concat_tables(held).to_pandas()
 
 
 @contextmanager

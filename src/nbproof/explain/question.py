@@ -43,6 +43,11 @@ class Question:
     def answers(self) -> Answers:
         return self.asked.answers
 
+    def again(self) -> Question:
+        """The same question, what it costs counted from now."""
+        now = time.process_time(), time.perf_counter()
+        return replace(self, asked=replace(self.asked, rows=0), _began=now)
+
     def needs_background(self, method: str) -> NDArray[np.float64]:
         """The background. Raises `DataUnusable` where none was given to a method that compares with one."""
         if self.background is None:

@@ -15,6 +15,7 @@ from ..extras import require
 from ..records import ContentHash
 from . import folder as folders
 from .folder import MANIFEST, Kept
+from .line import VERDICTS
 
 FOLDER = "explain"
 # A run in whose name a notebook or a script works, as MLflow itself passes it on.
@@ -87,9 +88,9 @@ def metrics(kept: Kept) -> dict[str, float]:
             found["explain.r2_median"] = float(np.median(kept.lime.surrogate.r2))
         found["explain.lime_model_rows"] = kept.lime.cost.model_rows
         found["explain.lime_cpu_s"] = kept.lime.cost.cpu_s
-    for line in () if kept.audit is None else kept.audit.lines:
-        if line.value is not None:
-            found[f"explain.audit.{_named(line.name)}"] = float(line.value)
+    if kept.audit is not None:
+        found |= {f"explain.{_named(name)}": value for name, value in kept.audit.numbers().items()}
+        found |= {f"explain.audit_{_named(verdict)}": len(kept.audit.judged(verdict)) for verdict in VERDICTS}
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
