@@ -100,7 +100,7 @@ def test_an_audit_of_what_there_is_already(mixed: Any) -> None:
 
     assert found.rows == 12
     assert found.methods == (made.method,)
-    with pytest.raises(ExplanationRefused, match="the audit: found .* of other rows"):
+    with pytest.raises(ExplanationRefused, match=r"the audit: found .* of other rows"):
         explain.audit(mixed, FRAME.iloc[20:32], training, shap=made)
 
 
