@@ -115,7 +115,11 @@ class Asked:
             given = self.answers.ask(self.schema.decoded(values))
         except (TypeError, ValueError, IndexError, KeyError, RuntimeError) as error:
             said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ModelUnusable(self.model.name, f"that it cannot answer these rows: {said}", "an answer") from error
+            text = [column.name for column in self.schema.columns if column.is_categorical]
+            where = f" (text stands in {', '.join(text)})" if text else ""
+            raise ModelUnusable(
+                self.model.name, f"that it cannot answer these rows: {said}{where}", "an answer"
+            ) from error
         found = np.asarray(given, dtype=np.float64)
         found = found[:, None] if found.ndim == 1 else found
         if found.shape != (len(values), outputs):
