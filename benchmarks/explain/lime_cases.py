@@ -5,7 +5,7 @@
 
 Both explain one output of the same model with 5000 samples, on one thread, taking turns in one process. nbproof is
 timed on many rows, since its one neighbourhood for all rows is part of what it does; lime on a few, since its cost per
-row does not depend on their number.
+row does not depend on their number, and without the making of its explainer.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from nbproof.explain.question import ask
 from nbproof.explain.surrogate import tabular
 
 FEATURES, TRAINING, SEED = 20, 8000, 11
+# Each case is measured so often, and the least counts: whatever else the machine does only adds.
+TURNS = 3
 # How many times less CPU per row than lime: by model, mode and the number of features chosen.
 AT_LEAST = {
     ("mlp", "row", 10): 35.0, ("mlp", "row", 6): 200.0, ("forest", "row", 10): 40.0, ("forest", "row", 6): 150.0,
@@ -65,7 +67,7 @@ def measure(*, quick: bool = False, report: Callable[[Record], None] | None = No
     records = []
     for (name, mode, chosen), at_least in AT_LEAST.items():
         many = (200 if quick else 1000) if mode == "row" else (10 if quick else 40)
-        few = (5 if quick else 20) if chosen > 6 else (2 if quick else 5)
+        few = (5 if quick else 20) if chosen > 6 else (2 if quick else 4)
         record = _case(name, models[name], training, rows[:many], mode, chosen, few, at_least)
         records.append(record)
         if report is not None:
@@ -92,18 +94,21 @@ def _case(
 ) -> Record:  # fmt: skip
     from lime.lime_tabular import LimeTabularExplainer
 
-    began = time.process_time()
-    question = ask(lambda points: predict(points)[:, 1], rows, background=training, unit="probability")
-    ours = tabular.explain(question, seed=SEED, features=chosen, mode=mode)
-    nbproof_ms = 1000 * (time.process_time() - began) / len(rows)
-    explainer = LimeTabularExplainer(training, random_state=SEED)
-    began = time.process_time()
-    theirs = []
-    for row in rows[:few]:
-        if mode == "row":
-            explainer.random_state.seed(SEED)
-        theirs.append(explainer.explain_instance(row, predict, num_features=chosen))
-    lime_ms = 1000 * (time.process_time() - began) / few
+    ours_s, theirs_s = [], []
+    for _ in range(TURNS):
+        began = time.process_time()
+        question = ask(lambda points: predict(points)[:, 1], rows, background=training, unit="probability")
+        ours = tabular.explain(question, seed=SEED, features=chosen, mode=mode)
+        ours_s.append(time.process_time() - began)
+        explainer = LimeTabularExplainer(training, random_state=SEED)
+        began = time.process_time()
+        theirs = []
+        for row in rows[:few]:
+            if mode == "row":
+                explainer.random_state.seed(SEED)
+            theirs.append(explainer.explain_instance(row, predict, num_features=chosen))
+        theirs_s.append(time.process_time() - began)
+    nbproof_ms, lime_ms = 1000 * min(ours_s) / len(rows), 1000 * min(theirs_s) / few
     differences = list(_differences(ours, theirs))
     return Record(
         model=name,

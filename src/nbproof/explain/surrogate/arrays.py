@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from ...errors import UnknownName
 from ...extras import is_installed
 
 # An array of numpy or of torch, both of which know `@`, arithmetic, comparison, indexing, `sum` and `argmax`.
@@ -132,9 +133,14 @@ class Torch:
 
 
 def on(device: str | Arrays) -> Arrays:
-    """The arrays of `device`: "cuda" where there is one, and otherwise the CPU's."""
+    """The arrays of `device`: of "cuda" (or "cuda:1", …) where there is one, and otherwise the CPU's.
+
+    Raises `UnknownName` for another device.
+    """
     if not isinstance(device, str):
         return device
+    if device.split(":")[0] not in ("cpu", "cuda"):
+        raise UnknownName("device", device, ("cpu", "cuda"))
     if device.startswith("cuda") and is_installed("torch"):
         import torch
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from ...errors import DataUnusable
@@ -16,6 +15,7 @@ from ..progress import Watch, chunks
 from . import masking
 from .asking import explained, in_parts, listen
 from .kernel import Kernel
+from .plan import generator
 
 METHOD = "lime image"
 KERNEL_WIDTH = 0.25
@@ -70,7 +70,7 @@ def explain(
     settings = {"samples": samples, "features": features, "selection": selection, "kernel_width": kernel_width}
     found = []
     for part in chunks(len(read), 1, watch or Watch()):
-        picture, random = read[part.start], RandomState(seed)
+        picture, random = read[part.start], generator(seed)
         # lime draws it for its segmentation, whether that asks for it or not.
         random.randint(0, high=1000)
         segments = _numbered((segmenting or quickshift)(picture), picture, part.start)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.random import RandomState
 from numpy.typing import NDArray
 
-from ...errors import AskedWrongly, UnknownName
+from ...errors import AskedWrongly, DataUnusable, UnknownName
 from ..question import Question
 from ..schema import refuse_missing
 from .arrays import Arrays
@@ -17,8 +18,10 @@ from .kernel import Kernel
 
 Mode = Literal["row", "stream"]
 
-# Numbers in the points that the model is asked about at a time.
-ASKED_AT_ONCE = 2**23
+# Points that the model is asked about at a time, as many as lime asks about: activations of a network stay in caches.
+POINTS_AT_ONCE = 5000
+# Numbers in those points, where a table is wide.
+NUMBERS_AT_ONCE = 2**23
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,13 @@ class Plan:
     way: str
     kernel: Kernel
     arrays: Arrays
+
+
+def generator(seed: int) -> RandomState:
+    """A new stream of random numbers. Raises `DataUnusable` for a seed that numpy's old generator does not take."""
+    if not 0 <= seed < 2**32:
+        raise DataUnusable("seed", str(seed), "a whole number from 0 to 4294967295")
+    return RandomState(seed)
 
 
 def training_of(question: Question) -> NDArray[np.float64]:
@@ -68,5 +78,5 @@ def answers(question: Question, points: NDArray[np.float64]) -> NDArray[np.float
 
 def asked_parts(points: int, features: int) -> Iterator[slice]:
     """The parts in which the model is asked about so many points; they follow from the shape alone."""
-    size = max(1, ASKED_AT_ONCE // max(features, 1))
+    size = min(POINTS_AT_ONCE, max(1, NUMBERS_AT_ONCE // max(features, 1)))
     return (slice(start, min(start + size, points)) for start in range(0, points, size))

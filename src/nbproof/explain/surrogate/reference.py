@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from ...extras import require
 from ..explanation import Explanation, Surrogate
 from ..progress import Watch, chunks
 from ..question import Question
-from .plan import Mode, categorical_columns, training_of
+from .plan import Mode, categorical_columns, generator, training_of
 
 METHOD = "lime package"
 
@@ -58,7 +57,7 @@ def explain(
             background, mode="regression", training_labels=None if labels is None else np.asarray(labels),
             feature_names=list(names), categorical_features=discrete, kernel_width=kernel_width,
             feature_selection=selection, discretize_continuous=discretizer is not None,
-            discretizer=discretizer or "quartile", sample_around_instance=around_row, random_state=RandomState(seed),
+            discretizer=discretizer or "quartile", sample_around_instance=around_row, random_state=generator(seed),
         )  # fmt: skip
         for part in chunks(len(question.rows), 1, watch or Watch()):
             if mode == "row":

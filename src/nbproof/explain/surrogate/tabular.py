@@ -22,14 +22,15 @@ from .arrays import Arrays, on
 from .kernel import Kernel
 from .moments import moments
 from .neighbourhood import Binned, Drawn, Sampler, Standardised
-from .plan import Mode, Plan, answers, categorical_columns, training_of
+from .plan import Mode, Plan, answers, categorical_columns, generator, training_of
 from .selecting import select, way
 from .solving import Fitted, ridge
 
 METHOD = "lime"
 MODES = ("row", "stream")
-# Numbers in the columns of the neighbourhoods that are worked on at a time: few megabytes, so that caches help.
-AT_ONCE = 2**19
+# Numbers in the columns of the neighbourhoods that are worked on at a time, few enough that caches help; fewer in a
+# stream, where points and answers have to stay in them, too.
+AT_ONCE = {"row": 2**19, "stream": 2**17}
 
 
 def explain(
@@ -88,20 +89,22 @@ def explain(
         kernel=Kernel.for_columns(len(names)) if kernel_width is None else Kernel(float(kernel_width)),
         arrays=on(device),
     )
-    random = RandomState(seed)
+    random = generator(seed)
     bins: dict[int, discretizing.Bins] = {}
-    sampler: Sampler | None = None
     if discretizer is not None:
         continuous = [at for at in range(len(names)) if at not in discrete]
         given = None if labels is None else np.asarray(labels)
         bins = discretizing.fit(discretizer, training, continuous, labels=given, random=random)
+    sampler: Sampler | None = None
+    if discretizer is not None:
         sampler = Binned.of(training, bins, fix_point_mass=fix_point_mass)
     elif not is_sparse:
         sampler = Standardised.of(training, discrete, around_row=around_row, fix_point_mass=fix_point_mass)
+    watch = watch or Watch()
     if sampler is None:
-        fits = sparse.fits(question, plan, training, random, watch or Watch())
+        fits = sparse.fits(question, plan, training, random, watch)
     else:
-        fits = _fits(question, plan, sampler, random, watch or Watch())
+        fits = _fits(question, plan, sampler, random, watch)
     surrogate = _surrogate(question, fits, bins, plan.arrays)
     return question.explained(
         surrogate.coefficients,
@@ -163,7 +166,7 @@ def _neighbourhoods(
 ) -> Iterator[tuple[slice, Drawn, NDArray[np.float64]]]:
     """The rows in chunks, with the points drawn for them and the model's answers (rows, samples, outputs)."""
     rows, outputs = question.rows, question.prediction.shape[1]
-    size = max(1, AT_ONCE // (plan.samples * rows.shape[1]))
+    size = max(1, AT_ONCE[plan.mode] // (plan.samples * rows.shape[1]))
     shape = (plan.samples, outputs)
     if plan.mode == "row":
         random.seed(plan.seed)

@@ -21,6 +21,7 @@ from ..progress import Watch, chunks
 from . import masking
 from .asking import explained, in_parts, listen
 from .kernel import Kernel
+from .plan import generator
 
 METHOD = "lime text"
 # lime's own.
@@ -103,7 +104,7 @@ def explain(
     found = []
     for part in chunks(len(texts), 1, watch or Watch()):
         text, words = texts[part.start], read[part.start]
-        present = _drawn(len(words.names), samples, RandomState(seed))
+        present = _drawn(len(words.names), samples, generator(seed))
         answers = _answers(listener, words, present, None if is_bag else mask, len(text))
         found.append(
             explained(
