@@ -12,8 +12,8 @@ from ..question import Question
 from . import enumerated, interventional, linear, native, networks, sampled, trees
 
 METHODS = ("native", "trees", "interventional", "linear", "gradients", "enumerated", "sampled")
-# From so many rows on, coalitions of a network's features take minutes where gradients take seconds.
-MANY_ROWS = 1000
+# From so many rows on, coalitions of a network's features take many minutes; until then their values are far better.
+MANY_ROWS = 10_000
 # A probe is long enough to tell something once it takes this long.
 PROBE_S = 0.1
 

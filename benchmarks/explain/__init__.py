@@ -1,0 +1,1 @@
+"""Explanations measured beside those of other libraries."""
