@@ -9,11 +9,11 @@ from ...errors import ExplanationRefused, UnknownName
 from ..explanation import Explanation
 from ..progress import Estimate, Watch
 from ..question import Question
-from . import enumerated, interventional, linear, native, networks, sampled, trees
+from . import enumerated, interventional, linear, native, networks, pipelines, sampled, trees
 
-METHODS = ("native", "trees", "interventional", "linear", "gradients", "enumerated", "sampled")
-# From so many rows on, coalitions of a network's features take minutes where gradients take seconds.
-MANY_ROWS = 1000
+METHODS = ("native", "trees", "interventional", "linear", "pipeline", "gradients", "enumerated", "sampled")
+# From so many rows on, coalitions of a network's features take many minutes; until then their values are far better.
+MANY_ROWS = 10_000
 # A probe is long enough to tell something once it takes this long.
 PROBE_S = 0.1
 
@@ -45,6 +45,8 @@ def explain(
         return interventional.explain(question, watch=seen)
     if named == "linear":
         return linear.explain(question, watch=seen)
+    if named == "pipeline":
+        return pipelines.explain(question, watch=seen)
     if named == "gradients":
         return networks.explain(question, seed=seed, samples=samples, watch=seen)
     if named == "enumerated":
@@ -60,6 +62,8 @@ def method_for(question: Question, *, rows: int | None = None) -> str:
         return "trees"
     if linear.reads(question):
         return "linear"
+    if pipelines.reads(question):
+        return "pipeline"
     if networks.reads(question) and (rows or len(question.rows)) >= MANY_ROWS:
         return "gradients"
     return "enumerated" if question.rows.shape[1] <= enumerated.FEATURES else "sampled"
@@ -97,6 +101,7 @@ def _refuse_unfit(question: Question, method: str) -> None:
         "trees": trees.reads,
         "interventional": interventional.reads,
         "linear": linear.reads,
+        "pipeline": pipelines.reads,
         "gradients": networks.reads,
     }
     reads = readers.get(method)
