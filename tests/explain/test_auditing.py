@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from nbproof.errors import Cancelled, DataUnusable, ExplanationRefused
 from nbproof.explain import auditing, question
 from nbproof.explain.auditing import Audit
 from nbproof.explain.explanation import Explanation
+from nbproof.explain.judging import looked
 from nbproof.explain.line import Gauge, Line
 from nbproof.explain.question import Question
 
@@ -118,6 +120,22 @@ def test_no_seed_lets_noise_pass(seed: int) -> None:
     found = verdicts(audited(planted.asked(), shap=planted.noise, lime=None, seed=seed))
 
     assert (found["deletion by SHAP"], found["infidelity of SHAP against saying nothing"]) == ("fail", "fail")
+
+
+@pytest.mark.parametrize("drawn", range(6))
+def test_a_whisper_of_noise_is_no_better_than_silence(drawn: int) -> None:
+    """Noise so faint that half of the time it errs less than saying nothing fails nonetheless."""
+
+    def faint(asked: Question, seed: int) -> Explanation:
+        values = 0.01 * np.random.default_rng([seed, drawn]).normal(size=(*asked.rows.shape, 1))
+        return asked.explained(values, asked.prediction, method="faint", seed=seed)
+
+    line = audited(planted.asked(rows=planted.normal(30, 0)), shap=faint, lime=None).line(
+        "infidelity of SHAP against saying nothing"
+    )
+
+    assert line.value == pytest.approx(1.0, abs=0.02)
+    assert line.verdict == "fail"
 
 
 def test_without_lime_its_lines_are_not_evaluated(random: Audit) -> None:
@@ -493,7 +511,7 @@ def test_many_rows_are_looked_at_evenly() -> None:
     found = audited(asked, lime=None)
 
     assert (found.rows, found.of_rows) == (100, 1000)
-    assert auditing._spread(1000, 100)[[0, -1]].tolist() == [0, 999]
+    assert looked.spread(1000, 100)[[0, -1]].tolist() == [0, 999]
 
 
 def test_cautions_stand_in_the_audit() -> None:
@@ -515,3 +533,14 @@ def test_the_question_is_left_as_it_was() -> None:
     # The explanation itself was computed once, before the audit: 60 draws of 8 features and a start.
     assert asked.asked.rows == before + 60 * 9 * 60
     assert found.cost.model_rows > 0
+
+
+def test_every_line_is_documented(sound: Audit, random: Audit) -> None:
+    """The concept page names each line that an audit can have."""
+    page = (Path(__file__).parents[2] / "docs/concepts/audit.md").read_text()
+    rows = [row.split("|")[1] for row in page.splitlines() if row.startswith("| ")]
+    documented = {name.strip() for row in rows for name in row.split(", ")}
+
+    found = {each.name.replace("top 4", "top k") for each in (*sound.lines, *random.lines)}
+
+    assert found <= documented

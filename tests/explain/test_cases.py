@@ -199,6 +199,7 @@ def test_only_what_pushes_the_adverse_way_is_a_reason() -> None:
     found = reasons.give(explained(), 3, adverse="high", dictionary=NAMES)
 
     assert found.reasons == (reasons.Reason("Debt too high", ("debt",), ("2.5",), pytest.approx(1.3)),)
+    assert found.uncertain == ()
     assert found.computed == (
         "The features that pushed default up most, by exact Shapley values (exact enumeration) in probability, "
         "against a base of 0.3."

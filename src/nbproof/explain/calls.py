@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .whatif import WhatIf
 
 
+# A guard's check, and the word by which LIME's own note on the same thing is known.
+TOLD_BY_LIME = {"point mass": "fix_point_mass", "undeclared categories": "categorical"}
+
+
 @dataclass(frozen=True, slots=True)
 class LimeOptions:
     """How LIME explains a table; each as in `lime`."""
@@ -279,7 +283,8 @@ def _lime(question: Question, options: LimeOptions, seed: int, strict: bool, wat
         question, categorical=options.categorical, fix_point_mass=options.fix_point_mass,
         discretizer=options.discretizer, strict=strict,
     )  # fmt: skip
-    return _noted(_by_lime(question, options, seed, watch), cautions)
+    made = _by_lime(question, options, seed, watch)
+    return _noted(made, [caution for caution in cautions if not _is_told(caution, made.notes)])
 
 
 def _by_lime(question: Question, options: LimeOptions, seed: int, watch: Watch | None = None) -> Explanation:
@@ -311,6 +316,12 @@ def _audit(
         question, by_shap, by_lime, explain_shap=shap_again, explain_lime=None if by_lime is None else lime_again,
         seed=seed, approved=approved,
     )  # fmt: skip
+
+
+def _is_told(caution: Caution, notes: Sequence[str]) -> bool:
+    """Whether LIME itself, which counted its points, has said it already, and more exactly."""
+    word = TOLD_BY_LIME.get(caution.check)
+    return word is not None and any(word in note and f"`{caution.feature}`" in note for note in notes)
 
 
 def _noted(made: Explanation, cautions: Sequence[Caution]) -> Explanation:

@@ -186,13 +186,18 @@ def test_an_explainer_that_draws_its_values_is_as_unstable_as_chance() -> None:
     assert found.csi < 0.01
 
 
-def test_intervals_that_meet_are_counted() -> None:
-    """Coefficients 0 and 3.9 with errors of 1 have 95 % intervals that overlap, 0.1 and 4.1 have none."""
-    near, far = (np.array([[[0.1, 0.0]], [[0.1 + apart, 0.0]]]) for apart in (3.9, 4.0))
+@pytest.mark.parametrize(("apart", "expected"), [(3.91, 1.0), (3.93, 0.0)])
+def test_intervals_that_meet_are_counted(apart: float, expected: float) -> None:
+    """Two coefficients with errors of 1 have 95 % intervals that meet up to 3.92 apart."""
+    values = np.array([[[0.1, 0.0]], [[0.1 + apart, 0.0]]])
 
-    found = [stability.measure(each, k=1, errors=np.ones(each.shape)).csi for each in (near, far)]
+    assert stability.measure(values, k=1, errors=np.ones(values.shape)).csi == expected
 
-    assert found == [1.0, 0.0]
+
+def test_a_feature_without_a_share_is_in_no_top_list() -> None:
+    """Where only one feature has a share the top three are that one; nothing else becomes stable by being absent."""
+    assert ranking.top(one([0, 2, 0, 0]), 3).tolist() == [[False, True, False, False]]
+    assert stability.measure(np.array([[[1.0, 0, 0, 0]], [[0, 1.0, 0, 0]]]), k=3).vsi == 0.0
 
 
 def test_a_background_that_changes_nothing_is_seen_so() -> None:

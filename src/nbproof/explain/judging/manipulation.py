@@ -1,0 +1,110 @@
+"""Judges whether an explainer could be fooled, by listening to what it asks the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..line import Gauge, Line, Verdict
+from ..metrics import manipulation
+from ..model import Asked
+from .looked import FEW_AGAIN, Explain, Looked, guarded, spread, taken
+
+# Real rows and probes without which they cannot be told apart for lack of them.
+KNOWN_ROWS = 100
+# Made-up rows kept of one call and of all.
+HEARD_EACH, HEARD_MOST = 2_000, 20_000
+
+
+def judge(looked: Looked) -> list[Line]:
+    lines = _of(looked, "SHAP", looked.explain_shap)
+    if looked.lime is None or looked.explain_lime is None:
+        return [*lines, _gaming("LIME").unknown("no LIME explainer was handed in")]
+    return lines + _of(looked, "LIME", looked.explain_lime)
+
+
+def _gaming(name: str) -> Gauge:
+    return Gauge(
+        f"could {name} be gamed", "Slack et al. (2020), Fooling LIME and SHAP, arXiv 1911.02508", 0.9, None, False
+    )
+
+
+def _of(looked: Looked, name: str, explain: Explain) -> list[Line]:
+    question, gauge = looked.question, _gaming(name)
+    parts = [question.rows] if question.background is None else [question.background, question.rows]
+    real = np.unique(np.concatenate(parts), axis=0)
+    if len(real) < KNOWN_ROWS:
+        return [gauge.unknown(f"{len(real)} real rows are too few to know how real rows look; {KNOWN_ROWS} are needed")]
+
+    def work() -> list[Line]:
+        asked = question.asked
+        overheard = _Overheard(asked.model, asked.schema, asked.answers)
+        some = taken(question, spread(len(question.rows), FEW_AGAIN))
+        explain(replace(some, asked=overheard), looked.generator(7))
+        asked.rows += overheard.rows
+        probes, answers = _probes(overheard, real)
+        if len(probes) < KNOWN_ROWS:
+            return [gauge.unknown("the method asks the model about hardly any made-up row, so there is nothing to see")]
+        # A forest must see that a value is missing: it becomes the least of all.
+        least = np.nan_to_num(np.fmin.reduce(real, axis=0)) - 1.0
+        known, tried = (np.where(np.isnan(side), least, side) for side in (real, probes))
+        found = manipulation.measure(known, tried, asked(real), answers, seed=looked.generator(8))
+        return [_gamed_line(gauge, name, found)]
+
+    return guarded([gauge], work)
+
+
+@dataclass(slots=True)
+class _Overheard(Asked):
+    """A model being asked, that keeps some of what it is asked and what it answers."""
+
+    heard: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=list)
+    kept: int = 0
+
+    def __call__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        answers = Asked.__call__(self, values)
+        if self.kept < HEARD_MOST:
+            # At random, since what is laid out in regular order must not be cut in regular order.
+            random = np.random.default_rng(len(self.heard))
+            some = np.sort(random.permutation(len(values))[:HEARD_EACH])
+            self.heard.append((values[some].copy(), answers[some].copy()))
+            self.kept += len(some)
+        return answers
+
+
+def _probes(overheard: _Overheard, real: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The made-up rows that a model was asked about, each once, without real rows; and its answers."""
+    width = real.shape[1]
+    points = np.concatenate([each for each, _ in overheard.heard]) if overheard.heard else np.zeros((0, width))
+    if not len(points):
+        return points, np.zeros((0, len(overheard.answers.outputs)))
+    answers = np.concatenate([each for _, each in overheard.heard])
+    known = {row.tobytes() for row in real}
+    first = np.sort(np.unique(points, axis=0, return_index=True)[1])
+    kept = [at for at in map(int, first) if points[at].tobytes() not in known]
+    return points[kept], answers[kept]
+
+
+def _gamed_line(gauge: Gauge, name: str, found: manipulation.Manipulation) -> Line:
+    numbers = {
+        f"{name.lower()}_gaming_auc": found.auc,
+        f"{name.lower()}_gaming_known": found.known,
+        f"{name.lower()}_gaming_told": found.told,
+    }
+    told = f"A model could tell {name}'s probes from real rows with an area under the curve of {found.auc:.2f}"
+    behaviour = "."
+    verdict: Verdict | None = None
+    if found.known is not None and found.told is not None and found.known > 0.5:
+        share = max(found.told, 0.0) / found.known
+        behaviour = f"; of what answers to real rows tell about one another, answers to probes tell {share:.0%}."
+    if found.acts_apart:
+        verdict = "fail"
+        behaviour += " This model treats probes and people by different rules: the explanation is of the former."
+    elif found.tells_little:
+        verdict = "warn"
+        behaviour += " It is a wild one, or treats probes otherwise."
+    elif gauge.judge(found.auc) == "warn":
+        behaviour += f" Nobody should rely on {name} alone."
+    return gauge.line(found.auc, told + behaviour, verdict=verdict, numbers=numbers)
