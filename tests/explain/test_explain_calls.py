@@ -124,6 +124,16 @@ def test_what_a_guard_finds_is_a_note_and_under_strict_a_refusal(mixed: Any) -> 
         explain.shap(mixed, ROWS, FRAME, strict=True)
 
 
+def test_the_same_thing_is_noted_once() -> None:
+    """What LIME says of its own points, the guards do not say again; what it does not say, they do."""
+    rows = np.column_stack([DRAW.normal(size=80), np.repeat([0.0, 1.0], 40), np.arange(80) % 4.0])
+    made = explain.lime(LinearRegression().fit(rows, rows[:, 0]), rows[:2], rows[2:], samples=100)
+
+    about = [[note for note in made.notes if f"feature {at}" in note and "declared" in note] for at in (1, 2)]
+
+    assert [len(notes) for notes in about] == [1, 1]
+
+
 def test_a_method_without_its_background_says_so(mixed: Any) -> None:
     """A black box cannot be explained against nothing."""
     with pytest.raises(DataUnusable, match="the background: found none"):
