@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from nbproof.errors import UnknownName
 from nbproof.explain.drawing import bars, beeswarm, dependence, importance, waterfall
-from nbproof.explain.drawing.canvas import DARK, LIGHT, Canvas, cut, tidy, width_of
+from nbproof.explain.drawing.canvas import DARK, LIGHT, Canvas, cut, lines_of, tidy, width_of
 from nbproof.explain.drawing.scale import number, scale_for
 from nbproof.explain.explanation import Explanation, Surrogate
 
@@ -223,7 +223,7 @@ def test_words_hold_all_the_numbers() -> None:
                    data=np.array([[31.0, "b"]], dtype=object), feature_units=("years", ""))  # fmt: skip
 
     assert words(bars(made)) == (
-        "Row 0. SHAP, exact, output default, in log-odds: prediction 0.625, base 0.500. "
+        "One row. SHAP, exact, output default, in log-odds: prediction 0.625, base 0.500. "
         "Shares: feature 0 = 31 years: +0.250; feature 1 = b: −0.125."
     )
 
@@ -247,6 +247,27 @@ def test_what_has_no_room_is_summed() -> None:
     assert "6 other features" in svg
     rest = float(made.values[0, order[3:], 0].sum(dtype=np.float64))
     assert number(abs(rest)) in svg
+
+
+def test_a_row_that_was_cut_out_has_no_number() -> None:
+    """Of many rows the picture says which; of one alone it does not claim to know which it was."""
+    assert "in row 3 of 6" in bars(shapley(), row=3)
+    assert words(bars(shapley(), row=3)).startswith("Row 3 of 6. ")
+    assert "row 0" not in bars(shapley()[3]).lower()
+    assert words(waterfall(shapley()[3])).startswith("One row. ")
+
+
+def test_long_notes_go_on_in_the_next_line() -> None:
+    """No note is cut; of more than there is room for the picture says how many there are."""
+    long = "what a reader must know " * 12
+    made = shapley(notes=(long, "b", "c", "d", "e"))
+
+    svg = bars(made)
+
+    assert "…" not in svg
+    assert svg.count(">what a reader") + svg.count("must know</text>") >= 2
+    assert "2 more notes in the explanation." in svg
+    assert lines_of("aa bb cc", width_of("aa bb")) == ["aa bb", "cc"]
 
 
 def test_notes_and_errors_are_shown() -> None:

@@ -168,6 +168,18 @@ def cut(words: str, within: float, size: float = SIZE) -> str:
     return words
 
 
+def lines_of(words: str, within: float, size: float = SIZE) -> list[str]:
+    """Words in as many lines as they need."""
+    lines = [""]
+    for word in tidy(words).split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if width_of(longer, size) <= within or not lines[-1]:
+            lines[-1] = cut(longer, within, size)
+        else:
+            lines.append(cut(word, within, size))
+    return lines
+
+
 def spot(value: float) -> str:
     """A coordinate to a hundredth, as short as it can be written."""
     written = f"{value:.2f}".rstrip("0").rstrip(".")

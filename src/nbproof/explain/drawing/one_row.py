@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..explanation import Explanation
-from .canvas import SMALL, TITLE, Canvas, width_of
+from .canvas import SMALL, TITLE, Canvas, lines_of, width_of
 from .scale import Scale, counted, number, scale_for, signed
-from .wording import answer_of, be, bin_of, method_of, output_of, row_of, unit_of, value_of
+from .wording import answer_of, be, bin_of, method_of, output_of, place_of, row_of, unit_of, value_of
 
 WIDTH = 820.0
 MARGIN = 24.0
@@ -19,7 +19,7 @@ NAMES = 236.0
 GAP = 26.0
 LABEL = 58.0
 # Notes that a picture has room for; all of them stand in its words.
-NOTES = 3
+NOTES = 4
 BINS = 3
 # Shares that are said in words.
 SAID = 50
@@ -33,6 +33,7 @@ def bars(*explanations: Explanation, row: int = 0, output: str | int | None = No
     They must speak of the same row, features, output and unit: raises `ValueError` where they do not. The order is
     that of the first explanation; what has no room is summed in a last line.
     """
+    where = place_of(explanations[0], row)
     made = [row_of(each, row) for each in explanations]
     made = _of_one_output(made, output)
     _refuse_different(made)
@@ -59,7 +60,7 @@ def bars(*explanations: Explanation, row: int = 0, output: str | int | None = No
     ]
     spans = scale_for(values, 0, 1, with_zero=True, room=0)
     canvas = Canvas(WIDTH)
-    title = f"Why {answer_of(first)} {be(first)} {number(float(first.prediction[0, 0]))} in row {row}"
+    title = f"Why {answer_of(first)} {be(first)} {number(float(first.prediction[0, 0]))}{where}"
     canvas.text(MARGIN, 34, title, size=TITLE, is_bold=True, within=WIDTH - 2 * MARGIN)
     canvas.text(MARGIN, 54, f"Shares in {unit_of(first)}; bars on one scale", ink="quiet", size=SMALL)
 
@@ -86,7 +87,7 @@ def bars(*explanations: Explanation, row: int = 0, output: str | int | None = No
         if len(rest) and (each.surrogate is None or sums[place]):
             _bar(canvas, scale, sums[place], top + ROW * len(shown) + ROW / 2, None)
     height = _noted(canvas, made, bottom + 14)
-    return canvas.written(height, title=title, told=told(made, row))
+    return canvas.written(height, title=title, told=told(made, where))
 
 
 def waterfall(made: Explanation, *, row: int = 0, output: str | int | None = None, features: int = 10) -> str:
@@ -94,6 +95,7 @@ def waterfall(made: Explanation, *, row: int = 0, output: str | int | None = Non
 
     Where base and shares do not add up to the prediction, the picture says by how much.
     """
+    where = place_of(made, row)
     one = output_of(row_of(made, row), output)
     order = np.argsort(-np.abs(one.values[0, :, 0]), kind="stable")
     shown, rest = order[:features], order[features:]
@@ -105,7 +107,7 @@ def waterfall(made: Explanation, *, row: int = 0, output: str | int | None = Non
     starts = np.concatenate([[base], ends[:-1]]) if len(steps) else np.zeros(0)
 
     canvas = Canvas(WIDTH)
-    title = f"The way to {answer_of(one)}: {number(answer)} in row {row}"
+    title = f"The way to {answer_of(one)}: {number(answer)}{where}"
     canvas.text(MARGIN, 34, title, size=TITLE, is_bold=True, within=WIDTH - 2 * MARGIN)
     canvas.text(
         MARGIN, 54, f"{method_of(one)}; shares in {unit_of(one)}, added one after another", ink="quiet", size=SMALL
@@ -134,12 +136,12 @@ def waterfall(made: Explanation, *, row: int = 0, output: str | int | None = Non
     canvas.line(last, y - ROW + 4, last, y + BAR / 2, ink="quiet", dashed=True)
     _marked(canvas, scale, answer, y, "prediction", "")
     height = _noted(canvas, [one], bottom + 34)
-    return canvas.written(height, title=title, told=told([one], row))
+    return canvas.written(height, title=title, told=told([one], where))
 
 
-def told(made: Sequence[Explanation], row: int) -> str:
+def told(made: Sequence[Explanation], where: str) -> str:
     """One row in words: all its numbers, for those who do not see the picture."""
-    said = [f"Row {row}."]
+    said = [f"{(where or ' one row').removeprefix(' in ').strip().capitalize()}."]
     for each in made:
         values = each.values[0, :, 0]
         order = np.argsort(-np.abs(values), kind="stable")
@@ -240,7 +242,11 @@ def _noted(canvas: Canvas, made: Sequence[Explanation], y: float) -> float:
             found for at in np.argsort(-np.abs(each.values[0, :, 0]), kind="stable") if (found := bin_of(each, at))
         ]:
             said.append(f"LIME speaks of being in a bin: {'; '.join(bins[:BINS])}{'; …' if len(bins) > BINS else '.'}")
-    for note in said[:NOTES]:
-        y += 17
-        canvas.text(MARGIN, y, note, ink="quiet", size=SMALL, within=WIDTH - 2 * MARGIN)
+    if len(said) > NOTES:
+        said = [*said[: NOTES - 1], f"{counted(len(said) - NOTES + 1, 'more note')} in the explanation."]
+    for note in said:
+        for line in lines_of(note, WIDTH - 2 * MARGIN, SMALL):
+            y += 16
+            canvas.text(MARGIN, y, line, ink="quiet", size=SMALL)
+        y += 3
     return y + (18 if said else 8)

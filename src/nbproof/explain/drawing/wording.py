@@ -32,6 +32,11 @@ def row_of(made: Explanation, row: int) -> Explanation:
     return made[row]
 
 
+def place_of(made: Explanation, row: int) -> str:
+    """` in row 3 of 30`; nothing of a single row, which may have had another number before it was cut out."""
+    return "" if len(made) == 1 else f" in row {row} of {len(made)}"
+
+
 def method_of(made: Explanation) -> str:
     """`SHAP, exact` or `LIME`: the method's name, and whether anything was sampled."""
     kind = "LIME" if made.surrogate is not None else "SHAP"
