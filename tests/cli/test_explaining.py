@@ -91,6 +91,18 @@ def test_machines_get_one_document(tmp_path: Path, capsys: pytest.CaptureFixture
     assert document["audit"] is None
 
 
+def test_what_a_note_asks_for_can_be_given(tmp_path: Path) -> None:
+    """A column of kinds is declared by name, and LIME no longer speaks of values between them."""
+    base = ["explain", "forest.skops", "new.parquet", "-b", "training.csv", "--no-audit", "--rows", "2"]
+
+    assert carry_out([*base, "--categorical", "age", "--fix-point-mass", "-o", str(tmp_path / "e")]) == 0
+
+    kept = load(tmp_path / "e")
+    assert kept.lime is not None
+    assert kept.lime.settings["categorical"] == ["age"]
+    assert kept.lime.settings["fix_point_mass"] is True
+
+
 def test_without_a_background_there_is_no_lime_and_that_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +157,7 @@ CASES: dict[str, tuple[list[str], int, str]] = {
         "error: background contains the row",
     ),
     "rows of a file": (["forest.skops", "new.parquet", "--rows", "3", "-o", "e.parquet"], 2, "goes with a folder"),
+    "run of a file": (["forest.skops", "new.parquet", "--run", "x", "-o", "e.parquet"], 2, "goes with a folder"),
     "nothing to drop": (["forest.skops", "new.parquet", "--drop", "x"], 2, "found no column x to drop"),
 }  # fmt: skip
 

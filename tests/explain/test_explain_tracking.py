@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nbproof.errors import EntryInvalid, ExplanationRefused, NbproofError, UnknownName
-from nbproof.explain import tracking
+from nbproof.explain import folder, tracking
 from nbproof.explain.explanation import Explanation
 from nbproof.explain.folder import MANIFEST, Kept
 from nbproof.records import ContentHash
@@ -36,12 +36,12 @@ def made(seed: int) -> Explanation:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store in SQLite, with its artifacts beside it; one for all, since it takes seconds to make."""
-    folder = tmp_path_factory.mktemp("store")
+    place = tmp_path_factory.mktemp("store")
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{folder / 'mlflow.db'}")
-    mlflow.create_experiment("explained", artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_tracking_uri(f"sqlite:///{place / 'mlflow.db'}")
+    mlflow.create_experiment("explained", artifact_location=(place / "artifacts").as_uri())
     mlflow.set_experiment("explained")
-    yield folder
+    yield place
     mlflow.set_tracking_uri(before)
 
 
@@ -101,6 +101,32 @@ def test_what_there_is_not_is_told(
         call()
 
     assert "\n" not in str(raised.value)
+
+
+def test_the_command_line_logs_to_a_run(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`nbproof explain … --run RUN` keeps the folder and logs the same files."""
+    import pandas as pd
+    import skops.io
+    from sklearn.linear_model import LinearRegression
+
+    from nbproof.cli.main import carry_out
+
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), columns=["a", "b"])
+    skops.io.dump(LinearRegression().fit(frame, frame["a"]), tmp_path / "model.skops")
+    frame.to_parquet(tmp_path / "data.parquet")
+    with mlflow.start_run() as run:
+        pass
+    data = str(tmp_path / "data.parquet")
+
+    code = carry_out(["explain", str(tmp_path / "model.skops"), data, "-b", data, "--no-lime", "--no-audit", "-o",
+                      str(tmp_path / "e"), "--run", run.info.run_id])  # fmt: skip
+
+    logged, kept = tracking.load(f"runs:/{run.info.run_id}/explain").shap, folder.load(tmp_path / "e").shap
+    assert code == 0
+    assert logged is not None
+    assert kept is not None
+    assert logged.equals(kept)
+    assert f"logged: runs:/{run.info.run_id}/explain" in capsys.readouterr().out
 
 
 def test_another_s_artifacts_are_refused(store: Path, tmp_path: Path) -> None:

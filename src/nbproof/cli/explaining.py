@@ -16,6 +16,7 @@ from .output import as_json, duration, near, number, print_json, print_table
 
 if TYPE_CHECKING:
     from ..explain.batches import Written
+    from ..explain.calls import LimeOptions
     from ..explain.progress import Progress, Watch
     from ..explain.shown import Both
 
@@ -46,10 +47,13 @@ LONG_S = 2.0
 @click.option("--method", help="How to compute SHAP values.  [what fits the model]")
 @click.option("--samples", type=click.IntRange(min=2), help="How much a sampling method draws for SHAP.")
 @click.option("--features", type=click.IntRange(min=1), default=10, show_default=True, help="Features LIME selects.")
+@click.option("--categorical", multiple=True, metavar="COLUMN", help="A column of numbers that stand for kinds.")
+@click.option("--fix-point-mass", is_flag=True, help="Ask about a bin of one value at that value, unlike lime.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of DATA that the model does not take.")
 @click.option("--no-lime", is_flag=True, help="SHAP alone.")
 @click.option("--no-audit", is_flag=True, help="No audit.")
 @click.option("--strict", is_flag=True, help="Refuse (exit 3) on any caution, and where the audit fails.")
+@click.option("--run", "run_id", metavar="RUN", help="Log to this MLflow run, too.")
 @click.option("--trust", multiple=True, metavar="CLASS", help="A class that a skops file may hold.")
 @click.option("--unsafe-read-pickles", is_flag=True, help="Read a pickle, which can carry out any code.")
 @as_json
@@ -64,10 +68,13 @@ def explain(
     method: str | None,
     samples: int | None,
     features: int,
+    categorical: tuple[str, ...],
+    fix_point_mass: bool,
     drop: tuple[str, ...],
     no_lime: bool,
     no_audit: bool,
     strict: bool,
+    run_id: str | None,
     trust: tuple[str, ...],
     unsafe_read_pickles: bool,
     as_json: bool,
@@ -90,22 +97,23 @@ def explain(
 
     fitted = models.read(loading.model(model, trusted=trust, unsafe_read_pickles=unsafe_read_pickles))
     if output.suffix.lower() in TABLES:
-        _refuse_for_a_file(rows, strict)
+        _refuse_for_a_file(rows, strict, run_id)
         written = _explained_file(fitted, data, background, output, drop, unit, method, samples, seed)
         _tell_file(written, as_json)
         return
     names = _columns(fitted, data, drop)
-    frame = _taken(fitted, loading.table(data, rows=rows, columns=names))
-    against = None if background is None else _taken(fitted, loading.table(background, columns=names))
-    kept = _explained(
-        fitted, frame, against, names, unit=unit, method=method, samples=samples, seed=seed,
-        lime_features=None if no_lime or against is None else features,
-        is_audited=not no_audit, strict=strict,
-    )  # fmt: skip
     from ..explain import calls
 
+    frame = _taken(fitted, loading.table(data, rows=rows, columns=names))
+    against = None if background is None else _taken(fitted, loading.table(background, columns=names))
+    options = calls.LimeOptions(features=features, categorical=categorical, fix_point_mass=fix_point_mass)
+    kept = _explained(
+        fitted, frame, against, names, unit=unit, method=method, samples=samples, seed=seed,
+        lime=None if no_lime or against is None else options, is_audited=not no_audit, strict=strict,
+    )  # fmt: skip
     calls.save(kept, output)
-    _tell(kept, output, lime_missing=not no_lime and against is None, as_json=as_json)
+    logged = None if run_id is None else calls.log(kept, run_id=run_id)
+    _tell(kept, output, logged, lime_missing=not no_lime and against is None, as_json=as_json)
 
 
 def _columns(fitted: Any, data: Path, drop: Sequence[str]) -> tuple[str, ...]:
@@ -156,7 +164,7 @@ def _explained(
     method: str | None,
     samples: int | None,
     seed: int,
-    lime_features: int | None,
+    lime: LimeOptions | None,
     is_audited: bool,
     strict: bool,
 ) -> Both:
@@ -169,18 +177,19 @@ def _explained(
     foreseen = dispatch.estimate(question, method=method, samples=samples)
     if foreseen.seconds > LONG_S:
         click.echo(f"SHAP of {foreseen.rows} rows: about {duration(foreseen.seconds)}", err=True)
-    options = None if lime_features is None else calls.LimeOptions(features=lime_features)
     with RowsDone() as shown:
         return calls.explained(
-            question.again(), method=method, seed=seed, samples=samples, lime=options,
+            question.again(), method=method, seed=seed, samples=samples, lime=lime,
             is_audited=is_audited, strict=strict, watch=shown.watch,
         )  # fmt: skip
 
 
-def _refuse_for_a_file(rows: int, strict: bool) -> None:
+def _refuse_for_a_file(rows: int, strict: bool, run_id: str | None) -> None:
     source = click.get_current_context().get_parameter_source("rows")
     if source is not None and source.name == "COMMANDLINE":
         raise click.UsageError(f"--rows {rows} goes with a folder; a file holds every row")
+    if run_id is not None:
+        raise click.UsageError("--run goes with a folder; a file stays where it is")
     if strict:
         raise click.UsageError("--strict goes with a folder; a file has no audit")
 
@@ -208,13 +217,14 @@ def _explained_file(
         )  # fmt: skip
 
 
-def _tell(kept: Both, output: Path, *, lime_missing: bool, as_json: bool) -> None:
+def _tell(kept: Both, output: Path, logged: str | None, *, lime_missing: bool, as_json: bool) -> None:
     from ..explain import mime, tracking
 
     made = [each for each in (kept.shap, kept.lime) if each is not None]
     if as_json:
         print_json({
             "folder": output,
+            "logged": logged,
             "rows": len(made[0]),
             "explanations": [
                 {
@@ -243,6 +253,8 @@ def _tell(kept: Both, output: Path, *, lime_missing: bool, as_json: bool) -> Non
         ]
         print_table(("verdict", "metric", "value", "what it says"), lines)
     click.echo(f"\n{near(output.resolve())}: {', '.join(sorted(file.name for file in output.iterdir()))}")
+    if logged is not None:
+        click.echo(f"logged: {logged}")
 
 
 def _tell_file(written: Written, as_json: bool) -> None:
