@@ -143,6 +143,29 @@ def test_wide_tables_and_long_lists_of_categories_agree_with_lime() -> None:
     assert orders(ours) == orders_of(theirs)
 
 
+@pytest.mark.parametrize("discretizer", ["quartile", None])
+def test_a_table_of_categories_alone_agrees_with_lime(discretizer: str | None) -> None:
+    """Where nothing is continuous, and where one column is all there is, the numbers are lime's."""
+    random = np.random.default_rng(4)
+    for features in (4, 1):
+        table = random.integers(0, 3, (90, features)).astype(float)
+
+        def model(points: Any) -> NDArray[np.float64]:
+            return np.asarray(np.sin(points.sum(axis=1)) + (points[:, 0] == 1.0))
+
+        ours = tabular.explain(
+            ask(model, table[:2], background=table),
+            seed=1, samples=150, features=3, discretizer=discretizer, categorical=range(features),
+        )  # fmt: skip
+        theirs = by_lime(
+            table, table[:2], model, labels=(1,), seed=1, samples=150, features=3, mode="regression",
+            categorical_features=list(range(features)), discretize_continuous=discretizer is not None,
+        )  # fmt: skip
+
+        assert apart(ours, theirs) <= TOLERANCE
+        assert orders(ours) == orders_of(theirs)
+
+
 def test_a_category_that_the_training_data_lacks_is_like_no_other() -> None:
     """lime explains a row of an unknown category, and so do we, with its numbers."""
     rows = TABLE[:2].copy()
