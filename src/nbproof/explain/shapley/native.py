@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ...errors import ExplanationRefused
 from ..explanation import Explanation
 from ..model import Family
-from ..progress import Watch, chunks
+from ..progress import Watch
 from ..question import Question
 from .completeness import refuse_incomplete
 from .pacing import Pace, paced
@@ -19,8 +19,9 @@ from .pacing import Pace, paced
 # The libraries let other threads run meanwhile; a call must only be short enough for a cancel to be heard.
 CALL_S = 0.25
 FIRST_ROWS = 256
-# CatBoost computes few rows in another way than many, so that its calls have one size.
-CATBOOST_ROWS = 512
+# CatBoost prepares tables of its trees in every call, which takes as long as some thousand rows; for fewer than
+# these it does without.
+CATBOOST_CALL_S, CATBOOST_ROWS, CATBOOST_FEW_ROWS = 0.8, 2048, 64
 FAMILIES: tuple[Family, ...] = ("xgboost", "lightgbm", "catboost")
 # Objectives of regressions whose answer is a function of the sum of the trees.
 LINKED = (
@@ -46,7 +47,7 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
     (Poisson, Gamma, Tweedie).
     """
     hint = "pass method='sampled' and background=TRAINING_ROWS: it asks the model itself"
-    contributions = _OF[question.model.family](question.model.fitted)
+    contributions = _OF[question.model.family](question.model.fitted, len(question.rows))
     shape = (len(question.rows), len(question.answers.outputs), question.rows.shape[1] + 1)
     found = np.empty(shape, dtype=np.float64)
     for part in _parts(question, watch):
@@ -71,11 +72,11 @@ def _objective(fitted: Any) -> str:
 
 def _parts(question: Question, watch: Watch) -> Iterator[slice]:
     if question.model.family == "catboost":
-        return chunks(len(question.rows), CATBOOST_ROWS, watch)
+        return paced(len(question.rows), watch, Pace(CATBOOST_CALL_S, CATBOOST_ROWS, CATBOOST_ROWS))
     return paced(len(question.rows), watch, Pace(CALL_S, FIRST_ROWS))
 
 
-def _xgboost(fitted: Any) -> Contributions:
+def _xgboost(fitted: Any, rows_in_all: int) -> Contributions:
     import xgboost
 
     booster = fitted.get_booster()
@@ -94,7 +95,7 @@ def _xgboost(fitted: Any) -> Contributions:
     return contributions
 
 
-def _lightgbm(fitted: Any) -> Contributions:
+def _lightgbm(fitted: Any, rows_in_all: int) -> Contributions:
     def contributions(rows: Any) -> NDArray[Any]:
         given = fitted.predict(rows, pred_contrib=True)
         return np.asarray(given.toarray() if hasattr(given, "toarray") else given)
@@ -102,19 +103,21 @@ def _lightgbm(fitted: Any) -> Contributions:
     return contributions
 
 
-def _catboost(fitted: Any) -> Contributions:
+def _catboost(fitted: Any, rows_in_all: int) -> Contributions:
     import catboost
 
     categorical = list(fitted.get_cat_feature_indices())
+    # One way for all the rows, however they are cut.
+    mode = "NoPreCalc" if rows_in_all < CATBOOST_FEW_ROWS else "UsePreCalc"
 
     def contributions(rows: Any) -> NDArray[Any]:
         pool = catboost.Pool(rows, cat_features=categorical or None)
-        return np.asarray(fitted.get_feature_importance(data=pool, type="ShapValues"))
+        return np.asarray(fitted.get_feature_importance(data=pool, type="ShapValues", shap_mode=mode))
 
     return contributions
 
 
-_OF: Mapping[str, Callable[[Any], Contributions]] = {
+_OF: Mapping[str, Callable[[Any, int], Contributions]] = {
     "xgboost": _xgboost,
     "lightgbm": _lightgbm,
     "catboost": _catboost,

@@ -17,15 +17,16 @@ GROWTH = 4
 
 @dataclass(slots=True)
 class Pace:
-    """How much fits one call of `target_s` seconds, learnt from the calls so far."""
+    """How much fits one call of `target_s` seconds, learnt from the calls so far; never less than `least`."""
 
     target_s: float
     size: int = 1
+    least: int = 1
 
     def took(self, size: int, seconds: float) -> None:
         """A call did `size` of the work in `seconds`."""
         fitting = int(size * self.target_s / max(seconds, 1e-9))
-        self.size = max(1, min(fitting, GROWTH * size))
+        self.size = max(self.least, min(fitting, GROWTH * size))
 
 
 def paced(total: int, watch: Watch, pace: Pace) -> Iterator[slice]:
