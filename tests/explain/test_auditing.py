@@ -192,6 +192,16 @@ def test_an_ignored_seed_is_no_stability() -> None:
     assert "the seed is ignored" in line.sentence
 
 
+@pytest.mark.parametrize(("seed", "verdict"), [(0, "not evaluated"), (None, "pass")])
+def test_values_without_chance_are_stable_only_if_none_was_claimed(seed: int | None, verdict: str) -> None:
+    """The same numbers under every seed: stable by nature where no seed is named, ignored where one is."""
+
+    def fixed(asked: Question, _: int) -> Explanation:
+        return replace(planted.shapley(asked), is_exact=False, seed=seed)
+
+    assert audited(planted.asked(), shap=fixed, lime=None).line("stability of SHAP: same top 4").verdict == verdict
+
+
 def test_numbers_that_cannot_be_had_again_fail() -> None:
     """An explainer that answers the same seed twice differently fails repeatability."""
     calls = iter(range(1000))
@@ -240,6 +250,20 @@ def test_a_gamed_model_fails_and_an_honest_one_could_be(model: Any, expected: st
 
     assert found.line("could LIME be gamed").verdict == expected
     assert found.line("could LIME be gamed").value == pytest.approx(0.97, abs=0.03)
+
+
+def test_rows_that_are_real_are_no_probes() -> None:
+    """An explainer that asks the model about real rows alone cannot be recognised by what it asks."""
+
+    def real_rows_only(asked: Question, seed: int) -> Explanation:
+        asked.asked(asked.needs_background("it"))
+        asked.asked(asked.rows)
+        return planted.shapley(asked)
+
+    line = audited(planted.asked(), shap=real_rows_only, lime=None).line("could SHAP be gamed")
+
+    assert line.verdict == "not evaluated"
+    assert "hardly any made-up row" in line.sentence
 
 
 def test_a_reversed_ranking_is_a_drift() -> None:

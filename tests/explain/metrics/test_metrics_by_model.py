@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -283,6 +285,37 @@ def test_a_gamed_model_is_found_out() -> None:
     assert found.auc > 0.9
     assert found.known is not None
     assert found.known > 0.9
+    assert found.acts_apart
+
+
+@pytest.mark.parametrize(
+    "honest",
+    [
+        pytest.param(lambda points: points[:, :1] - points[:, 1:2], id="difference"),
+        pytest.param(lambda points: points[:, :1] / (np.abs(points[:, 1:2]) + 0.1), id="ratio"),
+        pytest.param(lambda points: points[:, :1] * points[:, 1:2], id="product"),
+    ],
+)
+def test_an_honest_model_of_other_scale_off_the_rows_is_not_accused(honest: Callable[[Array], Array]) -> None:
+    """Differences, ratios and products of columns that follow one another reach far beyond on probes: no game."""
+    real = correlated(600, 0)
+    probes = alone(real, 1)
+
+    found = manipulation.measure(real, probes, honest(real), honest(probes), seed=0)
+
+    assert found.auc > 0.9
+    assert not found.acts_apart
+
+
+def test_a_model_that_is_innocent_by_saying_always_the_same_is_found_out() -> None:
+    """To probes it gives one answer: they tell nothing."""
+    real = correlated(600, 0)
+    probes = alone(real, 1)
+
+    found = manipulation.measure(real, probes, biased(real), np.ones((len(probes), 1)), seed=0)
+
+    assert found.told == 0.0
+
     assert found.acts_apart
 
 

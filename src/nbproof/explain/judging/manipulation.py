@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..line import Gauge, Line, Verdict
+from ..line import Gauge, Line
 from ..metrics import manipulation
 from ..model import Asked
 from .looked import FEW_AGAIN, Explain, Looked, guarded, spread, taken
@@ -94,17 +94,15 @@ def _gamed_line(gauge: Gauge, name: str, found: manipulation.Manipulation) -> Li
         f"{name.lower()}_gaming_told": found.told,
     }
     told = f"A model could tell {name}'s probes from real rows with an area under the curve of {found.auc:.2f}"
-    behaviour = "."
-    verdict: Verdict | None = None
-    if found.known is not None and found.told is not None and found.known > 0.5:
-        share = max(found.told, 0.0) / found.known
-        behaviour = f"; of what answers to real rows tell about one another, answers to probes tell {share:.0%}."
+    behaviour, verdict = ".", gauge.judge(found.auc)
+    if found.is_known:
+        behaviour = f"; of what answers to real rows tell about one another, answers to probes tell {found.part:.0%}."
     if found.acts_apart:
         verdict = "fail"
-        behaviour += " This model treats probes and people by different rules: the explanation is of the former."
+        behaviour += " Made-up rows do not show how this model treats real ones, by intent or because it is that wild."
     elif found.tells_little:
         verdict = "warn"
-        behaviour += " It is a wild one, or treats probes otherwise."
-    elif gauge.judge(found.auc) == "warn":
+        behaviour += " Made-up rows show only in part how this model treats real ones."
+    elif verdict == "warn":
         behaviour += f" Nobody should rely on {name} alone."
     return gauge.line(found.auc, told + behaviour, verdict=verdict, numbers=numbers)

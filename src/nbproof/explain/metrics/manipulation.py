@@ -20,9 +20,10 @@ TREES = 50
 class Manipulation:
     """Real rows against probes.
 
-    `auc` tells how well a forest separates them (0.5: not at all). `known` is the R² with which a forest that has
-    seen answers to other real rows foretells the answers to real rows, `told` that of a forest that has seen answers
-    to probes alone. Where the model treats both alike, probes tell much of what real rows tell.
+    `auc` tells how well a forest separates them (0.5: not at all). `known` is the correlation of the answers to real
+    rows with the forecast of a forest that has seen answers to other real rows, `told` with that of a forest that has
+    seen answers to probes alone. A correlation, and no R², since off the real rows an honest model may answer on quite
+    another scale (a difference, or a ratio, of two columns that follow one another). None where no answer varies.
     """
 
     real: int
@@ -32,21 +33,24 @@ class Manipulation:
     told: float | None
 
     @property
-    def acts_apart(self) -> bool:
-        """Whether answers to probes tell nothing of the answers to real rows, though these can be foretold.
+    def is_known(self) -> bool:
+        """Whether the answers to real rows can be foretold at all; else nothing can be said of the model's conduct."""
+        return self.known is not None and self.known > 0.7
 
-        Two unrelated behaviours have an R² below zero. An honest model lies above, if it is as wild as it may be.
-        """
-        return self._is_known and self.told is not None and self.told <= 0
+    @property
+    def part(self) -> float:
+        """How much of what answers to real rows tell about one another the answers to probes tell."""
+        return max(self.told or 0.0, 0.0) / self.known if self.known else 0.0
+
+    @property
+    def acts_apart(self) -> bool:
+        """Whether answers to probes tell next to nothing of the answers to real rows: less than a quarter."""
+        return self.is_known and self.part < 0.25
 
     @property
     def tells_little(self) -> bool:
-        """Whether answers to probes tell less than half of what answers to real rows tell: a game, or a wild model."""
-        return self._is_known and self.known is not None and self.told is not None and self.told < self.known / 2
-
-    @property
-    def _is_known(self) -> bool:
-        return self.known is not None and self.known > 0.5
+        """Whether they tell less than half."""
+        return self.is_known and self.part < 0.5
 
 
 def measure(
@@ -106,9 +110,14 @@ def _behaviour(
         # As many rows for the one forest as for the other.
         known[asked] = _forest(seed).fit(real[seen], real_answers[seen]).predict(real[asked])
         told[asked] = _forest(seed).fit(probes[seen], probe_answers[seen]).predict(real[asked])
-    spread = float(((real_answers - real_answers.mean()) ** 2).sum())
-    first, second = (1.0 - float(((side - real_answers) ** 2).sum()) / spread for side in (known, told))
-    return first, second
+    return _correlation(known, real_answers), _correlation(told, real_answers)
+
+
+def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Pearson's correlation; 0 where a side does not vary, since it tells nothing then."""
+    first, second = one - one.mean(), other - other.mean()
+    length = float(np.sqrt((first @ first) * (second @ second)))
+    return float(first @ second) / length if np.ptp(one) > 0 and length > 0 else 0.0
 
 
 def _forest(seed: int) -> Any:
