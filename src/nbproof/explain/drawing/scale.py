@@ -47,8 +47,8 @@ def scale_for(values: Iterable[float], start: float, end: float, *, with_zero: b
 def number(value: float, digits: int = 3) -> str:
     """A number as people read it: `digits` of them count, thousands are apart, a minus is a minus.
 
-    >>> number(0.73051), number(-1234567.0), number(-0.000123), number(40.0), number(float("nan"))
-    ('0.731', '−1\u202f234\u202f567', '−0.000123', '40', 'missing')
+    >>> number(0.73051), number(0.9996), number(1.0), number(-1234567.0), number(-0.000123), number(float("nan"))
+    ('0.731', '1.000', '1', '−1\u202f234\u202f567', '−0.000123', 'missing')
     """
     if math.isnan(value):
         return "missing"
@@ -64,7 +64,8 @@ def number(value: float, digits: int = 3) -> str:
         shown = f"{size:,.0f}".replace(",", "\u202f")
     else:
         shown = f"{size:.{places}f}"
-        if "." in shown and float(shown).is_integer():
+        # Only what is whole is shown so: 0.9996 is 1.000, and not certain.
+        if size.is_integer():
             shown = shown.split(".")[0]
     return f"−{shown}" if value < 0 and shown.strip("0.") else shown
 

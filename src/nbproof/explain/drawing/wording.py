@@ -48,7 +48,7 @@ def value_of(made: Explanation, row: int, feature: int) -> str:
     value: Any = made.data[row, feature]
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
         shown = number(float(value), 4)
-        if "." in shown and "e" not in shown:
+        if "." in shown and "e" not in shown and float(f"{float(value):.4g}") == float(value):
             shown = shown.rstrip("0").rstrip(".")
     else:
         shown = "missing" if value in ("", None) else str(value)
