@@ -9,6 +9,7 @@ from .errors import ExtraMissing
 EXTRA_OF = {
     "fastapi": "serve",
     "httpx": "serve",
+    "ipywidgets": "lab",
     "interpret": "explain-more",
     "jupyterlab": "lab",
     "matplotlib": "engagement",
@@ -23,6 +24,7 @@ EXTRA_OF = {
     "skops": "serve",
     "torch": "engagement",
     "uvicorn": "serve",
+    "woodelf": "explain-more",
 }
 
 

@@ -14,6 +14,7 @@ INTERRUPTED = 130
 # The module of each command: only that of the command that is carried out is imported.
 MODULES = {
     "doctor": "health",
+    "explain": "explaining",
     "init": "starting",
     "plot": "drawing",
     "run": "building",

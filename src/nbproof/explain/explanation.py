@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
@@ -141,6 +142,7 @@ class Explanation:
             raise ValueError(f"unknown unit {self.unit!r}; expected one of {', '.join(UNITS)}")
         if self.complement is not None and outputs != 1:
             raise ValueError("only an explanation with one output has a complement")
+        object.__setattr__(self, "settings", _as_json(self.settings))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -208,7 +210,9 @@ class Explanation:
         return np.asarray(np.abs(self.total() - self.prediction))
 
     def importance(self) -> NDArray[np.float64]:
-        """The mean absolute share of each feature, (features, outputs)."""
+        """The mean absolute share of each feature, (features, outputs); of no rows it is zero."""
+        if not len(self):
+            return np.zeros(self.values.shape[1:])
         return np.asarray(np.abs(self.values).mean(axis=0, dtype=np.float64))
 
     def equals(self, other: Explanation) -> bool:
@@ -294,6 +298,8 @@ def _positions(at: Index, length: int, names: tuple[str, ...], kind: str = "row"
     """The positions on one axis that an index means."""
     if isinstance(at, str):
         at = [at]
+    if isinstance(at, np.ndarray) and at.dtype.kind in "OUT":
+        at = at.tolist()
     if isinstance(at, slice):
         return np.arange(length)[at]
     if isinstance(at, int | np.integer):
@@ -304,6 +310,21 @@ def _positions(at: Index, length: int, names: tuple[str, ...], kind: str = "row"
                 raise UnknownName(kind, str(each), names)
         return np.array([names.index(each) for each in at if isinstance(each, str)], dtype=np.int64)
     return np.asarray(np.arange(length)[np.asarray(at, dtype=None if len(at) else np.int64)])
+
+
+def _as_json(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a file would give them back. Raises `ValueError` for what JSON cannot hold."""
+    try:
+        held: dict[str, Any] = json.loads(json.dumps(dict(settings), default=_plain, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"settings must be JSON values: {error}") from error
+    return held
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} is none")
 
 
 def _same(one: Any, other: Any) -> bool:

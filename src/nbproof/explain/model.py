@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from ..errors import DataUnusable, ModelUnsteady, ModelUnusable
 from ..records import ContentHash
 from .explanation import Unit
+from .fitted_state import hash_of_state
 from .schema import Schema
 
 Family = Literal["xgboost", "lightgbm", "catboost", "trees", "linear", "network", "function"]
@@ -75,8 +78,12 @@ class Model:
         width = len(schema.columns)
         if self.features is not None and width != self.features:
             raise DataUnusable("the data", f"{width} columns", f"{self.features}, on which {self.name} was fitted")
-        if self.feature_names is not None and schema.form == "frame" and schema.names != self.feature_names:
-            odd = next(at for at, name in enumerate(schema.names) if name != self.feature_names[at])
+        if self.feature_names is None or schema.form != "frame":
+            return
+        # LightGBM keeps its names without blanks.
+        names = [name.replace(" ", "_") if self.family == "lightgbm" else name for name in schema.names]
+        odd = next((at for at, name in enumerate(names) if name != self.feature_names[at]), None)
+        if odd is not None:
             raise DataUnusable(
                 "the data",
                 f"`{schema.names[odd]}` as column {odd}",
@@ -108,7 +115,11 @@ class Asked:
             given = self.answers.ask(self.schema.decoded(values))
         except (TypeError, ValueError, IndexError, KeyError, RuntimeError) as error:
             said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ModelUnusable(self.model.name, f"that it cannot answer these rows: {said}", "an answer") from error
+            text = [column.name for column in self.schema.columns if column.is_categorical]
+            where = f" (text stands in {', '.join(text)})" if text else ""
+            raise ModelUnusable(
+                self.model.name, f"that it cannot answer these rows: {said}{where}", "an answer"
+            ) from error
         found = np.asarray(given, dtype=np.float64)
         found = found[:, None] if found.ndim == 1 else found
         if found.shape != (len(values), outputs):
@@ -172,6 +183,8 @@ def hash_of(model: Model) -> ContentHash | None:
     if model.family == "lightgbm":
         booster = getattr(fitted, "booster_", fitted)
         return ContentHash.of(booster.model_to_string().encode())
+    if model.family == "catboost":
+        return _hash_of_catboost(fitted)
     if model.family == "network":
         import torch
 
@@ -183,14 +196,19 @@ def hash_of(model: Model) -> ContentHash | None:
         return ContentHash.of(repr(fitted).encode() + held.getvalue())
     if model.family == "function" and not hasattr(fitted, "get_params"):
         return None
-    from joblib.hashing import NumpyHasher
+    return hash_of_state(fitted)
 
-    hasher = NumpyHasher("sha256")
-    try:
-        return ContentHash(hasher.hash(fitted))
-    except Exception:
-        # Some models cannot be pickled, thus not be hashed; what is not known is not claimed.
-        return None
+
+def _hash_of_catboost(fitted: Any) -> ContentHash:
+    """Of a copy with nothing but the trees: each training and each file adds a name, a time, spellings of settings."""
+    bare = fitted.copy()
+    held = bare.get_metadata()
+    for key in list(held.keys()):
+        del held[key]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.cbm"
+        bare.save_model(str(file))
+        return ContentHash.of(repr(_classes(fitted)).encode() + file.read_bytes())
 
 
 def _library(model: Any) -> str:
@@ -356,8 +374,9 @@ def _boosted(model: Any, family: Family, margin: Callable[[Any], Any], names: tu
         answers: tuple[Answers, ...] = (_log_odds(margin, classes), _probability(model.predict_proba, classes))
     else:
         answers = (Answers("raw", ("prediction",), model.predict),)
-    width = getattr(model, "n_features_in_", None)
-    return Model(name, family, model, answers, None if width is None else int(width), _given_names(names))
+    # A CatBoost model that was read from a file says 0.
+    width = getattr(model, "n_features_in_", 0) or len(names or ())
+    return Model(name, family, model, answers, int(width) or None, _given_names(names))
 
 
 def _given_names(names: tuple[str, ...] | None) -> tuple[str, ...] | None:

@@ -43,6 +43,11 @@ class Question:
     def answers(self) -> Answers:
         return self.asked.answers
 
+    def again(self) -> Question:
+        """The same question, what it costs counted from now."""
+        now = time.process_time(), time.perf_counter()
+        return replace(self, asked=replace(self.asked, rows=0), _began=now)
+
     def needs_background(self, method: str) -> NDArray[np.float64]:
         """The background. Raises `DataUnusable` where none was given to a method that compares with one."""
         if self.background is None:
@@ -98,8 +103,11 @@ def ask(
     output_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
     feature_units: Mapping[str, str] | None = None,
+    schema: Schema | None = None,
 ) -> Question:
     """Check `model`, `rows` and `background` against one another, and ask the model about the rows.
+
+    `schema` says what the columns are where more is known of them than these tables show (None: as they show).
 
     Raises `ModelUnusable` (not fitted, cannot answer), `ModelUnsteady` (answers twice differently) and
     `DataUnusable` (no rows, another width, text among numbers, an unknown category).
@@ -107,7 +115,7 @@ def ask(
     began = time.process_time(), time.perf_counter()
     read = models.read(model, unit=unit, output_names=output_names)
     tables = (rows,) if background is None else (rows, background)
-    schema = Schema.of(*tables, names=feature_names)
+    schema = schema or Schema.of(*tables, names=feature_names)
     if schema.form != "frame" and feature_names is None and read.feature_names is not None:
         read.fits(schema)
         schema = replace(
@@ -133,6 +141,9 @@ def ask(
         data=schemas.hash_of(coded, schema),
         background=None if against is None else schemas.hash_of(against, schema),
     )
+    for name in feature_units or {}:
+        if name not in schema.names:
+            raise DataUnusable("the units", f"`{name}`", f"a column: {', '.join(schema.names)}")
     units = tuple((feature_units or {}).get(name, "") for name in schema.names)
     return Question(asked, schema, coded, asked(coded), against, origins, (), units, began)
 

@@ -21,11 +21,16 @@ NUMERIC = "biuf"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `dtype` as the table spells it; of a categorical one code i stands for the i-th of `categories`."""
+    """One column: `dtype` as the table spells it; of a categorical one code i stands for the i-th of `categories`.
+
+    `missing` is what stands in the table where a category is missing (None, NaN or NA: encoders tell them apart).
+    """
 
     name: str
     dtype: str
     categories: tuple[Any, ...] | None = None
+    is_ordered: bool = False
+    missing: Any = None
 
     @property
     def is_categorical(self) -> bool:
@@ -47,7 +52,8 @@ class Schema:
         with `to_pandas()` counts as a frame. Raises `DataUnusable` where the tables do not fit one another, or a
         column is neither numbers nor categories.
         """
-        found = [_as_table(table) for table in tables]
+        # One row taken out of a frame has lost its dtypes; the tables beside it know them.
+        found = [_as_table(table) for table in sorted(tables, key=_is_series)]
         first = found[0]
         if not _is_frame(first):
             width = first.shape[1]
@@ -89,8 +95,10 @@ class Schema:
         for a category that the schema does not list.
         """
         found = _as_table(table)
-        if self.form != "frame" or not _is_frame(found):
+        if self.form != "frame":
             return self._coded_array(found)
+        if not _is_frame(found):
+            raise DataUnusable("the data", "no frame", f"the columns {', '.join(self.names)}")
         if tuple(map(str, found.columns)) != self.names:
             missing = [name for name in self.names if name not in set(map(str, found.columns))]
             shown = f"no column {missing[0]}" if missing else f"the columns {', '.join(map(str, found.columns))}"
@@ -147,6 +155,8 @@ class Schema:
         if not isinstance(found, np.ndarray):
             found = found.toarray()
         if found.dtype.kind not in NUMERIC:
+            for (row, at), each in np.ndenumerate(found):
+                _refuse_text(self.names[at], each, row)
             try:
                 found = found.astype(np.float64)
             except (TypeError, ValueError) as error:
@@ -157,9 +167,18 @@ class Schema:
 
 
 def hash_of(values: NDArray[Any], schema: Schema) -> ContentHash:
-    """The SHA-256 of coded rows together with what their columns are called and stand for."""
-    digest = hashlib.sha256(repr((schema.written(), values.shape)).encode())
-    digest.update(np.ascontiguousarray(values).tobytes())
+    """The SHA-256 of coded rows as values under their names, whatever categories stand in other tables."""
+    digest = hashlib.sha256(repr((schema.names, values.shape)).encode())
+    for at, column in enumerate(schema.columns):
+        # Adding zero makes one zero of two; one NaN stands for all.
+        part = np.where(np.isnan(values[:, at]), np.nan, values[:, at] + 0.0)
+        if column.categories is not None:
+            used, codes = np.unique(part, return_inverse=True)
+            texts = [repr(None if code != code else column.categories[int(code)]) for code in used]
+            order = np.argsort(np.array(texts, dtype=object))
+            digest.update(repr(sorted(texts)).encode())
+            part = np.argsort(order)[codes.reshape(-1)].astype(np.float64)
+        digest.update(np.ascontiguousarray(part, dtype=np.float64).tobytes())
     return ContentHash(digest.hexdigest())
 
 
@@ -171,7 +190,7 @@ def _as_table(table: Any) -> Any:
         return _as_table(table.to_pandas())
     if hasattr(table, "detach") and hasattr(table, "cpu"):
         table = table.detach().cpu().numpy()
-    if type(table).__name__ == "Series":
+    if _is_series(table):
         # One row of a frame.
         return table.to_frame().T.infer_objects()
     found = np.asarray(table)
@@ -180,6 +199,10 @@ def _as_table(table: Any) -> Any:
     if found.ndim != 2:
         raise DataUnusable("the data", f"an array of {found.ndim} dimensions", "rows and columns")
     return found
+
+
+def _is_series(table: Any) -> bool:
+    return type(table).__name__ == "Series"
 
 
 def _is_frame(table: Any) -> bool:
@@ -191,27 +214,35 @@ def _column(name: str, parts: Sequence[Any]) -> Column:
     import pandas as pd
 
     dtype = parts[0].dtype
+    listed: list[Any] = []
+    is_ordered = False
     if isinstance(dtype, pd.CategoricalDtype):
-        listed = list(dtype.categories)
+        listed, is_ordered = list(dtype.categories), bool(dtype.ordered)
     elif pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_numeric_dtype(dtype):
         if pd.api.types.is_complex_dtype(dtype):
             raise DataUnusable(f"column {name}", "complex numbers", "numbers or categories")
         return Column(name, str(dtype))
-    elif pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype):
-        listed = []
-    else:
+    elif pd.api.types.is_object_dtype(dtype) and all(_is_number(each) for part in parts for each in part.dropna()):
+        return Column(name, str(dtype))
+    elif not (pd.api.types.is_string_dtype(dtype) or pd.api.types.is_object_dtype(dtype)):
         raise DataUnusable(f"column {name}", str(dtype), "numbers or categories", hint="turn times into numbers first")
-    seen: dict[Any, None] = dict.fromkeys(listed)
+    elif any(pd.api.types.is_numeric_dtype(part.dtype) for part in parts):
+        for row, each in enumerate(parts[0]):
+            _refuse_text(name, each, row)
+    seen: set[Any] = set()
+    missing: Any = None
     for part in parts:
         present = part.dropna()
-        if pd.api.types.is_object_dtype(dtype) and any(
-            not isinstance(each, str | bool | int | float) for each in present
-        ):
-            odd = next(each for each in present if not isinstance(each, str | bool | int | float))
-            raise DataUnusable(f"column {name}", f"a {type(odd).__name__}", "numbers or categories")
-        # Sorted, so that the codes do not depend on the order of the rows.
-        seen.update(dict.fromkeys(sorted(present.unique(), key=lambda each: (type(each).__name__, each))))
-    return Column(name, str(dtype), tuple(seen))
+        if pd.api.types.is_object_dtype(part.dtype):
+            for each in present:
+                if not isinstance(each, str | bool | int | float | np.generic):
+                    raise DataUnusable(f"column {name}", f"a {type(each).__name__}", "numbers or categories")
+        if len(present) < len(part):
+            missing = part[part.isna()].iloc[0]
+        seen.update(present.unique())
+    # Sorted, so that the codes depend neither on the order of the rows nor on that of the tables.
+    more = sorted(seen - set(listed), key=lambda each: (type(each).__name__, each))
+    return Column(name, str(dtype), (*listed, *more), is_ordered, missing)
 
 
 def _coded_column(column: Column, part: Any) -> NDArray[np.float64]:
@@ -219,6 +250,8 @@ def _coded_column(column: Column, part: Any) -> NDArray[np.float64]:
 
     if column.categories is None:
         if not (pd.api.types.is_numeric_dtype(part.dtype) or pd.api.types.is_bool_dtype(part.dtype)):
+            for row, each in enumerate(part):
+                _refuse_text(column.name, each, row)
             try:
                 part = pd.to_numeric(part)
             except (TypeError, ValueError) as error:
@@ -241,26 +274,39 @@ def _decoded_column(column: Column, values: NDArray[np.float64]) -> Any:
     import pandas as pd
 
     if column.categories is not None:
+        codes = np.where(np.isnan(values), -1, values).astype(np.int64)
+        if column.dtype == "category":
+            return pd.Categorical.from_codes(codes, list(column.categories), ordered=column.is_ordered)
         listed = np.empty(len(column.categories) + 1, dtype=object)
         listed[:-1] = column.categories
-        listed[-1] = None
-        codes = np.where(np.isnan(values), len(column.categories), values).astype(np.int64)
-        if column.dtype == "category":
-            return pd.Categorical.from_codes(
-                np.where(np.isnan(values), -1, values).astype(np.int64), list(column.categories)
-            )
+        listed[-1] = column.missing
         return pd.Series(listed[codes], dtype=column.dtype)
     try:
         dtype = np.dtype(column.dtype)
     except TypeError:
         # One of pandas' own, nullable; numbers that fit it become it.
-        return pd.Series(values)
+        try:
+            return pd.Series(values).astype(column.dtype)
+        except (TypeError, ValueError):
+            return pd.Series(values)
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)
+    if dtype.kind == "O":
+        return values.astype(object)
     if dtype.kind == "b":
         return values.astype(bool) if np.isin(values, (0.0, 1.0)).all() else values
     whole = np.isfinite(values).all() and (values == np.rint(values)).all()
     return values.astype(dtype) if whole else values
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _refuse_text(name: str, value: Any, row: int) -> None:
+    """Raise `DataUnusable` for text among numbers, also where it looks like a number: nobody said that it is one."""
+    if isinstance(value, str | bytes):
+        raise DataUnusable(f"column {name}", f"the text {str(value)!r} in row {row}", "numbers")
 
 
 def _finite(values: NDArray[np.float64], names: Sequence[str]) -> NDArray[np.float64]:

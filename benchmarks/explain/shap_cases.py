@@ -1,0 +1,295 @@
+"""Shapley values beside those of shap, captum, Woodelf and the boosting libraries.
+
+    python -m benchmarks.explain.shap_cases                      # about three minutes on one core
+    python -m benchmarks.explain.shap_cases --cases 'file*' --rows 1000000
+
+Times are CPU seconds of this process, one thread; errors are relative to exact values (their Euclidean norm).
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nbproof.explain.batches import explain_file
+from nbproof.explain.question import ask
+from nbproof.explain.shapley.dispatch import explain
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One figure: what `contender` needed or reached in `case`, and the value that the acceptance allows, if any."""
+
+    case: str
+    contender: str
+    figure: str
+    value: float
+    allowed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A case by name; `measure` takes the number of rows of the large file."""
+
+    name: str
+    measure: Callable[[int], Iterator[Record]]
+
+
+def _cpu(work: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.process_time()
+    found = work()
+    return time.process_time() - began, found
+
+
+def _error(found: Any, exact: Any) -> float:
+    return float(np.linalg.norm(np.asarray(found) - exact) / np.linalg.norm(exact))
+
+
+def _data(rows: int, features: int, seed: int = 0) -> tuple[Array, Array]:
+    rng = np.random.default_rng(seed)
+    table = rng.normal(size=(rows, features))
+    score = table @ rng.normal(size=features) * 0.4 + table[:, 0] * table[:, 1] + np.sin(2 * table[:, 2])
+    return table, score + table[:, 3] * table[:, 4] * table[:, 5]
+
+
+def _ticks(work: Callable[[], Any]) -> float:
+    """The share of its ticks that a thread keeps which wants one every 5 ms."""
+    ticks, stop = [0], threading.Event()
+
+    def tick() -> None:
+        while not stop.is_set():
+            time.sleep(0.005)
+            ticks[0] += 1
+
+    ticker = threading.Thread(target=tick)
+    ticker.start()
+    began = time.perf_counter()
+    work()
+    took, kept = time.perf_counter() - began, ticks[0]
+    stop.set()
+    ticker.join()
+    return kept / (took / 0.005)
+
+
+def deep_forest(_: int) -> Iterator[Record]:
+    """A random forest of unlimited depth: the time of 100 rows, and what it leaves other threads."""
+    import shap
+    from sklearn.ensemble import RandomForestClassifier
+
+    case = "deep forest, 100 rows"
+    rows, score = _data(4000, 20)
+    model = RandomForestClassifier(30, random_state=0).fit(rows, score > 0)
+    explainer = shap.TreeExplainer(model)
+    explain(ask(model, rows[:1]))
+    yield Record(case, "nbproof", "CPU s", _cpu(lambda: explain(ask(model, rows[:100])))[0])
+    yield Record(case, "shap TreeExplainer", "CPU s", _cpu(lambda: explainer.shap_values(rows[:100]))[0])
+    yield Record(case, "nbproof", "ticks kept", _ticks(lambda: explain(ask(model, rows[:100]))), ">= 0.2")
+    yield Record(case, "shap TreeExplainer", "ticks kept", _ticks(lambda: explainer.shap_values(rows[:100])))
+
+
+def black_box_trees(_: int) -> Iterator[Record]:
+    """20 features, exact values by shap's interventional trees; everybody has KernelExplainer's default of answers."""
+    import shap
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    case = "black box, 20 features, boosted trees"
+    rows, score = _data(800, 20)
+    model = GradientBoostingRegressor(n_estimators=60, max_depth=4, random_state=0).fit(rows, score)
+    background, asked = rows[:8], rows[100:106]
+    exact = shap.TreeExplainer(model, data=background, feature_perturbation="interventional").shap_values(asked)
+    yield from _at_equal_calls(case, model.predict, asked, background, exact)
+
+
+def black_box_network(_: int) -> Iterator[Record]:
+    """14 features, a smooth network, exact values by all 2^14 coalitions."""
+    case = "black box, 14 features, network"
+    rng = np.random.default_rng(3)
+    first, second = rng.normal(size=(14, 64)) * 0.4, rng.normal(size=(64, 64)) / 8
+    last = rng.normal(size=64) / 4
+
+    def model(points: Array) -> Array:
+        return np.asarray(1 / (1 + np.exp(-(np.maximum(np.maximum(points @ first, 0) @ second, 0) @ last))))
+
+    rows = rng.normal(size=(20, 14))
+    background, asked = rows[:8], rows[10:14]
+    exact = explain(ask(model, asked, background=background), method="enumerated").values[:, :, 0]
+    yield from _at_equal_calls(case, model, asked, background, exact)
+
+
+def _at_equal_calls(case: str, model: Any, asked: Array, background: Array, exact: Array) -> Iterator[Record]:
+    import shap
+
+    features = asked.shape[1]
+    for samples in (2 * features + 2048, 512):
+        kernel = shap.KernelExplainer(model, background)
+        name = f"{case}, {samples} coalitions"
+        spent, found = _cpu(
+            lambda: explain(ask(model, asked, background=background), method="sampled", samples=samples)  # noqa: B023
+        )
+        by_default = _error(kernel.shap_values(asked, nsamples=samples, silent=True), exact)
+        whole = _error(kernel.shap_values(asked, nsamples=samples, silent=True, l1_reg=False), exact)
+        ours = _error(found.values[:, :, 0], exact)
+        yield Record(name, "nbproof", "error", ours, f"<= {by_default / 3:.4f}")
+        yield Record(name, "nbproof", "CPU s", spent)
+        distance = float(((found.values[:, :, 0] - exact) / np.asarray(found.error)[:, :, 0]).std())
+        yield Record(name, "nbproof", "distance in its standard errors", distance, "about 1")
+        yield Record(name, "shap KernelExplainer, default", "error", by_default)
+        yield Record(name, "shap KernelExplainer, l1_reg=False", "error", whole)
+
+
+def network_gradients(_: int) -> Iterator[Record]:
+    """A torch module with 12 features, 200 rows, 20 background rows: gradients and coalitions."""
+    import captum.attr
+    import torch
+
+    case = "torch module, 12 features, 200 rows"
+    generator = torch.Generator().manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(12, 64), torch.nn.ReLU(), torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 1)
+    )
+    with torch.no_grad():
+        for each in module.parameters():
+            each.copy_(torch.randn(each.shape, generator=generator) * 0.2)
+    module.eval()
+    rows, _score = _data(300, 12)
+    asked, background = rows[:200], rows[200:220]
+    question = ask(module, asked, background=background)
+    few = ask(module, asked[:20], background=background)
+    exact = explain(few, method="enumerated").values[:, :, 0]
+    spent, found = _cpu(lambda: explain(question, method="gradients"))
+    yield Record(case, "nbproof gradients", "CPU s", spent)
+    yield Record(case, "nbproof gradients", "error", _error(found.values[:20, :, 0], exact))
+    yield Record(case, "nbproof gradients", "largest gap", float(found.gap().max()))
+    given = torch.as_tensor(asked, dtype=torch.float32)
+    against = torch.as_tensor(background, dtype=torch.float32)
+
+    def averaged(method: Any, **options: Any) -> Array:
+        parts = [method.attribute(given, baselines=each[None].expand_as(given), **options) for each in against]
+        return np.asarray(torch.stack(parts).mean(dim=0).detach().numpy())
+
+    spent, by_path = _cpu(lambda: averaged(captum.attr.IntegratedGradients(module), n_steps=16))
+    yield Record(case, "captum IntegratedGradients, 16 steps", "CPU s", spent)
+    yield Record(case, "captum IntegratedGradients, 16 steps", "error", _error(by_path[:20], exact))
+    torch.manual_seed(0)
+    spent, by_chance = _cpu(
+        lambda: captum.attr.GradientShap(module).attribute(given, baselines=against, n_samples=320).detach().numpy()
+    )
+    yield Record(case, "captum GradientShap, 320 samples", "CPU s", spent)
+    yield Record(case, "captum GradientShap, 320 samples", "error", _error(by_chance[:20], exact))
+    spent, sampled = _cpu(lambda: explain(few, method="sampled", samples=512))
+    yield Record(case, "nbproof sampled, 512 coalitions", "CPU s for 20 rows", spent)
+    yield Record(case, "nbproof sampled, 512 coalitions", "error", _error(sampled.values[:, :, 0], exact))
+
+
+def population(_: int) -> Iterator[Record]:
+    """Boosted trees against 2000 background rows."""
+    import shap
+    import xgboost
+
+    case = "against 2000 background rows, 2000 rows"
+    rows, score = _data(4000, 20)
+    model = xgboost.XGBClassifier(n_estimators=100, max_depth=5, n_jobs=1).fit(rows, score > 0)
+    question = ask(model, rows[:2000], background=rows[2000:])
+    spent, found = _cpu(lambda: explain(question, method="interventional"))
+    explainer = shap.TreeExplainer(model, data=rows[2000:2100], feature_perturbation="interventional")
+    by_shap, _values = _cpu(lambda: explainer.shap_values(rows[:40], check_additivity=False))
+    yield Record(case, "nbproof (Woodelf, checked)", "CPU s", spent)
+    yield Record(case, "nbproof (Woodelf, checked)", "largest gap", float(found.gap().max()))
+    yield Record(case, "shap interventional, by 40 × 100 rows", "CPU s", by_shap * 50 * 20)
+
+
+def file_to_file(rows: int) -> Iterator[Record]:
+    """Parquet to Parquet through boosted trees, beside the library's own contributions of an array in memory."""
+    import lightgbm
+    import pandas as pd
+    import xgboost
+
+    table, score = _data(rows, 30)
+    names = [f"x{at}" for at in range(30)]
+    learnt = pd.DataFrame(table[:20_000], columns=names)
+    models: dict[str, Any] = {
+        "xgboost": xgboost.XGBClassifier(n_estimators=100, max_depth=5, n_jobs=1),
+        "lightgbm": lightgbm.LGBMClassifier(n_estimators=100, n_jobs=1, verbose=-1),
+    }
+    for library, model in models.items():
+        case = f"file to file, {rows} × 30 rows, {library}"
+        model.fit(learnt, score[:20_000] > 0)
+        own: Callable[[], Any]
+        if library == "xgboost":
+            own = lambda: model.get_booster().predict(  # noqa: B023, E731
+                xgboost.DMatrix(table, feature_names=names, nthread=1), pred_contribs=True
+            )
+        else:
+            own = lambda: model.predict(table, pred_contrib=True)  # noqa: B023, E731
+        with tempfile.TemporaryDirectory() as folder:
+            source, target = Path(folder) / "rows.parquet", Path(folder) / "shares.parquet"
+            pd.DataFrame(table, columns=names).to_parquet(source, row_group_size=50_000)
+            native = min(_cpu(own)[0] for _ in range(2))
+            ours = min(_cpu(lambda: explain_file(model, source, target))[0] for _ in range(2))  # noqa: B023
+        yield Record(case, library, "CPU s", native)
+        yield Record(case, "nbproof", "CPU s", ours)
+        yield Record(case, "nbproof", "times the library's own", ours / native, "<= 1.15")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+        yield Record(case, "this process, with the whole table", "peak GiB", peak, "<= 2")
+
+
+CASES = (
+    Case("deep forest", deep_forest),
+    Case("black box, trees", black_box_trees),
+    Case("black box, network", black_box_network),
+    Case("torch module", network_gradients),
+    Case("population", population),
+    Case("file to file", file_to_file),
+)
+
+
+def measure(cases: str = "*", *, rows: int = 20_000) -> list[Record]:
+    """The records of the cases whose names match."""
+    found: list[Record] = []
+    with warnings.catch_warnings():
+        # Other libraries' warnings are not what is measured.
+        warnings.simplefilter("ignore")
+        for case in CASES:
+            if fnmatch(case.name, cases):
+                found.extend(case.measure(rows))
+    return found
+
+
+def table_of(records: Sequence[Record]) -> str:
+    """The records as lines, each case under its name."""
+    lines: list[str] = []
+    for at, each in enumerate(records):
+        if at == 0 or each.case != records[at - 1].case:
+            lines += ["", each.case]
+        lines.append(f"  {each.contender:<40} {each.figure:<34} {each.value:>10.4g}  {each.allowed}".rstrip())
+    return "\n".join(lines).strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.explain.shap_cases",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--cases", default="*", help="only those whose name matches; * stands for anything")
+    parser.add_argument("--rows", type=int, default=20_000, help="rows of the large file")
+    asked = parser.parse_args()
+    print(table_of(measure(asked.cases, rows=asked.rows)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""What every exact method promises: base value and shares add up to the model's own answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ExplanationRefused
+from ..question import Question
+
+# Sums of many float32 leaves lose digits in proportion to their terms; anything wrong is off by far more than this.
+RELATIVE, ABSOLUTE = 1e-4, 1e-7
+
+
+def refuse_incomplete(question: Question, values: NDArray[Any], base: NDArray[Any], what: str, *, hint: str) -> None:
+    """Raise `ExplanationRefused` where base + Σ shares is not the model's answer.
+
+    `values` (rows, features, outputs) and `base` (rows, outputs) were made by `what`; `hint` says what to try instead.
+    """
+    gap = np.abs(base + values.sum(axis=1) - question.prediction)
+    allowed = RELATIVE * (np.abs(base) + np.abs(values).sum(axis=1)) + ABSOLUTE
+    # A NaN is no proof of anything, hence not `gap > allowed`.
+    broken = ~(gap <= allowed)
+    if broken.any():
+        row = int(np.argwhere(broken)[0, 0])
+        raise ExplanationRefused(
+            f"{what} of {question.model.name}",
+            f"shares that miss the model's answer by {gap[row].max():.3g} in row {row}",
+            f"at most {allowed[row].min():.1g}",
+            hint=hint,
+        )

@@ -1,0 +1,63 @@
+"""The rows that a row is compared with: as many of the background as can be afforded, each distinct one once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ModelUnusable
+from ..question import Question
+from ..schema import refuse_missing
+
+# Every coalition is asked about once for each of them: what a black box costs grows with their number.
+BACKGROUND_ROWS = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """Distinct rows (m, features) with weights (m,) that add up to one; the mean `base` (outputs,) of their answers.
+
+    `drawn` of the `given` rows of the background stand behind it.
+    """
+
+    rows: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    base: NDArray[np.float64]
+    drawn: int
+    given: int
+
+    @property
+    def is_whole(self) -> bool:
+        return self.drawn == self.given
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about it."""
+        if self.is_whole:
+            return ()
+        return (f"Compared with {self.drawn} of the {self.given} background rows, drawn with the seed.",)
+
+    @property
+    def settings(self) -> dict[str, int]:
+        return {"background_rows": self.drawn, "background_rows_given": self.given}
+
+
+def reference_of(question: Question, method: str, *, seed: int, most: int = BACKGROUND_ROWS) -> Reference:
+    """The background of a question with at most `most` rows, drawn without repetition where there are more.
+
+    Raises `DataUnusable` where there is none, or where values are missing in it that the model cannot take.
+    """
+    background = question.needs_background(method)
+    given = len(background)
+    if given > most:
+        background = background[np.sort(np.random.default_rng(seed).choice(given, most, replace=False))]
+    rows, counts = np.unique(background, axis=0, return_counts=True)
+    weights = counts / len(background)
+    try:
+        answers = question.asked(rows)
+    except ModelUnusable:
+        refuse_missing(background, question.schema.names, f"{question.model.name} does not take them")
+        raise
+    return Reference(rows, weights, weights @ answers, len(background), given)

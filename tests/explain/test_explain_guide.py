@@ -1,0 +1,46 @@
+"""What the guide shows is what happens."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+GUIDE = Path(__file__).parents[2] / "docs/guides/explaining.md"
+
+
+def test_the_guide_s_code_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every Python block of the guide runs, one after another, on a small model, with a store for what is logged."""
+    mlflow = pytest.importorskip("mlflow")
+    from sklearn.ensemble import RandomForestClassifier
+
+    monkeypatch.chdir(tmp_path)
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame(draw.normal(size=(60, 3)), columns=["income", "debt", "age"])
+    target = np.where(frame["income"] > 0, "repaid", "default")
+    rows, training = frame.iloc[:12], frame.iloc[12:]
+    model = RandomForestClassifier(4, max_depth=3, random_state=0).fit(training, target[12:])
+    names: dict[str, Any] = {"model": model, "rows": rows, "training": training}
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    mlflow.create_experiment("guide", artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment("guide")
+
+    try:
+        with mlflow.start_run():
+            for block in blocks:
+                exec(block, names)
+    finally:
+        mlflow.set_tracking_uri(before)
+
+    assert len(blocks) >= 7
+    assert names["svg"].startswith("<svg")
+    assert names["uri"].startswith("runs:/")
+    assert "completeness of SHAP" in capsys.readouterr().out
