@@ -13,6 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge, Ri
 
 from nbproof.errors import DataUnusable, ExplanationRefused
 from nbproof.explain.question import ask
+from nbproof.explain.shapley.completeness import refuse_incomplete
 from nbproof.explain.shapley.dispatch import explain
 
 RNG = np.random.default_rng(2)
@@ -74,3 +75,17 @@ def test_a_background_is_needed() -> None:
     """Without rows to compare with, there are no values."""
     with pytest.raises(DataUnusable, match="rows to compare with, for a linear model"):
         explain(ask(Ridge().fit(ROWS, SCORE), ROWS[:2]))
+
+
+def test_shares_that_do_not_add_up_are_never_shown() -> None:
+    """Shares that are a hundredth too large are refused, also beside a large base value; so are NaN."""
+    model = Ridge().fit(ROWS, SCORE + 1000.0)
+    question = ask(model, ROWS[:3], background=ROWS)
+    found = explain(question)
+    right = found.values.astype(np.float64)
+
+    refuse_incomplete(question, right, found.base, "the values", hint="")
+
+    for wrong in (right * 1.01, np.where(right == right.max(), np.nan, right)):
+        with pytest.raises(ExplanationRefused, match="the values of Ridge: found shares that miss the model's answer"):
+            refuse_incomplete(question, wrong, found.base, "the values", hint="")

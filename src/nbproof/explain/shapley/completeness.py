@@ -11,7 +11,8 @@ from ...errors import ExplanationRefused
 from ..question import Question
 
 # Sums of many float32 leaves lose digits in proportion to their terms; anything wrong is off by far more than this.
-RELATIVE, ABSOLUTE = 1e-4, 1e-7
+# Of a large base value only its own rounding is allowed, or it would hide shares that are small beside it.
+OF_SHARES, OF_BASE, ABSOLUTE = 1e-4, 4e-6, 1e-7
 
 
 def refuse_incomplete(question: Question, values: NDArray[Any], base: NDArray[Any], what: str, *, hint: str) -> None:
@@ -20,7 +21,7 @@ def refuse_incomplete(question: Question, values: NDArray[Any], base: NDArray[An
     `values` (rows, features, outputs) and `base` (rows, outputs) were made by `what`; `hint` says what to try instead.
     """
     gap = np.abs(base + values.sum(axis=1) - question.prediction)
-    allowed = RELATIVE * (np.abs(base) + np.abs(values).sum(axis=1)) + ABSOLUTE
+    allowed = OF_SHARES * np.abs(values).sum(axis=1) + OF_BASE * np.abs(base) + ABSOLUTE
     # A NaN is no proof of anything, hence not `gap > allowed`.
     broken = ~(gap <= allowed)
     if broken.any():
