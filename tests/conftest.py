@@ -1,4 +1,4 @@
-"""One folder of warm processes for all the tests of a session; nothing of it is left."""
+"""One folder of warm processes for each process that runs tests; nothing of it is left."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from nbproof.run.warm import pool
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the folder before any test, and before other processes that run tests are started."""
-    if not hasattr(config, "workerinput"):
-        config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="nbproof-"))
-        os.environ[pool.RUNTIME_VARIABLE] = str(config.stash[FOLDER])
-        os.environ.setdefault(pool.IDLE_VARIABLE, "120")
+    """Name the folder before any test: tests that count forks, or end a zygote, meet no test of another process."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in its background deaf to the keyboard, and so all that is started from there.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.stash[FOLDER] = Path(tempfile.mkdtemp(prefix="nbproof-"))
+    os.environ[pool.RUNTIME_VARIABLE] = str(config.stash[FOLDER])
+    os.environ.setdefault(pool.IDLE_VARIABLE, "120")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End what was started in the folder."""
-    folder = config.stash.get(FOLDER, None)
-    if folder is not None:
-        for zygote in pool.zygotes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(zygote["pid"], signal.SIGTERM)
-        shutil.rmtree(folder, ignore_errors=True)
+    os.environ[pool.RUNTIME_VARIABLE] = str(config.stash[FOLDER])
+    for zygote in pool.zygotes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(zygote["pid"], signal.SIGTERM)
+    shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
 
 
 FOLDER = pytest.StashKey[Path]()

@@ -24,7 +24,7 @@ import psutil
 
 WARM, USUAL = "nbproof-warm", "python3"
 SPEC = Path(__file__).parents[2] / "extensions/kernels" / WARM
-START_S, ANSWER_S = 120, 120
+START_S, ANSWER_S, STOP_S = 120, 120, 120
 QUIET = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     # What comes while one types would race with what Tab asks for, and a first answer may take longer than a second.
@@ -151,7 +151,13 @@ def stop(lab: Lab) -> None:
     """Close the server as its user does."""
     if lab.process.poll() is None:
         lab.process.send_signal(signal.SIGTERM)
-    lab.process.wait(timeout=60)
+    try:
+        lab.process.wait(timeout=STOP_S)
+    except subprocess.TimeoutExpired:
+        # What it left would trip other tests up.
+        lab.process.kill()
+        lab.process.wait()
+        raise AssertionError(f"the server did not end within {STOP_S} s:\n{lab.log.read_text()[-4000:]}") from None
 
 
 def _answers(lab: Lab) -> bool:

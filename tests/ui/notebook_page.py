@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 from lab_server import Lab
 from playwright.sync_api import Locator, Page, expect
 
+PRESSES, LEARNING_S = 5, 10
 IS_READY = """() => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
   const kernel = context?.session?.kernel;
@@ -47,6 +49,17 @@ class NotebookPage:
     def has_run(self, number: int, prompt: int) -> None:
         """Wait for the end of a cell, which is then number `prompt` of those that its kernel has run."""
         expect(self.prompt(number)).to_have_text(f"[{prompt}]:")
+
+    def turn_debugger_on(self) -> None:
+        """Press the bug until it stays pressed: JupyterLab forgets a press while it still learns of the kernel."""
+        bug = self.panel.locator(".jp-DebuggerBugButton")
+        for _ in range(PRESSES):
+            if bug.get_attribute("aria-pressed") != "true":
+                bug.click()
+            with contextlib.suppress(AssertionError):
+                expect(bug).to_have_attribute("aria-pressed", "true", timeout=LEARNING_S * 1000)
+                return
+        expect(bug).to_have_attribute("aria-pressed", "true")
 
     def is_ready(self) -> None:
         """Wait until the kernel has nothing to do; what is run before JupyterLab knows of it is not run at all."""

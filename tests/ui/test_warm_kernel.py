@@ -153,9 +153,7 @@ def test_the_debugger_stops_at_a_breakpoint(opened: Opener, spec: str) -> None:
     """The kernel stops where it was told to, shows its variables, and goes on when it is told to."""
     notebook = opened(spec, "first = 20\nsecond = first + 1\nprint('the sum is', first + second)")
     page = notebook.page
-    bug = notebook.panel.locator(".jp-DebuggerBugButton")
-    bug.click()
-    expect(bug).to_have_attribute("aria-pressed", "true")
+    notebook.turn_debugger_on()
     page.locator(".jp-DebuggerSidebar").wait_for()
     notebook.cell(0).locator(".cm-breakpoint-gutter .cm-gutterElement").nth(3).click()
     notebook.cell(0).locator(".cm-breakpoint-icon").last.wait_for()

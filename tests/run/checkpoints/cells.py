@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import multiprocessing
 import os
 import random
 import re
 import shutil
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from nbproof.run.checkpoints.in_worker import kernel_source
 from nbproof.run.checkpoints.plan import Checkpoint, plan_checkpoints
 
 PARAMETERS = "upstream = None\nproduct = None\nrows: int = 3"
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -50,17 +53,17 @@ def plan(document: Document) -> Checkpoint:
 def undisturbed(document: Document, checkpoint: Checkpoint) -> Told:
     """Run every cell, as if nobody had heard of checkpoints."""
     with tempfile.TemporaryDirectory() as folder:
-        return _in_child(lambda: _run(document, checkpoint, Path(folder), "nothing"))
+        return _in_child(document, checkpoint, Path(folder), "nothing")
 
 
 def stored(document: Document, checkpoint: Checkpoint, folder: Path) -> Told:
     """Run every cell and store the checkpoint on the way."""
-    return _in_child(lambda: _run(document, checkpoint, folder, "store"))
+    return _in_child(document, checkpoint, folder, "store")
 
 
 def resumed(document: Document, checkpoint: Checkpoint, folder: Path) -> Told:
     """Restore the checkpoint and run the cells below it."""
-    return _in_child(lambda: _run(document, checkpoint, folder, "restore"))
+    return _in_child(document, checkpoint, folder, "restore")
 
 
 def _ask(shell: Any, request: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -120,24 +123,35 @@ def _run(document: Document, checkpoint: Checkpoint, folder: Path, what: str) ->
     return Told(tuple(printed), problem)
 
 
-def _in_child(work: Callable[[], Told]) -> Told:
-    """Run `work` in a forked child, so that nothing it does outlives it."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        try:
-            told = work()
-        except BaseException:
-            told = Told((), traceback.format_exc())
-        with os.fdopen(writer, "w") as answer:
-            json.dump(asdict(told), answer)
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        found = json.load(answer)
-    os.waitpid(child, 0)
-    return Told(tuple(found["printed"]), found["problem"])
+def _in_child(document: Document, checkpoint: Checkpoint, folder: Path, what: str) -> Told:
+    """Run cells in a forked child, so that nothing they do outlives it.
+
+    The child is forked from a server that does nothing else: the process of the tests has threads, whose locks a fork
+    would carry over for good, and must never go on twice.
+    """
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["IPython.core.interactiveshell", "numpy", "pandas", __name__])
+    receiver, sender = forks.Pipe(duplex=False)
+    child = forks.Process(target=_tell, args=(sender, document, checkpoint, folder, what), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        if not receiver.poll(PATIENCE_S):
+            raise TimeoutError(f"the cells did not end within {PATIENCE_S} s")
+        told: Told = receiver.recv()
+        return told
+    finally:
+        receiver.close()
+        child.kill()
+        child.join()
+
+
+def _tell(sender: Connection, document: Document, checkpoint: Checkpoint, folder: Path, what: str) -> None:
+    try:
+        told = _run(document, checkpoint, folder, what)
+    except BaseException:
+        told = Told((), traceback.format_exc())
+    sender.send(told)
 
 
 def outcomes(cells: Sequence[str], after: int) -> tuple[Told, Told, Told]:

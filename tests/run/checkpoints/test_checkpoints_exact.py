@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import numpy  # noqa: F401 (loaded here, so that every forked child has it)
-import pandas  # noqa: F401
 import pytest
 from cells import notebook, outcomes, plan
 from hypothesis import HealthCheck, given, settings
