@@ -165,3 +165,13 @@ def test_the_source_is_never_overwritten(source: Path) -> None:
     """Source and target must be two files."""
     with pytest.raises(DataUnusable, match="which is the source"):
         explain_file(_model(), source, source)
+
+
+def test_others_may_read_what_is_written_as_the_umask_says(source: Path, tmp_path: Path) -> None:
+    """The file of shares has the permissions of any file that its user makes."""
+    usual, target = tmp_path / "usual", tmp_path / "out.parquet"
+    usual.touch()
+
+    explain_file(_model(), source, target)
+
+    assert target.stat().st_mode == usual.stat().st_mode

@@ -63,14 +63,22 @@ def test_ridge_is_scikit_learn_s() -> None:
     columns, answers, weights = neighbourhood()
     fit = Ridge(alpha=1.0).fit(columns[:, [4, 1, 3]], answers, sample_weight=weights)
     order = np.argsort(-np.abs(fit.coef_))
+    centred = columns[:, [4, 1, 3]] - np.average(columns[:, [4, 1, 3]], axis=0, weights=weights)
+    gram = centred.T @ (centred * weights[:, None])
+    inverse = np.linalg.inv(gram + np.eye(3))
+    residuals = answers - fit.predict(columns[:, [4, 1, 3]])
+    noise = (weights * residuals**2).sum() / (len(columns) - 4)
+    errors = np.sqrt(noise * np.diag(inverse @ gram @ inverse))
 
-    found = ridge(ARRAYS, held(columns, answers, weights), 0, np.array([[4, -1, 1, 3]]), columns[:1])
+    found = ridge(ARRAYS, held(columns, answers, weights), 0, np.array([[4, -1, 1, 3]]), columns[:1], len(columns))
 
     assert found.selected[0].tolist() == [*np.array([4, 1, 3])[order], -1]
     assert found.coefficients[0] == pytest.approx([*fit.coef_[order], 0.0], abs=1e-12)
     assert found.intercept[0] == pytest.approx(fit.intercept_, abs=1e-12)
     assert found.r2[0] == pytest.approx(fit.score(columns[:, [4, 1, 3]], answers, weights), abs=1e-12)
     assert found.local[0] == pytest.approx(fit.predict(columns[:1, [4, 1, 3]])[0], abs=1e-12)
+    assert found.errors is not None
+    assert found.errors[0] == pytest.approx([*errors[order], 0.0], rel=1e-9)
 
 
 def test_the_heaviest_are_those_of_a_ridge_with_lime_s_small_penalty() -> None:

@@ -46,7 +46,7 @@ def ridge(arrays: Arrays, moments: Moments, output: int, selected: Array, own: A
     inverse = xp.linalg.inv(one + penalty)
     widths = ((inverse @ one) * inverse).sum(2)
     square = moments.square[:, output]
-    freedom = max(samples - selected.shape[1] - 1, 1)
+    freedom = xp.clip(samples - present.sum(1) - 1.0, 1.0, None)
     noise = square * (1.0 - found.r2) / freedom
     # In the order of the coefficients, which is that of `found`.
     order = arrays.ordered(xp.where(present, -abs(coefficients), 1.0))
