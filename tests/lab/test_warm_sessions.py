@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 import websocket
-from lab_server import ANSWER_S, SPEC, USUAL, WARM, Lab, is_gone, is_warm, jupyter_lab, process_of, wait_until
+from lab_server import ANSWER_S, SPEC, USUAL, WARM, Lab, is_gone, is_warm, jupyter_lab, process_of, stop, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -147,7 +147,7 @@ def test_no_kernel_outlives_its_server(tmp_path: Path, spec: str, number: signal
         with channels(lab, busy) as connection:
             send(connection, "import time\ntime.sleep(600)")
             os.kill(lab.process.pid, number)
-            lab.process.wait(timeout=60)
+            stop(lab)
 
     for kernel in kernels:
         wait_until(lambda kernel=kernel: is_gone(kernel), f"kernel {kernel.pid} has ended")  # type: ignore[misc]
