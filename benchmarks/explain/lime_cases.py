@@ -1,7 +1,6 @@
 """LIME beside the `lime` package: CPU per row, and how far the numbers lie apart.
 
-    python -m benchmarks.explain.lime_cases            # about two minutes on one core
-    python -m benchmarks.explain.lime_cases --quick    # fewer rows
+    python -m benchmarks.explain.lime_cases    # about two minutes on one core
 
 Both explain one output of the same model with 5000 samples, on one thread, taking turns in one process. nbproof is
 timed on many rows, since its one neighbourhood for all rows is part of what it does; lime on a few, since its cost per
@@ -10,12 +9,9 @@ row does not depend on their number, and without the making of its explainer.
 
 from __future__ import annotations
 
-import argparse
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +20,8 @@ from numpy.typing import NDArray
 from nbproof.explain.explanation import Explanation
 from nbproof.explain.question import ask
 from nbproof.explain.surrogate import tabular
+
+from .records import Record, carried_out
 
 FEATURES, TRAINING, SEED = 20, 8000, 11
 # Each case is measured so often, and the least counts: whatever else the machine does only adds.
@@ -35,63 +33,21 @@ AT_LEAST = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One case: milliseconds of CPU per row of both, how many times less nbproof needs, and whether they agree.
-
-    `apart` is the largest difference of coefficients, intercept, R² and local answer over `compared` rows, of which
-    `same_order` name the features in the same order.
-    """
-
-    model: str
-    mode: str
-    chosen: int
-    rows: int
-    lime_ms: float
-    nbproof_ms: float
-    times: float
-    at_least: float
-    compared: int
-    apart: float
-    same_order: int
-
-    @property
-    def is_met(self) -> bool:
-        return self.times >= self.at_least and self.apart <= 1e-9 and self.same_order == self.compared
-
-
-def measure(*, quick: bool = False, report: Callable[[Record], None] | None = None) -> list[Record]:
-    """Every case in turn; `report` hears of each as it ends."""
-    training, labels, rows = _data()
+def measure(_: str = "*", *, rows: int = 0) -> list[Record]:
+    """Every case in turn: what both need for a row, how many times less that is, and whether they agree."""
+    training, labels, explained = _data()
     models = {"mlp": _mlp(training, labels), "forest": _forest(training, labels)}
-    records = []
+    records: list[Record] = []
     for (name, mode, chosen), at_least in AT_LEAST.items():
-        many = (200 if quick else 1000) if mode == "row" else (10 if quick else 40)
-        few = (5 if quick else 20) if chosen > 6 else (2 if quick else 4)
-        record = _case(name, models[name], training, rows[:many], mode, chosen, few, at_least)
-        records.append(record)
-        if report is not None:
-            report(record)
+        many, few = 1000 if mode == "row" else 40, 20 if chosen > 6 else 4
+        records += _case(name, models[name], training, explained[:many], mode, chosen, few, at_least)
     return records
-
-
-def table(records: list[Record]) -> str:
-    """The records as text, one a line."""
-    heads = ("model", "mode", "chosen", "lime ms/row", "nbproof ms/row", "times", "asked", "apart", "same order")
-    lines = ["".join(f"{head:>16}" for head in heads)]
-    for each in records:
-        cells = (
-            each.model, each.mode, each.chosen, f"{each.lime_ms:.1f}", f"{each.nbproof_ms:.3f}", f"{each.times:.1f}",
-            f"≥ {each.at_least:g}", f"{each.apart:.1e}", f"{each.same_order}/{each.compared}",
-        )  # fmt: skip
-        lines.append("".join(f"{cell!s:>16}" for cell in cells) + ("" if each.is_met else "  falls short"))
-    return "\n".join(lines)
 
 
 def _case(
     name: str, predict: Any, training: NDArray[np.float64], rows: NDArray[np.float64], mode: Any, chosen: int, few: int,
     at_least: float,
-) -> Record:  # fmt: skip
+) -> list[Record]:  # fmt: skip
     from lime.lime_tabular import LimeTabularExplainer
 
     ours_s, theirs_s = [], []
@@ -110,19 +66,14 @@ def _case(
         theirs_s.append(time.process_time() - began)
     nbproof_ms, lime_ms = 1000 * min(ours_s) / len(rows), 1000 * min(theirs_s) / few
     differences = list(_differences(ours, theirs))
-    return Record(
-        model=name,
-        mode=mode,
-        chosen=chosen,
-        rows=len(rows),
-        lime_ms=lime_ms,
-        nbproof_ms=nbproof_ms,
-        times=lime_ms / nbproof_ms,
-        at_least=at_least,
-        compared=few,
-        apart=max(apart for apart, _ in differences),
-        same_order=sum(same for _, same in differences),
-    )
+    case = f"LIME of {name}, seed by {mode}, {chosen} features"
+    return [
+        Record(case, "lime", "CPU ms a row", lime_ms),
+        Record(case, "nbproof", "CPU ms a row", nbproof_ms),
+        Record(case, "nbproof", "times less than lime", lime_ms / nbproof_ms, f">= {at_least:g}"),
+        Record(case, "nbproof", "furthest from lime's numbers", max(apart for apart, _ in differences), "<= 1e-9"),
+        Record(case, "nbproof", "rows in lime's order", sum(same for _, same in differences) / few, ">= 1"),
+    ]
 
 
 def _differences(ours: Explanation, theirs: list[Any]) -> Iterator[tuple[float, bool]]:
@@ -184,37 +135,7 @@ def _forest(training: NDArray[np.float64], labels: NDArray[np.int64]) -> Callabl
     return forest.predict_proba
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.explain.lime_cases",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer rows")
-    parser.add_argument("--json", action="store_true", help="print records for a program")
-    asked = parser.parse_args()
-    import torch
-
-    torch.set_num_threads(1)
+if __name__ == "__main__":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        records = measure(quick=asked.quick)
-    if asked.json:
-        import json
-
-        print(json.dumps([asdict(each) for each in records], indent=2))
-        return
-    print(table(records))
-
-
-if __name__ == "__main__":
-    # Before numpy's libraries are loaded it would do; after, they are asked through the environment of a new process.
-    if os.environ.get("OMP_NUM_THREADS") != "1":
-        import sys
-
-        os.execve(
-            sys.executable,
-            [sys.executable, "-m", "benchmarks.explain.lime_cases", *sys.argv[1:]],
-            {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-        )
-    main()
+        carried_out("lime_cases", __doc__, measure)

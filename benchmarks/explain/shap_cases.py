@@ -8,13 +8,12 @@ Times are CPU seconds of this process, one thread; errors are relative to exact 
 
 from __future__ import annotations
 
-import argparse
 import resource
 import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -27,18 +26,9 @@ from nbproof.explain.batches import explain_file
 from nbproof.explain.question import ask
 from nbproof.explain.shapley.dispatch import explain
 
+from .records import Record, carried_out
+
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One figure: what `contender` needed or reached in `case`, and the value that the acceptance allows, if any."""
-
-    case: str
-    contender: str
-    figure: str
-    value: float
-    allowed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,27 +259,5 @@ def measure(cases: str = "*", *, rows: int = 20_000) -> list[Record]:
     return found
 
 
-def table_of(records: Sequence[Record]) -> str:
-    """The records as lines, each case under its name."""
-    lines: list[str] = []
-    for at, each in enumerate(records):
-        if at == 0 or each.case != records[at - 1].case:
-            lines += ["", each.case]
-        lines.append(f"  {each.contender:<40} {each.figure:<34} {each.value:>10.4g}  {each.allowed}".rstrip())
-    return "\n".join(lines).strip()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        "python -m benchmarks.explain.shap_cases",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--cases", default="*", help="only those whose name matches; * stands for anything")
-    parser.add_argument("--rows", type=int, default=20_000, help="rows of the large file")
-    asked = parser.parse_args()
-    print(table_of(measure(asked.cases, rows=asked.rows)))
-
-
 if __name__ == "__main__":
-    main()
+    carried_out("shap_cases", __doc__, measure)

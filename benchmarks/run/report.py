@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from ..machine import machine
 from .acceptance import Verdict
 from .results import BASES, Results
 
@@ -69,7 +67,7 @@ def document(results: Results, verdicts: Sequence[Verdict], **asked: Any) -> dic
     return {
         "benchmark": "run",
         "measured": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "machine": _machine(),
+        "machine": machine(),
         "versions": {name: version(name) for name in PACKAGES},
         **asked,
         "acceptance": [
@@ -83,23 +81,3 @@ def document(results: Results, verdicts: Sequence[Verdict], **asked: Any) -> dic
 
 def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
-
-
-def _machine() -> dict[str, Any]:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {
-        "cores": os.cpu_count(),
-        "processor": _processor(),
-        "memory_gib": round(memory, 1),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-    }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")

@@ -45,7 +45,7 @@ def raising(error: BaseException) -> click.Command:
                 "hint: wait for it, or run again with --wait",
             ],
         ),
-        (KeyboardInterrupt(), 130, ["error: interrupted; what was running has ended", "hint: nbproof runs resume"]),
+        (KeyboardInterrupt(), 130, ["error: interrupted; what was running has ended", "hint: the same command again"]),
     ],
     ids=["asked wrongly", "without a hint", "failed", "refused", "interrupted"],
 )

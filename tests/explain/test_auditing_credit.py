@@ -42,10 +42,10 @@ def found(asked: Question) -> Audit:
     return auditing.audit(asked, paths(asked, 0), planted.lime(asked, 0), explain_shap=paths, explain_lime=planted.lime)
 
 
-def test_an_audit_of_a_hundred_clients_takes_seconds(found: Audit) -> None:
-    """With explainers that are fast, 100 rows of a credit model are audited in less than 15 seconds of CPU."""
+def test_an_audit_of_a_hundred_clients_asks_little(found: Audit) -> None:
+    """It asks a credit model about fewer rows than three thousand for each client, LIME's points included."""
     assert (found.rows, found.unit) == (100, "log-odds")
-    assert found.cost.cpu_s <= 15
+    assert found.cost.model_rows < 3000 * found.rows
 
 
 def test_a_real_model_is_told_from_noise(found: Audit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from nbproof import explain
-from nbproof.errors import DataUnusable, ExplanationRefused
+from nbproof.errors import Cancelled, DataUnusable, ExplanationRefused
+from nbproof.explain.progress import Watch
 from nbproof.explain.shown import Both, Shown
 
 DRAW = np.random.default_rng(0)
@@ -175,3 +177,26 @@ def test_what_is_offered_is_there() -> None:
         assert callable(getattr(explain, name))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         explain.nothing  # noqa: B018
+
+
+def test_an_audit_can_be_cancelled() -> None:
+    """Set while the audit explains rows again, the event ends it, and no audit comes back."""
+    asked: list[int] = []
+    stop = threading.Event()
+
+    def slow(rows: np.ndarray) -> np.ndarray:
+        asked.append(len(rows))
+        if sum(asked) > explained_by:
+            stop.set()
+        return np.tanh(rows[:, 0]) + rows[:, 1]
+
+    training = DRAW.normal(size=(60, 3))
+    explained_by = 10**9
+    explain.both(slow, training[:12], training[12:], lime=FEW)
+    explained_by, asked = sum(asked), []
+
+    with pytest.raises(Cancelled):
+        explain.both(slow, training[:12], training[12:], lime=FEW, is_audited=True, watch=Watch(cancel=stop))
+
+    assert stop.is_set()
+    assert sum(asked) > explained_by

@@ -66,7 +66,7 @@ def carry_out(arguments: Sequence[str] | None = None, *, command: click.Command 
     except click.ClickException as error:
         return _say(error.format_message(), "", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted; what was running has ended", "nbproof runs resume", INTERRUPTED)
+        return _say("interrupted; what was running has ended", _way_on(arguments), INTERRUPTED)
     except Exception:
         # Nobody raised this on purpose, so the traceback is what helps to mend it.
         import traceback
@@ -74,6 +74,12 @@ def carry_out(arguments: Sequence[str] | None = None, *, command: click.Command 
         traceback.print_exc()
         return 1
     return 0
+
+
+def _way_on(arguments: Sequence[str] | None) -> str:
+    """What to type after an interrupt: a run goes on from where it was, anything else begins again."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return "nbproof runs resume" if given and given[0] in ("run", "runs") else "the same command again"
 
 
 def _help_for(context: click.Context | None) -> str:

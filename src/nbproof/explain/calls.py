@@ -157,7 +157,7 @@ def explained(
         guards.side_by_side(by_shap, by_lime)
     found = None
     if is_audited:
-        found = _audit(question, by_shap, by_lime, samples, lime, seed, approved)
+        found = _audit(question, by_shap, by_lime, samples, lime, seed, approved, watch)
         failed = [line.name for line in found.judged("fail")]
         if strict and failed:
             raise ExplanationRefused("the audit", f"failed: {', '.join(failed)}", "an audit that fails nothing")
@@ -303,14 +303,16 @@ def _audit(
     options: LimeOptions | None,
     seed: int,
     approved: Explanation | None,
+    watch: Watch | None = None,
 ) -> Audit:
-    """The audit, with explainers that explain other rows in the very same way."""
+    """The audit, with explainers that explain other rows in the very same way; what cancels them cancels it."""
+    quiet = None if watch is None else Watch(cancel=watch.cancel)
 
     def shap_again(asked: Question, with_seed: int) -> Explanation:
-        return dispatch.explain(asked, method=by_shap.method, seed=with_seed, samples=samples)
+        return dispatch.explain(asked, method=by_shap.method, seed=with_seed, samples=samples, watch=quiet)
 
     def lime_again(asked: Question, with_seed: int) -> Explanation:
-        return _by_lime(asked, options or LimeOptions(), with_seed)
+        return _by_lime(asked, options or LimeOptions(), with_seed, quiet)
 
     return auditing.audit(
         question, by_shap, by_lime, explain_shap=shap_again, explain_lime=None if by_lime is None else lime_again,
