@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(zygote["pid"], signal.SIGTERM)
     shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _environment_stays() -> Iterator[None]:
+    """A file of tests leaves no variable behind that would send the next one's runs to another store."""
+    before = _variables()
+    yield
+    assert _variables() == before
+
+
+def _variables() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.lstrip("_").startswith(("MLFLOW", "NBPROOF"))}
 
 
 FOLDER = pytest.StashKey[Path]()

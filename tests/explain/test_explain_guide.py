@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from own_store import own_store
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/explaining.md"
 
@@ -28,17 +29,10 @@ def test_the_guide_s_code_runs(
     model = RandomForestClassifier(4, max_depth=3, random_state=0).fit(training, target[12:])
     names: dict[str, Any] = {"model": model, "rows": rows, "training": training}
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    mlflow.create_experiment("guide", artifact_location=(tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment("guide")
 
-    try:
-        with mlflow.start_run():
-            for block in blocks:
-                exec(block, names)
-    finally:
-        mlflow.set_tracking_uri(before)
+    with own_store(tmp_path, "guide"), mlflow.start_run():
+        for block in blocks:
+            exec(block, names)
 
     assert len(blocks) >= 7
     assert names["svg"].startswith("<svg")

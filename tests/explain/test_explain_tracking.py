@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from own_store import own_store
 
 from nbproof.errors import EntryInvalid, ExplanationRefused, NbproofError, UnknownName
 from nbproof.explain import folder, tracking
@@ -37,12 +38,8 @@ def made(seed: int) -> Explanation:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store in SQLite, with its artifacts beside it; one for all, since it takes seconds to make."""
     place = tmp_path_factory.mktemp("store")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{place / 'mlflow.db'}")
-    mlflow.create_experiment("explained", artifact_location=(place / "artifacts").as_uri())
-    mlflow.set_experiment("explained")
-    yield place
-    mlflow.set_tracking_uri(before)
+    with own_store(place, "explained"):
+        yield place
 
 
 def test_what_is_logged_comes_back_equal(store: Path) -> None:

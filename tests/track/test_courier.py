@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -73,6 +75,20 @@ def test_the_embedded_store_is_made_before_the_first_task(project: Path, tell: T
 
     assert is_there
     assert {path.name for path in project.iterdir()} == {".nbproof", "mlflow.db"}
+
+
+@pytest.mark.slow
+def test_a_store_in_another_file_is_made_before_the_first_task(project: Path, tmp_path: Path) -> None:
+    """The same holds for a file that the settings name: its tables are there when the courier is ready."""
+    file = tmp_path / "elsewhere.db"
+    settings = Settings(experiment="credit", tracking_uri=f"sqlite:///{file}")
+
+    with Courier(project, settings, "r1") as courier:
+        assert courier.ready(PATIENCE_S)
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as store:
+            experiments = [name for (name,) in store.execute("SELECT name FROM experiments")]
+
+    assert "credit" in experiments
 
 
 def test_a_courier_is_ended_with_its_run(

@@ -17,7 +17,7 @@ from ..errors import TrackerUnavailable
 from ..settings import Settings, load
 from .delivery import DeliveryReport, count_waiting, deliver, deliver_to, has_work, is_over, why_not
 from .journal import path_of
-from .store import database, is_embedded, store_uri
+from .store import file_of, store_uri
 from .tracker import Tracker
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ class Courier:
         self._listener.start()
 
     def ready(self, timeout_s: float) -> bool:
-        """Wait until the embedded store exists, so that a notebook does not make it at the same time.
+        """Wait until a store in a file exists, so that a notebook does not make it at the same time.
 
-        True at once when there is nothing to wait for; False when the time was not enough.
+        MLflow makes the tables of such a store without a lock. True at once when there is nothing to wait for; False
+        when the time was not enough.
         """
-        if self._process is None or not is_embedded(self._project, self._settings):
-            return True
-        if database(self._project).exists():
+        file = file_of(store_uri(self._project, self._settings))
+        if self._process is None or file is None or file.exists():
             return True
         return self._is_ready.wait(timeout_s)
 

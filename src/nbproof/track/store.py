@@ -38,6 +38,13 @@ def is_embedded(project: Path, settings: Settings) -> bool:
     return store_uri(project, settings) == f"sqlite:///{database(project)}"
 
 
+def file_of(uri: str) -> Path | None:
+    """The file of a store in SQLite; None for any other store, and for one in memory."""
+    kind, _, path = uri.partition(":///")
+    named = path.partition("?")[0]
+    return Path(named) if kind.partition("+")[0] == "sqlite" and named and named != ":memory:" else None
+
+
 def kernel_environment(project: Path, settings: Settings) -> dict[str, str]:
     """The variables that a kernel of `project` needs to find the tracker and to keep what it logs."""
     environment = {
