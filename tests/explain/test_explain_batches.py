@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -128,6 +131,37 @@ def test_a_cancelled_file_leaves_nothing(source: Path, tmp_path: Path) -> None:
 
     assert target.read_bytes() == b"as it was"
     assert {each.name for each in tmp_path.iterdir()} == {"rows.parquet", "shares.parquet"}
+
+
+KILLED = """
+import os, signal, sys, xgboost
+from pathlib import Path
+from nbproof.explain.batches import explain_file
+from nbproof.explain.progress import Watch
+
+model = xgboost.XGBClassifier()
+model.load_model(sys.argv[1])
+
+def report(progress):
+    if progress.done >= 500:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+explain_file(model, Path(sys.argv[2]), Path(sys.argv[3]), batch_rows=100, watch=Watch(report, every_s=0.0))
+"""
+
+
+def test_a_killed_file_is_not_half_written(source: Path, tmp_path: Path) -> None:
+    """Killed in the middle, the process leaves the old file as it was, and the next one writes the new one whole."""
+    target, model = tmp_path / "shares.parquet", _model()
+    target.write_bytes(b"as it was")
+    model.save_model(tmp_path / "model.ubj")
+
+    ran = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "model.ubj", source, target])
+
+    assert ran.returncode == -signal.SIGKILL
+    assert target.read_bytes() == b"as it was"
+    assert explain_file(model, source, target).rows == 1000
+    assert pyarrow.parquet.read_table(target).num_rows == 1000
 
 
 def test_progress_is_told_over_the_whole_file(source: Path, tmp_path: Path) -> None:
