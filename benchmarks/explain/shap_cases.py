@@ -136,7 +136,7 @@ def _at_equal_calls(case: str, model: Any, asked: Array, background: Array, exac
         yield Record(name, "nbproof", "error", ours, f"<= {by_default / 3:.4f}")
         yield Record(name, "nbproof", "CPU s", spent)
         distance = float(((found.values[:, :, 0] - exact) / np.asarray(found.error)[:, :, 0]).std())
-        yield Record(name, "nbproof", "distance in its standard errors", distance, "about 1")
+        yield Record(name, "nbproof", "distance in its standard errors", distance)
         yield Record(name, "shap KernelExplainer, default", "error", by_default)
         yield Record(name, "shap KernelExplainer, l1_reg=False", "error", whole)
 
