@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,19 +19,10 @@ if TYPE_CHECKING:
     import psutil
 
 LEASE_VARIABLE = "NBPROOF_LEASE"
-PR_SET_PDEATHSIG = 1
 _LEASE_ENTRY = f"{LEASE_VARIABLE}=".encode()
 GRACE_S = 2.0
 LOOK_AGAIN_S = 0.02
 LOOKS_AT_A_START, LOOK_AT_A_START_S = 5, 0.002
-
-
-def die_with_parent() -> None:
-    """Ask the kernel of the operating system to kill this process when its parent dies (Linux; elsewhere nothing)."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def holders(matches: Callable[[str], bool]) -> list[psutil.Process]:

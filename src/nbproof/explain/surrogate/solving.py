@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -42,18 +42,9 @@ def ridge(arrays: Arrays, moments: Moments, output: int, selected: Array, own: A
     one = xp.where(present[:, :, None] & present[:, None, :], gram, 0.0)
     penalty = arrays.put(PENALTY * np.eye(selected.shape[1]))
     coefficients = xp.linalg.solve(one + penalty, cross[:, :, None])[:, :, 0]
-    found = fitted(arrays, moments, output, selected, coefficients, own)
     inverse = xp.linalg.inv(one + penalty)
     widths = ((inverse @ one) * inverse).sum(2)
-    square = moments.square[:, output]
-    freedom = xp.clip(samples - present.sum(1) - 1.0, 1.0, None)
-    noise = square * (1.0 - found.r2) / freedom
-    # In the order of the coefficients, which is that of `found`.
-    order = arrays.ordered(xp.where(present, -abs(coefficients), 1.0))
-    rows = arrays.put(np.arange(len(selected)))
-    # Rounding may leave less than nothing of a column that never varies.
-    variance = xp.clip(noise[:, None] * widths, 0.0, None)
-    return replace(found, errors=xp.sqrt(variance)[rows[:, None], order])
+    return fitted(arrays, moments, output, selected, coefficients, own, spread=(widths, samples))
 
 
 def chosen(arrays: Arrays, moments: Moments, output: int, selected: Array) -> tuple[Array, Array, Array]:
@@ -66,8 +57,20 @@ def chosen(arrays: Arrays, moments: Moments, output: int, selected: Array) -> tu
     return gram, cross, present
 
 
-def fitted(arrays: Arrays, moments: Moments, output: int, selected: Array, coefficients: Array, own: Array) -> Fitted:
-    """What linear models with these coefficients (R, K) say, ordered by their size."""
+def fitted(
+    arrays: Arrays,
+    moments: Moments,
+    output: int,
+    selected: Array,
+    coefficients: Array,
+    own: Array,
+    *,
+    spread: tuple[Array, int] | None = None,
+) -> Fitted:
+    """What linear models with these coefficients (R, K) say, ordered by their size.
+
+    `spread` are the variances of the coefficients (R, K) in parts of that of the residuals, and the number of samples.
+    """
     xp = arrays.xp
     rows = arrays.put(np.arange(len(selected)))
     gram, cross, present = chosen(arrays, moments, output, selected)
@@ -81,4 +84,10 @@ def fitted(arrays: Arrays, moments: Moments, output: int, selected: Array, coeff
     intercept = moments.answer_means[:, output] - (moments.column_means[rows[:, None], at] * coefficients).sum(1)
     local = intercept + (own[rows[:, None], at] * coefficients).sum(1)
     order = arrays.ordered(xp.where(present, -abs(coefficients), 1.0))
-    return Fitted(selected[rows[:, None], order], coefficients[rows[:, None], order], intercept, r2, local)
+    errors = None
+    if spread is not None:
+        widths, samples = spread
+        noise = square * (1.0 - r2) / xp.clip(samples - present.sum(1) - 1.0, 1.0, None)
+        # Rounding may leave less than nothing of a column that never varies.
+        errors = xp.sqrt(xp.clip(noise[:, None] * widths, 0.0, None))[rows[:, None], order]
+    return Fitted(selected[rows[:, None], order], coefficients[rows[:, None], order], intercept, r2, local, errors)

@@ -105,8 +105,7 @@ def explain(
         fits = sparse.fits(question, plan, training, random, watch)
     else:
         fits = _fits(question, plan, sampler, random, watch)
-    surrogate = _surrogate(question, fits, bins, plan.arrays)
-    errors = _errors(question, fits, plan.arrays)
+    surrogate, errors = _surrogate(question, fits, bins, plan.arrays)
     return question.explained(
         surrogate.coefficients,
         surrogate.intercept,
@@ -191,12 +190,13 @@ def _neighbourhoods(
 
 def _surrogate(
     question: Question, fits: Sequence[Sequence[Fitted]], bins: dict[int, discretizing.Bins], arrays: Arrays
-) -> Surrogate:
-    """The fits of all chunks as arrays by row and output."""
+) -> tuple[Surrogate, NDArray[np.float64] | None]:
+    """The fits of all chunks as arrays by row and output, and the standard errors of the coefficients, if known."""
     rows, features = question.rows.shape
     outputs = question.prediction.shape[1]
     most = max(each.selected.shape[1] for ridges in fits for each in ridges)
     coefficients = np.zeros((rows, features, outputs))
+    errors = None if fits[0][0].errors is None else np.zeros_like(coefficients)
     selected = np.full((rows, outputs, most), -1, dtype=np.int64)
     scalars = np.empty((3, rows, outputs))
     start = 0
@@ -209,13 +209,15 @@ def _surrogate(
             selected[part, output, : chosen.shape[1]] = chosen
             row, place = np.nonzero(chosen >= 0)
             coefficients[start + row, chosen[row, place], output] = weights[row, place]
+            if errors is not None:
+                errors[start + row, chosen[row, place], output] = arrays.get(each.errors)[row, place]
             scalars[:, part, output] = intercept, r2, local
         start = part.stop
     held = np.full((rows, features), -1, dtype=np.int64)
     for at, each_bins in bins.items():
         held[:, at] = each_bins.holding(question.rows[:, at])
     names = question.schema.names
-    return Surrogate(
+    surrogate = Surrogate(
         coefficients=coefficients,
         intercept=scalars[0],
         r2=scalars[1],
@@ -225,21 +227,7 @@ def _surrogate(
         bins=held,
         bin_names=tuple(bins[at].names(name) if at in bins else () for at, name in enumerate(names)) if bins else (),
     )
-
-
-def _errors(question: Question, fits: Sequence[Sequence[Fitted]], arrays: Arrays) -> NDArray[np.float64] | None:
-    """The standard errors of the coefficients (rows, features, outputs), zero where a feature was not selected."""
-    if any(each.errors is None for ridges in fits for each in ridges):
-        return None
-    found = np.zeros((*question.rows.shape, question.prediction.shape[1]))
-    start = 0
-    for ridges in fits:
-        for output, each in enumerate(ridges):
-            chosen, errors = arrays.get(each.selected), arrays.get(each.errors)
-            row, place = np.nonzero(chosen >= 0)
-            found[start + row, chosen[row, place], output] = errors[row, place]
-        start += len(chosen)
-    return found
+    return surrogate, errors
 
 
 def _notes(

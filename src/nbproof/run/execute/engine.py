@@ -22,7 +22,6 @@ from ...notebook.code import INJECTED
 from ...notebook.secrets import masker
 from ...records import OutputCaps
 from ..lean import read_dates_quickly
-from ..processes import PR_SET_PDEATHSIG
 from ..warm.learning import recall, remember
 from ..warm.preload import Preload, preload
 from .client import Client, know_provisioner
@@ -37,6 +36,7 @@ SAVE_EVERY_S = 2.0
 # A save may take at most this share of the time.
 SAVE_SHARE = 0.05
 TAIL_BYTES = 4000
+PR_SET_PDEATHSIG = 1
 
 CellListener = Callable[[int, int], None]
 # The number of the cell, the stream, whole lines, and the line that has not ended yet.
