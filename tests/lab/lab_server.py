@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from ports import free_port
 
 WARM, USUAL = "nbproof-warm", "python3"
 SPEC = Path(__file__).parents[2] / "extensions/kernels" / WARM
@@ -119,7 +119,7 @@ def jupyter_lab(folder: Path, **variables: str) -> Iterator[Lab]:
         made.mkdir(parents=True)
     shutil.copytree(SPEC, data / "kernels" / WARM)
     _write_settings(config / "lab/user-settings")
-    token, port, log = secrets.token_hex(16), _free_port(), folder / "lab.log"
+    token, port, log = secrets.token_hex(16), free_port(), folder / "lab.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
@@ -173,10 +173,3 @@ def _write_settings(folder: Path) -> None:
         place = folder / f"{name}.jupyterlab-settings"
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(settings))
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
