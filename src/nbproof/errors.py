@@ -13,6 +13,7 @@ NbproofError
 │   ├── DataUnusable                rows that are to be explained do not fit
 │   ├── ModelUnusable               a model that is to be explained is not fitted, or cannot be asked
 │   ├── KernelUnusable              the interpreter of a kernel does not run
+│   ├── RequestInvalid              a page asks for something that no door answers
 │   ├── UnknownName                 nothing is called that
 │   ├── ExtraMissing                a package that an extra brings is not installed
 │   └── Unwritable                  a folder that must be written cannot be
@@ -31,6 +32,7 @@ NbproofError
     ├── ExplanationRefused          an explanation would say something wrong
     ├── ModelRefused                a packaged model is not whole, or not what it says
     ├── ModelUnsteady               a model changes its answer between two calls
+    ├── PathRefused                 a page asks for a file outside of the server's folder
     └── ReportRefused               a document lacks a section or says a number without its source
 """
 
@@ -149,6 +151,14 @@ class KernelUnusable(AskedWrongly):
             f"the interpreter `{interpreter}` of kernel `{kernel}` does not run ({reason}); expected a Python",
             hint=f"jupyter kernelspec remove {kernel}",
         )
+
+
+class RequestInvalid(AskedWrongly):
+    """A page of JupyterLab asks for something in words that no door understands."""
+
+    def __init__(self, what: str, found: str, expected: str) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}, expected {expected}", hint="reload the page: it may be an older one")
 
 
 class UnknownName(AskedWrongly):
@@ -317,6 +327,16 @@ class ModelRefused(Refused):
     def __init__(self, folder: Path, found: str, expected: str) -> None:
         self.folder, self.found, self.expected = folder, found, expected
         super().__init__(f"`{folder}`: found {found}; expected {expected}")
+
+
+class PathRefused(Refused):
+    """A page asks for a file outside of the folder that the server shows."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"`{path[:200]}` lies outside of the folder that the server shows", hint="start the server further up"
+        )
 
 
 class ReportRefused(Refused):

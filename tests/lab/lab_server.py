@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from ports import free_port
 
 WARM, USUAL = "nbproof-warm", "python3"

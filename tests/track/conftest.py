@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from ports import free_port
 
 from nbproof.records import (
     ContentHash,
@@ -31,6 +30,7 @@ from nbproof.track import kept
 from nbproof.track.journal import Journal
 from nbproof.track.mlflow_tracker import create_store
 from nbproof.track.store import QUIET, database
+from ports import free_port
 
 SERVER_START_S = 240
 
