@@ -1,28 +1,24 @@
-"""Shapley values beside those of shap, captum, Woodelf and the boosting libraries.
+"""Shapley values beside those of shap, captum and Woodelf.
 
-    python -m benchmarks.explain.shap_cases                      # about three minutes on one core
-    python -m benchmarks.explain.shap_cases --cases 'file*' --rows 1000000
+    python -m benchmarks.explain.shap_cases                         # about three minutes on one core
+    python -m benchmarks.explain.shap_cases --cases 'black box*'
 
 Times are CPU seconds of this process, one thread; errors are relative to exact values (their Euclidean norm).
 """
 
 from __future__ import annotations
 
-import resource
-import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbproof.explain.batches import explain_file
 from nbproof.explain.question import ask
 from nbproof.explain.shapley.dispatch import explain
 
@@ -202,48 +198,12 @@ def population(_: int) -> Iterator[Record]:
     yield Record(case, "shap interventional, by 40 × 100 rows", "CPU s", by_shap * 50 * 20)
 
 
-def file_to_file(rows: int) -> Iterator[Record]:
-    """Parquet to Parquet through boosted trees, beside the library's own contributions of an array in memory."""
-    import lightgbm
-    import pandas as pd
-    import xgboost
-
-    table, score = _data(rows, 30)
-    names = [f"x{at}" for at in range(30)]
-    learnt = pd.DataFrame(table[:20_000], columns=names)
-    models: dict[str, Any] = {
-        "xgboost": xgboost.XGBClassifier(n_estimators=100, max_depth=5, n_jobs=1),
-        "lightgbm": lightgbm.LGBMClassifier(n_estimators=100, n_jobs=1, verbose=-1),
-    }
-    for library, model in models.items():
-        case = f"file to file, {rows} × 30 rows, {library}"
-        model.fit(learnt, score[:20_000] > 0)
-        own: Callable[[], Any]
-        if library == "xgboost":
-            own = lambda: model.get_booster().predict(  # noqa: B023, E731
-                xgboost.DMatrix(table, feature_names=names, nthread=1), pred_contribs=True
-            )
-        else:
-            own = lambda: model.predict(table, pred_contrib=True)  # noqa: B023, E731
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "rows.parquet", Path(folder) / "shares.parquet"
-            pd.DataFrame(table, columns=names).to_parquet(source, row_group_size=50_000)
-            native = min(_cpu(own)[0] for _ in range(2))
-            ours = min(_cpu(lambda: explain_file(model, source, target))[0] for _ in range(2))  # noqa: B023
-        yield Record(case, library, "CPU s", native)
-        yield Record(case, "nbproof", "CPU s", ours)
-        yield Record(case, "nbproof", "times the library's own", ours / native, "<= 1.15")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        yield Record(case, "this process, with the whole table", "peak GiB", peak, "<= 2")
-
-
 CASES = (
     Case("deep forest", deep_forest),
     Case("black box, trees", black_box_trees),
     Case("black box, network", black_box_network),
     Case("torch module", network_gradients),
     Case("population", population),
-    Case("file to file", file_to_file),
 )
 
 
