@@ -52,6 +52,7 @@ def shap(
     rows: Any,
     background: Any = None,
     *,
+    background_weights: Any = None,
     method: str | None = None,
     seed: int = 0,
     samples: int | None = None,
@@ -64,15 +65,16 @@ def shap(
 ) -> Shown:
     """Shapley values of `rows`, by `method` or by the one that fits the model.
 
-    `background` are rows to compare with: a black box needs them, trees and boosted models do not. `unit` chooses
-    among what the model answers ("probability", "log-odds", "raw"; None: the model's own). `samples` is how much a
-    sampling method draws, `seed` with what. With `strict` a caution (see `guards`) is a refusal.
+    `background` are rows to compare with: a black box needs them, trees and boosted models do not.
+    `background_weights` says of each of them how much it counts; a method that cannot take that refuses it. `unit`
+    chooses among what the model answers ("probability", "log-odds", "raw"; None: the model's own). `samples` is how
+    much a sampling method draws, `seed` with what. With `strict` a caution (see `guards`) is a refusal.
 
     Raises `ModelUnusable` and `DataUnusable` for what cannot be asked, `ModelUnsteady`, `ExplanationRefused` for what
     would be wrong, `Cancelled` when `watch` asks for the end.
     """
     question = ask(
-        model, rows, background=background, unit=unit,
+        model, rows, background=background, background_weights=background_weights, unit=unit,
         output_names=output_names, feature_names=feature_names, feature_units=feature_units,
     )  # fmt: skip
     return shown(_shap(question, method, seed, samples, strict, watch))
@@ -209,12 +211,14 @@ def estimate(
     rows: Any,
     background: Any = None,
     *,
+    background_weights: Any = None,
     method: str | None = None,
     samples: int | None = None,
     unit: Unit | None = None,
 ) -> Estimate:
     """How long `shap` would take for these rows, by a probe of a few of them."""
-    return dispatch.estimate(ask(model, rows, background=background, unit=unit), method=method, samples=samples)
+    question = ask(model, rows, background=background, background_weights=background_weights, unit=unit)
+    return dispatch.estimate(question, method=method, samples=samples)
 
 
 def save(what: Explanation | Kept, to: str | Path) -> None:
