@@ -1,8 +1,8 @@
 """Explanations beside those of lime, shap, captum, shapash, Woodelf and the boosting libraries: one table.
 
-    python -m benchmarks.explain                                      # about seven minutes on one core
-    python -m benchmarks.explain --rows 1000000                       # the file of the acceptance lines; some minutes more
-    python -m benchmarks.explain --only big_file --rows 1000000       # that file alone
+    python -m benchmarks.explain                                  # about seven minutes on one core
+    python -m benchmarks.explain --rows 1000000                   # the file of the acceptance lines; some minutes more
+    python -m benchmarks.explain --only big_file --rows 1000000   # that file alone
 
 Writes results/explain.json; parts that are not measured now stay there as they were, each with its own time, machine
 and load. Each part is measured in a process of its own, on one thread, one after the other.

@@ -37,12 +37,7 @@ def measure(cases: str = "*", *, rows: int = 20_000) -> list[Record]:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         _write(place / "rows.parquet", rows)
-        return [
-            record
-            for library in LIBRARIES
-            if fnmatch(library, cases)
-            for record in _beside(library, place, rows)
-        ]
+        return [record for library in LIBRARIES if fnmatch(library, cases) for record in _beside(library, place, rows)]
 
 
 def _beside(library: str, place: Path, rows: int) -> Iterator[Record]:

@@ -3,7 +3,8 @@
     python -m benchmarks.explain.shapash_cases    # about a minute on one core
 
 shapash is no dependency of nbproof's development: it installs beside it and changes no version of it, but it brings
-packages called `tests`, `docs` and `data`. So put it in an environment of its own that sees ours (benchmarks/README.md).
+packages called `tests`, `docs` and `data`. So it is put in an environment of its own, which sees ours
+(benchmarks/README.md).
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def _remove_unfinished(target: Path) -> None:
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(path)
+            Path(path).unlink()
         except OSError:
             # Its writer lives.
             continue

@@ -162,7 +162,7 @@ def _colourful(shown: NDArray[Any]) -> Any:
 
 @pytest.mark.filterwarnings("ignore")
 def test_our_cover_and_shaps_masker_give_shaps_own_values_of_pixels() -> None:
-    """Every pixel a patch: our cover, and shap's masker in its place, both have the values of shap's exact explainer."""
+    """Every pixel a patch: our cover, and shap's masker in its place, both have shap's own values."""
     random = np.random.default_rng(0)
     image, cover = random.normal(size=(3, 3, 1)), random.normal(size=(3, 3, 1))
     masker = shap.maskers.Image(cover, image.shape)

@@ -52,7 +52,9 @@ def explain(
     place = place.reshape(numbered.shape)
     taken = getattr(masker, "input_shape", pixels.shape)
     if tuple(taken) != pixels.shape:
-        raise DataUnusable("the masker", f"one of images of the shape {tuple(taken)}", f"{pixels.shape}, the image's own")
+        raise DataUnusable(
+            "the masker", f"one of images of the shape {tuple(taken)}", f"{pixels.shape}, the image's own"
+        )
     covered = None if masker is not None else _covered(pixels, cover)
     over = (..., *(None,) * (pixels.ndim - 2))
 

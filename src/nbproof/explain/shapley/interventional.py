@@ -43,7 +43,8 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
     """The values against the whole background.
 
     Raises `ExtraMissing` without Woodelf, `DataUnusable` without a background, and `ExplanationRefused` where the
-    trees are too deep, rows cannot be repeated as often as their weights say, or Woodelf disagrees with shap or with the model.
+    trees are too deep, rows cannot be repeated as often as their weights say, or Woodelf disagrees with shap or with
+    the model.
     """
     background = _repeated(question)
     require("woodelf")
@@ -65,7 +66,7 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
 
 
 def _repeated(question: Question) -> NDArray[np.float64]:
-    """The background, each row as often as its weight says. Raises `ExplanationRefused` for other than whole weights."""
+    """The background, each row as often as its weight says. Raises `ExplanationRefused` for others."""
     background, weights = question.needs_background(METHOD, takes_weights=True), question.weights
     if weights is None:
         return background

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ...errors import ExplanationRefused
 from ..explanation import Explanation
 from ..model import Family
+from ..pacing import Pace, paced
 from ..progress import Watch
 from ..question import Question
 from .completeness import refuse_incomplete
-from .pacing import Pace, paced
 
 # The libraries let other threads run meanwhile; a call must only be short enough for a cancel to be heard.
 CALL_S = 0.25

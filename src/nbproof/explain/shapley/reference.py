@@ -17,16 +17,21 @@ BACKGROUND_ROWS = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """Distinct rows (m, features) with weights (m,) that add up to one; the mean `base` (outputs,) of their answers.
+    """Distinct rows (m, features) with weights (m,) that add up to one, and their `answers` (m, outputs).
 
     `drawn` of the `given` rows of the background stand behind it.
     """
 
     rows: NDArray[np.float64]
     weights: NDArray[np.float64]
-    base: NDArray[np.float64]
+    answers: NDArray[np.float64]
     drawn: int
     given: int
+
+    @property
+    def base(self) -> NDArray[np.float64]:
+        """The mean answer (outputs,)."""
+        return np.asarray(self.weights @ self.answers)
 
     @property
     def is_whole(self) -> bool:
@@ -67,7 +72,7 @@ def reference_of(question: Question, method: str, *, seed: int, most: int = BACK
     except ModelUnusable:
         refuse_missing(rows, question.schema.names, f"{question.model.name} does not take them")
         raise
-    return Reference(rows, weights, weights @ answers, drawn, given)
+    return Reference(rows, weights, answers, drawn, given)
 
 
 def _distinct(
@@ -75,4 +80,4 @@ def _distinct(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Every row once, with the shares of its repetitions added up."""
     rows, place = np.unique(background, axis=0, return_inverse=True)
-    return rows, np.bincount(place.reshape(-1), weights=shares, minlength=len(rows))
+    return rows, np.bincount(place.reshape(-1), weights=shares, minlength=len(rows)).astype(np.float64)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ...errors import ExplanationRefused
 from ..explanation import Explanation
+from ..pacing import Pace
 from ..progress import Watch
 from ..question import Question
 from .completeness import refuse_incomplete
-from .pacing import Pace
 
 # How long other threads may have to wait for the interpreter.
 CALL_S = 0.004
