@@ -33,11 +33,12 @@ def judge(looked: Looked) -> list[Line]:
     lines = _of_shap(looked)
     if looked.lime is None or looked.explain_lime is None:
         return [*lines, _gaming("LIME").unknown("no LIME explainer was handed in")]
-    return lines + _of(looked, "LIME", looked.explain_lime)
+    return lines + _of(looked, "LIME", looked.lime.method, looked.explain_lime)
 
 
 def _of_shap(looked: Looked) -> list[Line]:
-    return _of(looked, "SHAP", _mixed if looked.shap.method == "interventional" else looked.explain_shap)
+    method = looked.shap.method
+    return _of(looked, "SHAP", method, _mixed if method == "interventional" else looked.explain_shap)
 
 
 def _mixed(question: Question, seed: int) -> None:
@@ -57,7 +58,7 @@ def _gaming(name: str) -> Gauge:
     )
 
 
-def _of(looked: Looked, name: str, explain: Callable[[Question, int], object]) -> list[Line]:
+def _of(looked: Looked, name: str, method: str, explain: Callable[[Question, int], object]) -> list[Line]:
     question, gauge = looked.question, _gaming(name)
     parts = [question.rows] if question.background is None else [question.background, question.rows]
     real = np.unique(np.concatenate(parts), axis=0)
@@ -70,7 +71,7 @@ def _of(looked: Looked, name: str, explain: Callable[[Question, int], object]) -
         asked.rows += overheard.rows
         probes, answers = _probes(overheard, real)
         if not len(probes):
-            return [gauge.unknown(_unasked(looked.shap.method))]
+            return [gauge.unknown(_unasked(method))]
         if len(real) < KNOWN_ROWS:
             few = f"{len(real)} real rows are too few to know how real rows look; {KNOWN_ROWS} are needed"
             return [gauge.unknown(few)]
