@@ -174,7 +174,7 @@ def _files(process: Any) -> Iterator[tuple[int, ...]]:
 
 
 def _makes_keys(manager: Any, options: Mapping[str, Any]) -> bool:
-    """Whether the manager may encrypt the channels, as it can since jupyter_client 8.10: it makes keys for the kernel."""
+    """Whether the manager may encrypt the channels, as it can since jupyter_client 8.10: it makes the keys then."""
     return "transport_encryption" in options or getattr(manager, "transport_encryption", "disabled") != "disabled"
 
 
