@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +53,7 @@ ALSO_WITH_IT = {
 
 
 def test_what_holds_with_the_other_version_holds_with_it() -> None:
-    """The same tests, with the manager and the client that come with it in Papermill's engine and JupyterLab's server."""
+    """The same tests, with the manager and client that come with it in Papermill's engine and JupyterLab's server."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     chosen = [f"{file}::{test}" for file, tests in ALSO_WITH_IT.items() for test in tests]
 
@@ -73,6 +75,24 @@ def test_it_is_warm_and_of_that_version() -> None:
         assert len(list(Path(f"/proc/{zygote['pid']}/task").iterdir())) == 1
 
 
+def test_a_version_that_is_not_known_starts_cold_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It runs all the same; what it changed in its start is for us to learn first."""
+    shutil.copytree(SEVEN / "ipykernel", tmp_path / "ipykernel")
+    version = tmp_path / "ipykernel" / "_version.py"
+    version.write_text(re.sub(r'__version__ = "[^"]+"', '__version__ = "8.0.0"', version.read_text()))
+    env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), PATH["PYTHONPATH"]])}
+
+    async def one() -> tuple[str, bool]:
+        async with kernel(env=env) as live:
+            return (await live.run("import ipykernel\nprint(ipykernel.__version__)")).text, live.is_warm
+
+    assert [asyncio.run(one()) for _ in range(2)] == [("8.0.0\n", False)] * 2
+    said = [record.message for record in caplog.records if "starts cold" in record.message]
+    assert said == ["this kernel starts cold: ipykernel 8.0.0 is not known here, 6.x and 7.x are"]
+
+
 def test_no_kernel_sees_what_another_did() -> None:
     """Two forks of one zygote, both alive: names, modules, variables, folders."""
 
@@ -89,10 +109,9 @@ def test_no_kernel_sees_what_another_did() -> None:
     assert asyncio.run(one()) == ["False False None True\n", "True"]
 
 
-async def ask(live: Live, kind: str, content: Any, *, channel: str = "control", header: Any = ()) -> Any:
+async def ask(live: Live, kind: str, content: Any, *, channel: str = "control") -> Any:
     """Ask something of a kernel that no method of the client asks; return the content of its answer."""
     message = live.client.session.msg(kind, content)
-    message["header"].update(header)
     asking = getattr(live.client, f"{channel}_channel")
     asking.send(message)
     while True:
@@ -112,12 +131,15 @@ def test_a_subshell_answers_while_a_cell_runs() -> None:
             supports = (await ask(live, "kernel_info_request", {}))["supported_features"]
             made = await ask(live, "create_subshell_request", {})
             await live.run("import threading\nkept, go = 21, threading.Event()")
-            waiting = live.client.execute("go.wait()", store_history=False)
+            live.client.execute("go.wait()", store_history=False)
             within = {"subshell_id": made["subshell_id"]}
-            code = {"code": "go.set()\nanswer = kept * 2", **RUN, "user_expressions": {"answer": "answer"}}
-            said = await ask(live, "execute_request", code, channel="shell", header=within)
-            while (await live.client.get_shell_msg(timeout=PATIENCE_S))["parent_header"]["msg_id"] != waiting:
-                pass
+            code = {"code": "go.set()", **RUN, "user_expressions": {"answer": "kept * 2"}}
+            question = live.client.session.msg("execute_request", code)
+            question["header"].update(within)
+            live.client.shell_channel.send(question)
+            # Both cells end at the same moment, in either order.
+            replies = [await live.client.get_shell_msg(timeout=PATIENCE_S) for _ in range(2)]
+            said = {reply["parent_header"]["msg_id"]: reply["content"] for reply in replies}[question["msg_id"]]
             listed = await ask(live, "list_subshell_request", {})
             await ask(live, "delete_subshell_request", within)
             left = await ask(live, "list_subshell_request", {})
