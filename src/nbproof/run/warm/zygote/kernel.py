@@ -247,8 +247,9 @@ def _show_streams(thread_run: Any) -> None:
 
     It is a closure, whatever has been wrapped around it since.
     """
-    held = zip(thread_run.__code__.co_freevars, thread_run.__closure__ or (), strict=False)
-    for name, cell in held:
+    if getattr(thread_run, "__module__", None) != "ipykernel.ipkernel":
+        return
+    for name, cell in zip(thread_run.__code__.co_freevars, thread_run.__closure__, strict=True):
         if name in ("stdout", "stderr"):
             cell.cell_contents = getattr(sys, name)
 
