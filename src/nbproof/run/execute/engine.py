@@ -25,6 +25,7 @@ from ..lean import read_dates_quickly
 from ..warm.learning import recall, remember
 from ..warm.preload import Preload, preload
 from .client import Client, know_provisioner
+from .death import own_words
 from .hearing import KernelDied
 from .listening import Secrets
 from .writing import cell_bytes, notebook_bytes
@@ -36,8 +37,6 @@ SAVE_EVERY_S = 2.0
 # A save may take at most this share of the time.
 SAVE_SHARE = 0.05
 TAIL_BYTES = 4000
-# What ipykernel 7 says whenever it starts is no last word.
-SAID_AT_EACH_START = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption."
 PR_SET_PDEATHSIG = 1
 
 CellListener = Callable[[int, int], None]
@@ -363,8 +362,7 @@ def tail(file: IO[bytes]) -> str:
     """The last lines of `file`, for the message about a kernel that died."""
     file.seek(0, 2)
     file.seek(max(0, file.tell() - TAIL_BYTES))
-    lines = file.read().decode(errors="replace").splitlines()
-    return "\n".join(line for line in lines if not line.startswith(SAID_AT_EACH_START)).strip()
+    return own_words(file.read().decode(errors="replace")).strip()
 
 
 papermill_engines.register(ENGINE, NotebookEngine)
