@@ -175,6 +175,8 @@ def warm_kernels(is_on: bool) -> Finding:
         folder = pool.check()
     except pool.NotWarm as reason:
         return Finding("warm kernels", "note", f"kernels start cold: {reason}")
+    if refusals := pool.refusals():
+        return Finding("warm kernels", "note", f"kernels started cold lately: {'; '.join(refusals)}")
     return Finding("warm kernels", "ok", f"{len(pool.zygotes())} processes to fork from, sockets in {folder}")
 
 
