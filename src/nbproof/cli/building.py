@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="Set a parameter in every notebook that declares it; TASK.NAME=VALUE sets it in one. May be repeated.",
 )
-@click.option("--task", metavar="NAME", help="Run this task of the pipeline alone, and what it needs where that is stale.")
+@click.option(
+    "--task", metavar="NAME", help="Run this task of the pipeline alone, and what it needs where that is stale."
+)
 @click.option("--downstream", is_flag=True, help="With --task: run what depends on it, too.")
 @click.option("--force", is_flag=True, help="Run every task, fresh or not; with --task only those that it asks for.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many notebooks may run at once.")
@@ -71,9 +73,7 @@ def run(
     project = open_project(here if pipeline is None else pipeline)
     target = chosen(pipeline, here=here, project=project.root)
     loaded = load_pipeline(project, target, parameters, task=task, downstream=downstream)
-    carry_out(
-        project, loaded, workers=workers, force=force, wait=wait, follow=follow, events=events, as_json=as_json
-    )
+    carry_out(project, loaded, workers=workers, force=force, wait=wait, follow=follow, events=events, as_json=as_json)
 
 
 def _refuse_what_does_not_go_together(

@@ -20,25 +20,31 @@ if TYPE_CHECKING:
 class Events:
     """A listener that writes every event, what cells say included, as one line of JSON.
 
-    When nobody reads the lines any more, the run ends as after Ctrl-C: whoever started it is gone, however it went.
+    While it is entered, stdout is its own: what anything else writes there, a hook say, goes to stderr. When nobody
+    reads the lines any more, the run ends as after Ctrl-C: whoever started it is gone, however it went.
     """
 
     def __enter__(self) -> Events:
-        if is_pipe(sys.stdout.fileno()):
-            threading.Thread(target=_interrupt_without, args=(sys.stdout.fileno(),), daemon=True).start()
+        sys.stdout.flush()
+        self._lines = os.dup(1)
+        os.dup2(2, 1)
+        if is_pipe(self._lines):
+            threading.Thread(target=_interrupt_without, args=(self._lines,), daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
-        pass
+        sys.stdout.flush()
+        # The thread may still wait for the end of it, so its number is not given to another file.
+        os.dup2(self._lines, 1)
 
     def __call__(self, event: Event, /) -> None:
         # Half a character, which UTF-8 does not know, is written as JSON writes it.
         line = encode(Entry(event)).encode("utf-8", "backslashreplace") + b"\n"
         try:
-            sys.stdout.buffer.write(line)
-            sys.stdout.buffer.flush()
+            while line:
+                line = line[os.write(self._lines, line) :]
         except BrokenPipeError:
             raise KeyboardInterrupt from None
 

@@ -49,9 +49,13 @@ def status(pipeline: Path | None, as_json: bool) -> None:
 
 
 def _document(pipeline: Pipeline, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    from ..run.freshness import TaskRecord
+    from ..run.state import state_of
+
     file = os.path.relpath(pipeline.file, pipeline.project)
     runs = (run for run in _newest_runs(pipeline.project) if run.file == file)
     last = last_of((task.name for task in pipeline.tasks), runs)
+    records = state_of(pipeline).records
     return {
         "pipeline": pipeline.name,
         "file": pipeline.file,
@@ -64,6 +68,7 @@ def _document(pipeline: Pipeline, verdicts: Sequence[Verdict]) -> dict[str, Any]
                 "upstream": pipeline.task(found.task).upstream,
                 "products": {key: str(path) for key, path in pipeline.task(found.task).products.items()},
                 "parameters": pipeline.task(found.task).parameters,
+                "has_succeeded": isinstance(records.read(found.task), TaskRecord),
                 "last": _last(*last[found.task]) if found.task in last else None,
             }
             for found in verdicts

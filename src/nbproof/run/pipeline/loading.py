@@ -135,7 +135,7 @@ def homes_of(notebook: Path, project: Path) -> list[Path]:
 
 
 def pipeline_files(project: Path) -> Iterator[Path]:
-    """The pipelines of a project, in the order of their paths; what is hidden, built or installed is not looked into."""
+    """The pipelines of a project, by their paths; into what is hidden, built or installed it does not look."""
     for folder, folders, files in os.walk(project):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in {"build", "exports"})
         folders[:] = [
