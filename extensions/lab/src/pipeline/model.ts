@@ -83,29 +83,15 @@ export class PipelineModel implements IDisposable {
     await this.refresh();
   }
 
-  /** Ask how the pipeline stands; of two answers the later question counts. */
+  /** Ask how the pipeline stands; while it is asked, once more afterwards is enough. */
   async refresh(): Promise<void> {
     clearTimeout(this._timer);
-    const asked = ++this._asked;
-    const since = (this._facts = []);
-    this._refreshed = Date.now();
-    await this._look(async () => {
-      const view = await this._client.look(this._path);
-      if (asked !== this._asked || this._isDisposed) {
-        return;
-      }
-      this._path = view.path ?? this._path;
-      // What was told meanwhile may be newer than the answer; told twice it does no harm.
-      this.view = since.reduce<IPipeline>((known, fact) => heard(known, fact) ?? known, view);
-      if (this.selected && !this.task) {
-        this.selected = null;
-      }
-      if (view.run && view.run.id !== this.output.run) {
-        this.output = nothing(view.run.id);
-      }
-    });
-    // What was said between the last look and the end.
-    await this._fetch();
+    if (this._refreshing) {
+      this._isAskedAgain = true;
+    } else {
+      this._refreshing = this._refreshAll().finally(() => (this._refreshing = null));
+    }
+    await this._refreshing;
   }
 
   /** Refresh a moment later: what comes in a row is looked at once. */
@@ -289,6 +275,33 @@ export class PipelineModel implements IDisposable {
     }
   }
 
+  private async _refreshAll(): Promise<void> {
+    do {
+      this._isAskedAgain = false;
+      await this._look(() => this._ask(this._path));
+    } while (this._isAskedAgain && !this._isDisposed);
+    // What was said between the last look and the end.
+    await this._fetch();
+  }
+
+  private async _ask(path: string): Promise<void> {
+    const since = (this._facts = []);
+    const view = await this._client.look(path);
+    if (path !== this._path) {
+      return;
+    }
+    this._refreshed = Date.now();
+    this._path = view.path ?? path;
+    // What was told meanwhile may be newer than the answer; told twice it does no harm.
+    this.view = since.reduce<IPipeline>((known, fact) => heard(known, fact) ?? known, view);
+    if (this.selected && !this.task) {
+      this.selected = null;
+    }
+    if (view.run && view.run.id !== this.output.run) {
+      this.output = nothing(view.run.id);
+    }
+  }
+
   private async _look(work: () => Promise<void>): Promise<void> {
     try {
       await work();
@@ -321,7 +334,8 @@ export class PipelineModel implements IDisposable {
   }
 
   private _path = '';
-  private _asked = 0;
+  private _refreshing: Promise<void> | null = null;
+  private _isAskedAgain = false;
   private _refreshed = 0;
   private _facts: IFact[] = [];
   private _timer: ReturnType<typeof setTimeout> | undefined;
@@ -399,7 +413,9 @@ export function reasonsOf(task: ITask): string[] {
   if (task.state === 'running' || task.state === 'queued') {
     return task.reason ? [task.reason] : [];
   }
-  const others = task.state === 'fresh' ? [] : task.reasons.filter(reason => !isNews(reason, isEnded));
+  const others = ['fresh', 'new'].includes(task.state)
+    ? []
+    : task.reasons.filter(reason => !isNews(reason, isEnded));
   return [...(ended ? [ended] : []), ...others];
 }
 
