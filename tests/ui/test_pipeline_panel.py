@@ -118,13 +118,13 @@ def test_what_failed_is_shown_with_its_cell_and_a_wrong_value_starts_nothing(
     shown.panel.get_by_text("Parameters", exact=True).click()
     rows = shown.panel.get_by_role("textbox", name="rows")
     rows.fill("0")
-    expect(shown.panel.get_by_role("alert")).to_have_text("`rows` is 0, expected at least 1")
+    expect(shown.panel.locator(".nbp-Parameters-problem")).to_have_text("`rows` is 0, expected at least 1")
     expect(rows).to_have_attribute("aria-invalid", "true")
     expect(shown.panel.get_by_role("combobox", name="kind")).to_have_value("a")
     expect(shown.panel.get_by_role("textbox", name="token")).to_have_value("env:HOME")
     page.screenshot(path=tmp_path / "refused.png")
     runs = sorted((folder / ".nbproof/runs").iterdir())
     shown.press("Run pipeline")
-    expect(shown.panel.get_by_role("alert")).to_have_text("`rows` is 0, expected at least 1")
+    expect(shown.panel.locator(".nbp-Parameters-problem")).to_have_text("`rows` is 0, expected at least 1")
 
     assert sorted((folder / ".nbproof/runs").iterdir()) == runs

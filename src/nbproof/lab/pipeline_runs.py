@@ -168,12 +168,17 @@ class PipelineRun:
         steps = {"cell": int(event["cell"]), "cells": int(event["cells"])}
         with self._lock:
             self._tasks.setdefault(task, {}).update(steps)
-            # Cells that take no time need not all be shown.
-            is_soon = now - self._cell_told.get(task, -CELL_EVERY_S) < CELL_EVERY_S
-            if not is_soon:
-                self._cell_told[task] = now
-        if not is_soon:
+            # Of cells that take no time one is told a moment later, whichever it is by then.
+            wait = self._cell_told.get(task, -CELL_EVERY_S) + CELL_EVERY_S - now
+            if wait > CELL_EVERY_S:
+                return
+            self._cell_told[task] = now + max(0.0, wait)
+        if wait <= 0:
             self._told("task", task=task)
+        else:
+            later = threading.Timer(wait, self._told, ("task",), {"task": task})
+            later.daemon = True
+            later.start()
 
     def _finish(self, event: Mapping[str, Any]) -> None:
         self._note(

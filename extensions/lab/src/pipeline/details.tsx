@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { Failure } from '../notice';
+import { Button } from './button';
 import type { ITask } from './client';
 import { type PipelineModel, reasonsOf } from './model';
 import { Parameters } from './parameters';
@@ -79,29 +80,29 @@ function Buttons(props: IDetails): JSX.Element {
   const hasExecuted = task.executed !== null || task.last?.has_notebook === true;
   return (
     <div className="nbp-Buttons" role="group" aria-label={trans.__('What to do with %1', task.name)}>
-      <button
-        className="jp-Button"
-        disabled={model.isRunning || model.isBusy}
+      <Button
+        
+        isOff={model.isRunning || model.isBusy}
         onClick={() => void model.run({ task: task.name })}
       >
         {trans.__('Run')}
-      </button>
-      <button
-        className="jp-Button"
-        disabled={model.isRunning || model.isBusy}
+      </Button>
+      <Button
+        
+        isOff={model.isRunning || model.isBusy}
         onClick={() => void model.run({ task: task.name, downstream: true })}
       >
         {trans.__('Run from here')}
-      </button>
-      <button className="jp-Button" disabled={!model.isRunning} onClick={() => void model.stop()}>
+      </Button>
+      <Button  isOff={!model.isRunning} onClick={() => void model.stop()}>
         {trans.__('Stop')}
-      </button>
-      <button className="jp-Button" disabled={task.notebook === null} onClick={() => open(task.notebook!)}>
+      </Button>
+      <Button  isOff={task.notebook === null} onClick={() => open(task.notebook!)}>
         {trans.__('Open notebook')}
-      </button>
-      <button
-        className="jp-Button"
-        disabled={!hasExecuted}
+      </Button>
+      <Button
+        
+        isOff={!hasExecuted}
         onClick={async () => {
           const path = await model.executed(task);
           if (path !== null) {
@@ -110,7 +111,7 @@ function Buttons(props: IDetails): JSX.Element {
         }}
       >
         {trans.__('Open executed notebook')}
-      </button>
+      </Button>
       <button className="jp-Button" onClick={props.close}>
         {trans.__('Close')}
       </button>
@@ -137,14 +138,14 @@ function Facts(props: IDetails): JSX.Element {
       <dt>{trans.__('Products')}</dt>
       <dd>
         {task.products.map(({ key, path, file, exists }) => (
-          <button
+          <Button
             key={key}
-            className="jp-Button"
-            disabled={path === null || !exists}
+            
+            isOff={path === null || !exists}
             onClick={() => open(path!)}
           >
             {exists ? `${key}: ${file}` : trans.__('%1: %2 (not there)', key, file)}
-          </button>
+          </Button>
         ))}
       </dd>
     </dl>

@@ -26,9 +26,9 @@ describe('form', () => {
     );
 
     expect(fields.map(field => [field.name, field.kind, field.value, field.expected])).toEqual([
-      ['kind', 'choice', 'b', 'any value'],
+      ['kind', 'choice', 'b', ''],
       ['rows', 'text', '3', 'a whole number, at least 1, at most 99'],
-      ['quick', 'switch', 'false', 'true or false'],
+      ['quick', 'switch', 'false', ''],
       ['names', 'text', '', 'a list, as JSON'],
       ['share', 'text', 'null', 'a number, above 0, or null']
     ]);

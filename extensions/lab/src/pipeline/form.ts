@@ -51,11 +51,17 @@ export function fieldsOf(
     const schema = properties[name] ?? {};
     const isSecret = contract.secrets.includes(name);
     const choices = isSecret ? [] : choicesOf(schema);
+    const kind = choices.length ? 'choice' : schema.type === 'boolean' ? 'switch' : 'text';
     return {
       name,
-      kind: choices.length ? 'choice' : schema.type === 'boolean' ? 'switch' : 'text',
+      kind,
       choices,
-      expected: isSecret ? trans.__('a reference: env:NAME or file:PATH') : expected(schema, trans),
+      expected: isSecret
+        ? trans.__('a reference: env:NAME or file:PATH')
+        : // What is offered says itself what can be chosen.
+          kind === 'text'
+          ? expected(schema, trans)
+          : '',
       description: schema.description ?? '',
       isSecret,
       isRequired: (contract.schema.required ?? []).includes(name),

@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 
 import { Banner, Failure, Quiet } from '../notice';
+import { Button } from './button';
 import type { IPipeline, IRun, ITask } from './client';
 import { DRAWN, Dag } from './dag';
 import { Details, lastText } from './details';
@@ -90,7 +91,7 @@ function Bar(props: IPanel & { view: IPipeline }): JSX.Element {
     ['list', trans.__('List')]
   ];
   return (
-    <div className="nbp-Buttons" role="toolbar" aria-label={trans.__('Pipeline')}>
+    <div className="nbp-Buttons" role="group" aria-label={trans.__('Pipeline')}>
       {view.pipelines.length > 1 ? (
         <select
           aria-label={trans.__('Which pipeline')}
@@ -106,20 +107,20 @@ function Bar(props: IPanel & { view: IPipeline }): JSX.Element {
       ) : (
         <strong>{view.name}</strong>
       )}
-      <button
-        className="jp-Button"
-        disabled={model.isRunning || model.isBusy || view.problem !== null}
+      <Button
+        
+        isOff={model.isRunning || model.isBusy || view.problem !== null}
         onClick={() => void model.run()}
       >
         {trans.__('Run pipeline')}
-      </button>
-      <button
-        className="jp-Button"
-        disabled={!model.isRunning || view.run?.is_stopping}
+      </Button>
+      <Button
+        
+        isOff={!model.isRunning || view.run?.is_stopping}
         onClick={() => void model.stop()}
       >
         {trans.__('Stop run')}
-      </button>
+      </Button>
       <button className="jp-Button" onClick={() => void model.refresh()}>
         {trans.__('Refresh')}
       </button>
