@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -41,12 +42,29 @@ def log(tmp_path: Path) -> Iterator[IO[bytes]]:
         yield opened
 
 
+@pytest.fixture
+def ending_at_last() -> Iterator[contextlib.ExitStack]:
+    """Whatever a test that fails leaves running ends with it."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_it_says_where_it_answers_and_ends_when_asked(
-    tmp_path: Path, home: dict[str, str], log: IO[bytes], ending: signal.Signals
+    tmp_path: Path,
+    home: dict[str, str],
+    log: IO[bytes],
+    ending: signal.Signals,
+    ending_at_last: contextlib.ExitStack,
 ) -> None:
-    """One JSON document tells the address; the doors of nbproof are open there, Ploomber's are not; Ctrl-C ends it."""
+    """One JSON document tells the address, where our doors are open and Ploomber's are not; Ctrl-C ends it."""
     (tmp_path / "books").mkdir()
     port = free_port()
 
@@ -55,6 +73,7 @@ def test_it_says_where_it_answers_and_ends_when_asked(
          f"--port={port}", "--ip=127.0.0.1", "--allow-root", "--ServerApp.port_retries=0"],
         env=home, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
     )  # fmt: skip
+    ending_at_last.callback(_kill, process)
     assert process.stdout is not None
     said = json.loads(b"".join(iter(lambda: process.stdout.readline(), b"}\n")) + b"}")  # type: ignore[union-attr]
     address, _, token = said["address"].partition("lab?token=")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import click
 
 from ..errors import AskedWrongly
 from ..extras import require
-from .checks import PLOOMBER_EXTENSIONS, Finding, enabled_server_extensions, panels
+from .checks import LOOK_S, PLOOMBER_EXTENSIONS, Finding, enabled_server_extensions, panels
 from .output import as_json, print_json
 
 LOOK_EVERY_S = 0.1
@@ -127,7 +128,7 @@ def _print_address(process: subprocess.Popen[bytes], folder: Path) -> None:
     file = Path(jupyter_runtime_dir()) / f"jpserver-{process.pid}.json"
     while process.poll() is None:
         found = _read(file)
-        if found is not None:
+        if found is not None and _answers(found):
             token = f"?token={found['token']}" if found.get("token") else ""
             print_json({"address": f"{found['url']}lab{token}", "pid": process.pid, "folder": folder})
             sys.stdout.flush()
@@ -141,4 +142,15 @@ def _read(file: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads(file.read_text())
     except (OSError, ValueError):
         return None
-    return found if "url" in found else None
+    return found
+
+
+def _answers(server: Mapping[str, Any]) -> bool:
+    """Whether somebody listens: a server notes where it will answer a moment before it does."""
+    if server.get("sock"):
+        return Path(server["sock"]).exists()
+    try:
+        socket.create_connection((server["hostname"], server["port"]), timeout=LOOK_S).close()
+    except OSError:
+        return False
+    return True

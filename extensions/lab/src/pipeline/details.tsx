@@ -80,28 +80,22 @@ function Buttons(props: IDetails): JSX.Element {
   const hasExecuted = task.executed !== null || task.last?.has_notebook === true;
   return (
     <div className="nbp-Buttons" role="group" aria-label={trans.__('What to do with %1', task.name)}>
-      <Button
-        
-        isOff={model.isRunning || model.isBusy}
-        onClick={() => void model.run({ task: task.name })}
-      >
+      <Button isOff={model.isRunning || model.isBusy} onClick={() => void model.run({ task: task.name })}>
         {trans.__('Run')}
       </Button>
       <Button
-        
         isOff={model.isRunning || model.isBusy}
         onClick={() => void model.run({ task: task.name, downstream: true })}
       >
         {trans.__('Run from here')}
       </Button>
-      <Button  isOff={!model.isRunning} onClick={() => void model.stop()}>
+      <Button isOff={!model.isRunning} onClick={() => void model.stop()}>
         {trans.__('Stop')}
       </Button>
-      <Button  isOff={task.notebook === null} onClick={() => open(task.notebook!)}>
+      <Button isOff={task.notebook === null} onClick={() => open(task.notebook!)}>
         {trans.__('Open notebook')}
       </Button>
       <Button
-        
         isOff={!hasExecuted}
         onClick={async () => {
           const path = await model.executed(task);
@@ -140,7 +134,7 @@ function Facts(props: IDetails): JSX.Element {
         {task.products.map(({ key, path, file, exists }) => (
           <Button
             key={key}
-            
+
             isOff={path === null || !exists}
             onClick={() => open(path!)}
           >

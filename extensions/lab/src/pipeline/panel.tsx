@@ -108,17 +108,12 @@ function Bar(props: IPanel & { view: IPipeline }): JSX.Element {
         <strong>{view.name}</strong>
       )}
       <Button
-        
         isOff={model.isRunning || model.isBusy || view.problem !== null}
         onClick={() => void model.run()}
       >
         {trans.__('Run pipeline')}
       </Button>
-      <Button
-        
-        isOff={!model.isRunning || view.run?.is_stopping}
-        onClick={() => void model.stop()}
-      >
+      <Button isOff={!model.isRunning || view.run?.is_stopping} onClick={() => void model.stop()}>
         {trans.__('Stop run')}
       </Button>
       <button className="jp-Button" onClick={() => void model.refresh()}>
