@@ -221,7 +221,7 @@ class PipelineRun:
                     task["state"] = "stopped"
             # Whoever did not say that all went well, and left with zero, is not taken at a word.
             self._outcome = ended(self._outcome, status, has_been_stopped=self._is_stopping)
-            self._error = None if self._outcome == "stopped" else error
+            self._error = error if self._outcome == "failed" else None
             self._standing = {}
             self._has_ended.set()
         self._said.close()
@@ -327,16 +327,20 @@ def error_of(status: int, said: str) -> NbproofError:
 def ended(outcome: str, status: int, *, has_been_stopped: bool) -> str:
     """How a run ended, by what it said itself and by how its process left.
 
+    One that was stopped when all was done, and only its record was still on its way, is done.
+
     >>> ended("done", 0, has_been_stopped=False), ended("done", 1, has_been_stopped=False)
     ('done', 'failed')
+    >>> ended("done", -15, has_been_stopped=True)
+    'done'
     >>> ended("", -15, has_been_stopped=True), ended("", 0, has_been_stopped=False)
     ('stopped', 'failed')
     """
     if outcome in ("failed", "stopped"):
         return outcome
-    if has_been_stopped and outcome != "done":
-        return "stopped"
-    return "done" if outcome == "done" and status == 0 else "failed"
+    if outcome == "done":
+        return "done" if status == 0 or has_been_stopped else "failed"
+    return "stopped" if has_been_stopped else "failed"
 
 
 def plain_text(text: str) -> str:

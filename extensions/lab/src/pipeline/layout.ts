@@ -30,8 +30,8 @@ export interface ILayout {
 }
 
 export const BOX = { width: 176, height: 44 };
-const GAP = { x: 20, y: 40 };
-const LANE = 16;
+const GAP = { x: 20, y: 40, lane: 4 };
+const LANE = 10;
 const MARGIN = 12;
 const SWEEPS = 4;
 
@@ -54,8 +54,8 @@ export function layout(nodes: readonly INode[]): ILayout {
     (rows[layer] ??= []).push(slot);
     return slot;
   };
-  for (const [name, direct] of upstream) {
-    slots.set(name, put(name, Math.max(-1, ...direct.map(above => slots.get(above)!.layer)) + 1));
+  for (const [name, layer] of layered(upstream)) {
+    slots.set(name, put(name, layer));
   }
   const routes = [...upstream].flatMap(([name, direct]) =>
     direct.map(above => route(slots.get(above)!, slots.get(name)!, put))
@@ -89,6 +89,26 @@ export function reduced(nodes: readonly INode[]): Map<string, string[]> {
     );
   }
   return kept;
+}
+
+/** The layer of each task: one below the last that it reads; one that reads nothing stands right above its reader. */
+function layered(upstream: Map<string, string[]>): Map<string, number> {
+  const layers = new Map<string, number>();
+  const readers = new Map<string, number>();
+  for (const [name, direct] of upstream) {
+    layers.set(name, Math.max(-1, ...direct.map(above => layers.get(above)!)) + 1);
+  }
+  for (const [name, direct] of upstream) {
+    for (const above of direct) {
+      readers.set(above, Math.min(readers.get(above) ?? Infinity, layers.get(name)!));
+    }
+  }
+  for (const [name, direct] of upstream) {
+    if (!direct.length && readers.has(name)) {
+      layers.set(name, readers.get(name)! - 1);
+    }
+  }
+  return layers;
 }
 
 /** The box that a key leads to from the box `name`; the same one where there is none. */
@@ -153,19 +173,64 @@ function order(rows: ISlot[][]): void {
   }
 }
 
-/** Give each slot its place in its row, the rows centred on one another; the width of the whole is returned. */
+/** Give each slot its place: below and above its neighbours, as far as its row has room; returns the width. */
 function place(rows: ISlot[][]): number {
-  const size = (slot: ISlot): number => (slot.name === null ? LANE : BOX.width);
-  const widths = rows.map(row => row.reduce((sum, slot) => sum + size(slot) + GAP.x, -GAP.x));
-  const widest = Math.max(0, ...widths);
-  rows.forEach((row, layer) => {
-    let x = MARGIN + (widest - widths[layer]) / 2;
-    for (const slot of row) {
-      slot.x = x;
-      x += size(slot) + GAP.x;
+  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+    for (const row of sweep % 2 === 0 ? rows : [...rows].reverse()) {
+      const wishes = row.map(slot => {
+        const near = sweep === 0 ? slot.above : [...slot.above, ...slot.below];
+        return near.length
+          ? near.reduce((sum, other) => sum + middle(other), 0) / near.length - size(slot) / 2
+          : slot.x;
+      });
+      spread(row, wishes);
+    }
+  }
+  const slots = rows.flat();
+  const left = Math.min(MARGIN, ...slots.map(slot => slot.x));
+  for (const slot of slots) {
+    slot.x = Math.round(slot.x - left) + MARGIN;
+  }
+  return Math.max(0, ...slots.map(slot => slot.x + size(slot))) + MARGIN;
+}
+
+/** Put the slots of a row as near to where they wish as their order and their sizes allow. */
+function spread(row: ISlot[], wishes: number[]): void {
+  // Without the room of those before it, slots only have to keep their order; those that would not, share one place.
+  const before = row.map(() => 0);
+  row.forEach((slot, at) => {
+    if (at > 0) {
+      before[at] =
+        before[at - 1] +
+        size(row[at - 1]) +
+        (slot.name === null || row[at - 1].name === null ? GAP.lane : GAP.x);
     }
   });
-  return widest + 2 * MARGIN;
+  const blocks: { count: number; sum: number }[] = [];
+  row.forEach((_, at) => {
+    blocks.push({ count: 1, sum: wishes[at] - before[at] });
+    for (let last = blocks.length - 1; last > 0; last--) {
+      const [one, other] = [blocks[last - 1], blocks[last]];
+      if (one.sum / one.count <= other.sum / other.count) {
+        break;
+      }
+      blocks.splice(last - 1, 2, { count: one.count + other.count, sum: one.sum + other.sum });
+    }
+  });
+  let at = 0;
+  for (const { count, sum } of blocks) {
+    for (let used = 0; used < count; used++, at++) {
+      row[at].x = sum / count + before[at];
+    }
+  }
+}
+
+function size(slot: ISlot): number {
+  return slot.name === null ? LANE : BOX.width;
+}
+
+function middle(slot: ISlot): number {
+  return slot.x + size(slot) / 2;
 }
 
 function top(layer: number): number {
@@ -174,7 +239,6 @@ function top(layer: number): number {
 
 /** Curves in the gaps between layers; through a layer it goes straight down. */
 function arrow(stops: ISlot[]): IArrow {
-  const middle = (slot: ISlot): number => slot.x + (slot.name === null ? LANE : BOX.width) / 2;
   const passed: [number, number][] = [];
   let way = '';
   stops.forEach((slot, at) => {

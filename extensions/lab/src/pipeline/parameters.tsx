@@ -29,7 +29,7 @@ export function Parameters(props: IParameters): JSX.Element {
       {fields.map(field => (
         <Field
           key={`${task.name} ${field.name}`}
-          id={`nbp-parameter-${task.name}-${field.name}`}
+          id={`nbp-parameter-${field.name}`}
           field={field}
           typed={typed[field.name]}
           problem={props.problems[field.name] ?? ''}
@@ -107,9 +107,6 @@ function Field(props: IFieldProps): JSX.Element {
           onChange={event => change(event.target.value)}
         />
       )}
-      <span id={`${id}-hint`} className="nbp-Parameters-hint">
-        {[field.description, field.expected].filter(Boolean).join(' · ')}
-      </span>
       {props.typed !== undefined && (
         <button
           type="button"
@@ -124,6 +121,9 @@ function Field(props: IFieldProps): JSX.Element {
           {trans.__('Take back')}
         </button>
       )}
+      <span id={`${id}-hint`} className="nbp-Parameters-hint">
+        {[field.description, field.expected].filter(Boolean).join(' · ')}
+      </span>
       {problem && (
         <span id={`${id}-problem`} className="nbp-Parameters-problem" role="alert">
           {problem}
