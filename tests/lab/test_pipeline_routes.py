@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -161,6 +163,26 @@ def test_one_run_at_a_time_and_it_can_be_stopped(lab: Lab, project: Path) -> Non
     assert states(found) == {"make": "fresh", "use": "stopped", "tell": "new"}
     assert len(working) >= 2
     wait_until(lambda: all(map(is_gone, working)), "nothing works there any more")
+
+
+def test_a_run_of_a_terminal_is_seen_and_not_disturbed(lab: Lab, project: Path) -> None:
+    """The page shows what runs elsewhere; a run of its own is refused in the words of the lock."""
+    (project / "go").unlink()
+    with subprocess.Popen(
+        [sys.executable, "-m", "nbproof", "run"], cwd=project, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as elsewhere:
+        try:
+            wait_until(lambda: states(get(lab, "pipeline", path=project.name))["use"] == "running", "use runs", RUN_S)
+            seen = get(lab, "pipeline", path=project.name)
+            status, words = refused(lab, "pipeline/run", path=f"{project.name}/pipeline.yaml")
+        finally:
+            (project / "go").touch()
+
+    assert elsewhere.returncode == 0
+    assert seen["run"] is None
+    assert status == 409
+    assert f"is being built by process {elsewhere.pid} since " in words["message"]
+    assert states(get(lab, "pipeline", path=project.name)) == {"make": "fresh", "use": "fresh", "tell": "fresh"}
 
 
 def test_what_failed_says_where_and_its_notebook_can_be_opened(lab: Lab, project: Path) -> None:

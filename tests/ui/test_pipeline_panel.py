@@ -60,7 +60,7 @@ def test_a_pipeline_is_run_watched_edited_and_run_from_there(page: Page, lab: La
 
     shown.press("Run pipeline")
     shown.is_in("fresh", "make")
-    shown.is_in("running", "use")
+    shown.is_in("running, cell 4 of 5", "use")
     shown.is_in("queued", "tell")
     page.screenshot(path=tmp_path / "running.png")
     page.reload()
