@@ -3,7 +3,8 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { about } from './about/plugin';
+import { experiments } from './experiments/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [about];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [about, experiments];
 
 export default plugins;

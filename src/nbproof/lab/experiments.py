@@ -25,7 +25,8 @@ from .doors import Asked, Route
 PART = "experiments"
 ROWS, MOST_ROWS = 1000, 1000
 # A list of thousands is sent: of each run only so much as one looks for. The run alone is sent with more of it.
-LONGEST_NAME, LONGEST_SHOWN, LONGEST_TEXT = 200, 80, 2000
+# MLflow's own names have at most 250 letters, so that they are sent whole.
+LONGEST_NAME, LONGEST_SHOWN, LONGEST_TEXT = 250, 80, 2000
 MOST_SHOWN, MOST_VALUES, MOST_FILES = 20, 1000, 300
 LATEST_MS = 10**14
 # Clocks of machines that log to one tracker are not quite the same.
