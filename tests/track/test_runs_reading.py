@@ -133,6 +133,7 @@ def test_every_page_is_bounded_and_together_they_are_all(store: RunStore) -> Non
         page = store.page(Query(), rows=2, after=after)
         pages.append([run.run_id for run in page.runs])
         after = page.next_page
+        assert isinstance(after, str)
         if not after:
             break
 

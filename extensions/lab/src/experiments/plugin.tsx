@@ -14,6 +14,7 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, searchIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
+import { MessageLoop } from '@lumino/messaging';
 import { Poll, Throttler } from '@lumino/polling';
 import * as React from 'react';
 
@@ -134,9 +135,13 @@ function follow(model: RunsModel, panel: Sidebar, notebooks: INotebookTracker | 
 
 /** Call whenever a panel comes into sight. */
 function shownOf(panel: Sidebar, call: () => void): void {
-  new IntersectionObserver(entries => entries.some(entry => entry.isIntersecting) && call()).observe(
-    panel.node
-  );
+  MessageLoop.installMessageHook(panel, (_, message) => {
+    if (message.type === 'after-show' || message.type === 'after-attach') {
+      // The panel counts as shown once it has heard of it itself.
+      requestAnimationFrame(call);
+    }
+    return true;
+  });
 }
 
 function keepUpToDate(app: JupyterFrontEnd, parts: IParts & { settings: ISettingRegistry | null }): void {

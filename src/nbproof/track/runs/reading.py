@@ -153,7 +153,9 @@ class RunStore:
                 looked, token = looked + len(summaries), page.token
                 if not token or len(found) >= rows or not _is_sifted(query):
                     break
-        return Page(tuple(found), token or "", looked)
+        # A store in SQL gives bytes, a server text.
+        next_page = token.decode() if isinstance(token, bytes) else token or ""
+        return Page(tuple(found), next_page, looked)
 
     def changed(self, since_ms: int, experiment: str = "") -> Changes:
         """The runs that began or ended since then, that are running, or whose records have been delivered since."""
