@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from ..errors import PathRefused, RequestInvalid, UnknownName
+from ..errors import PathRefused, RecordUnusable, RequestInvalid, TrackerUnavailable, UnknownName
 from ..notebook.document import parse
 from ..run.freshness import Environments
 from ..run.pipeline.loading import tasks_of
@@ -27,7 +27,7 @@ ROWS, MOST_ROWS = 1000, 1000
 # A list of thousands is sent: of each run only so much as one looks for. The run alone is sent with more of it.
 # MLflow's own names have at most 250 letters, so that they are sent whole.
 LONGEST_NAME, LONGEST_SHOWN, LONGEST_TEXT = 250, 80, 2000
-MOST_SHOWN, MOST_VALUES, MOST_FILES = 20, 1000, 300
+MOST_SHOWN, MOST_VALUES = 20, 1000
 LATEST_MS = 10**14
 # Clocks of machines that log to one tracker are not quite the same.
 OVERLAP_MS = 60_000
@@ -74,7 +74,7 @@ def run(asked: Asked) -> dict[str, Any]:
         "tags": _pairs(summary.tags),
         "environment": _pairs(_environment(store, run_id)),
         "about": _pairs(_about(found)),
-        "files": [[shortened(file.path, LONGEST_TEXT), file.bytes] for file in listed(store, run_id)[:MOST_FILES]],
+        **_files(store, run_id),
         "children": _rows(found.children),
     }
 
@@ -223,6 +223,15 @@ def _environment(store: RunStore, run_id: str) -> dict[str, str]:
     for held in store.lineage(run_id):
         found = {**environment_of(held.data.tags), **found}
     return found
+
+
+def _files(store: RunStore, run_id: str) -> dict[str, Any]:
+    """The files of a run; where they cannot be listed, why, for the rest of the run can be shown all the same."""
+    try:
+        found = listed(store, run_id)
+    except (RecordUnusable, TrackerUnavailable) as error:
+        return {"files": [], "files_problem": shortened(str(error), LONGEST_TEXT)}
+    return {"files": [[shortened(file.path, LONGEST_TEXT), file.bytes] for file in found], "files_problem": ""}
 
 
 def _cells(store: RunStore, run_id: str) -> list[Cell]:

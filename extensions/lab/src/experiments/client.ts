@@ -27,6 +27,8 @@ export interface IWhole {
   environment: [string, string][];
   about: [string, string][];
   files: [string, number][];
+  /** Why the files cannot be listed; empty when they can. */
+  files_problem: string;
   children: Row[];
 }
 

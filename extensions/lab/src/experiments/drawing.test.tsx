@@ -93,6 +93,7 @@ const HOSTILE = {
     environment: [[EVIL, EVIL]],
     about: [[EVIL, EVIL]],
     files: [[EVIL, 3]],
+    files_problem: EVIL,
     children: [row('c', EVIL)]
   })
 } as unknown as Doors;

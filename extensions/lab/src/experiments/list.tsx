@@ -163,7 +163,10 @@ function RunRow(
       <span className="nbp-Run-name" title={run.name}>
         {run.name}
       </span>
-      <span className="nbp-Run-value">{value === undefined ? '' : `${metric} ${shown(value)}`}</span>
+      <span className="nbp-Run-value" title={metric}>
+        {value !== undefined && <span className="nbp-Unseen">{`${metric} `}</span>}
+        {value !== undefined && shown(value)}
+      </span>
       <span className="nbp-Run-about">
         <span className={`nbp-State nbp-mod-${run.status}`}>
           <span aria-hidden="true">{SIGN[run.status]}</span> {stateInWords(run.status, trans)}

@@ -4,7 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 
-import { Failure } from '../notice';
+import { Banner, Failure } from '../notice';
 import { doors as allDoors, type Doors, type IWhole } from './client';
 import { Curves } from './compare';
 import { Loading, useLoaded } from './loaded';
@@ -85,6 +85,11 @@ export function RunPage(props: IRunPageProps): JSX.Element {
         pairs={found.files.map(([name, size]) => [name, trans.__('%1 bytes', size.toLocaleString())])}
         trans={trans}
       />
+      {found.files_problem && (
+        <Banner kind="warning" label={trans.__('Files')}>
+          {found.files_problem.slice(0, LONGEST_TEXT)}
+        </Banner>
+      )}
       <Pairs title={trans.__('What nbproof wrote down')} pairs={found.about} trans={trans} />
     </div>
   );

@@ -63,11 +63,12 @@ export function duration(seconds: number): string {
   return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
+// Made once: making it takes longer than a whole list of rows.
+let format: Intl.DateTimeFormat | null = null;
+
 export function moment(at: number): string {
-  const date = new Date(at);
-  return Number.isNaN(date.getTime())
-    ? '?'
-    : date.toLocaleString(undefined, { dateStyle: 'short', timeStyle: 'short' });
+  format ??= new Intl.DateTimeFormat(undefined, { dateStyle: 'short', timeStyle: 'short' });
+  return Math.abs(at) < 8.64e15 ? format.format(at) : '?';
 }
 
 /** A value of a table: a number in four digits, a text cut, and a dash where there is none. */
