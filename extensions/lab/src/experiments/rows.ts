@@ -6,7 +6,7 @@ export type Status = 'running' | 'done' | 'failed' | 'stopped' | 'interrupted';
 /** A number, or the name of what is none: JSON has neither. */
 export type Value = number | 'NaN' | 'Infinity' | '-Infinity';
 
-/** A run as it travels: a list without names, in the order of `lab/experiments.py`. */
+/** A run as it travels: a list without names, in the order of `lab/run_answers.py`. */
 export type Row = [
   id: string,
   name: string,
