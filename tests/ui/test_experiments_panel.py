@@ -65,8 +65,8 @@ def rows(panel: Locator) -> Locator:
 
 
 def find(panel: Locator, words: str) -> Locator:
-    """The only run that is found by these words."""
-    panel.get_by_role("searchbox").fill(words)
+    """The only run in which these words stand one after the other; a random id may hold one of them."""
+    panel.get_by_role("searchbox").fill(f'"{words}"')
     option = rows(panel)
     expect(option).to_have_count(1)
     return option

@@ -25,10 +25,10 @@ class Artifact:
     bytes: int
 
 
-def listed(store: RunStore, run_id: str) -> tuple[Artifact, ...]:
-    """The files of a run, at most three hundred, down to three folders deep."""
+def listed(store: RunStore, run_id: str, folder: str = "") -> tuple[Artifact, ...]:
+    """The files of a run, or of one folder among them: at most three hundred, down to three folders deep."""
     local = _local_folder(store, run_id)
-    found = _listed_here(local) if local else _listed_there(store, run_id)
+    found = _listed_here(local, local / folder) if local else _listed_there(store, run_id, folder or None)
     return tuple(artifact for _, artifact in zip(range(MOST_FILES), found, strict=False))
 
 
@@ -39,7 +39,7 @@ def fetched(store: RunStore, run_id: str, path: str) -> bytes:
     local = _local_folder(store, run_id)
     if local is not None:
         return _read(run_id, local / path, within=local)
-    known = {artifact.path: artifact.bytes for artifact in listed(store, run_id)}
+    known = {artifact.path: artifact.bytes for artifact in listed(store, run_id, path.rpartition("/")[0])}
     if known.get(path, LARGEST_BYTES + 1) > LARGEST_BYTES:
         raise _unfetched(run_id, path)
     with tempfile.TemporaryDirectory(prefix="nbproof-") as folder, reached():
@@ -48,10 +48,12 @@ def fetched(store: RunStore, run_id: str, path: str) -> bytes:
 
 
 def executed_notebook(store: RunStore, run_id: str) -> str | None:
-    """The path of the executed notebook among the files of a run, if it has one."""
-    notebooks = [artifact.path for artifact in listed(store, run_id) if artifact.path.endswith(".ipynb")]
-    kept = [path for path in notebooks if path.split("/")[0] == NOTEBOOK_FOLDER]
-    return next(iter(kept or notebooks), None)
+    """The path of the executed notebook among the files of a run: the one that nbproof kept, else any, else None."""
+    for folder in (NOTEBOOK_FOLDER, ""):
+        for artifact in listed(store, run_id, folder):
+            if artifact.path.endswith(".ipynb"):
+                return artifact.path
+    return None
 
 
 def _local_folder(store: RunStore, run_id: str) -> Path | None:
@@ -74,14 +76,18 @@ def _local_folder(store: RunStore, run_id: str) -> Path | None:
     return folder
 
 
-def _listed_here(folder: Path) -> Iterator[Artifact]:
-    if not folder.is_dir():
+def _listed_here(home: Path, folder: Path) -> Iterator[Artifact]:
+    if folder.is_symlink() or not folder.is_dir():
         return
-    for place in sorted(folder.rglob("*")):
-        inside = place.relative_to(folder)
+    for place in sorted(folder.iterdir()):
         # A link may lead anywhere; nothing that nbproof or MLflow records is one.
-        if len(inside.parts) <= DEEPEST and place.is_file() and place.resolve() == folder / inside:
+        if place.is_symlink():
+            continue
+        inside = place.relative_to(home)
+        if place.is_file():
             yield Artifact(inside.as_posix(), place.stat().st_size)
+        elif len(inside.parts) < DEEPEST:
+            yield from _listed_here(home, place)
 
 
 def _listed_there(store: RunStore, run_id: str, folder: str | None = None) -> Iterator[Artifact]:
