@@ -1,2 +1,3 @@
 import './base.css';
 import './pipeline.css';
+import './experiments.css';

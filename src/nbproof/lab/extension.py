@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import about, building
+from . import about, building, experiments
 from .doors import Route, Server, handlers
 
 EVENT = "https://nbproof.invalid/events/fact/v1"
@@ -27,7 +27,8 @@ SCHEMA = {
 
 def routes() -> tuple[Route, ...]:
     """Every route of every part."""
-    return (*about.ROUTES, *building.ROUTES)
+    parts = (about, building, experiments)
+    return tuple(route for part in parts for route in part.ROUTES)
 
 
 def load(app: Any) -> None:

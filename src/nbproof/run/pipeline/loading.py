@@ -146,15 +146,37 @@ def pipeline_files(project: Path) -> Iterator[Path]:
 
 
 def _sources(file: Path) -> set[Path]:
+    return {source for source, _ in _named_sources(file)}
+
+
+def _named_sources(file: Path) -> tuple[tuple[Path, str], ...]:
+    """The source of each task of a pipeline file, and the task's name."""
     import yaml
 
     try:
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
         tasks = raw if isinstance(raw, list) else raw["tasks"]
-        sources = [entry["source"] if isinstance(entry, dict) else entry for entry in tasks]
-        return {(file.parent / source).resolve() for source in sources}
+        entries = [entry if isinstance(entry, dict) else {"source": entry} for entry in tasks]
+        return tuple(
+            ((file.parent / entry["source"]).resolve(), str(entry.get("name") or Path(entry["source"]).stem))
+            for entry in entries
+        )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return set()  # a broken pipeline is told about when it is asked for
+        return ()  # a broken pipeline is told about when it is asked for
+
+
+def tasks_of(notebook: Path, project: Path) -> tuple[tuple[str, str], ...]:
+    """Under which names `notebook` is run: (file of the pipeline, name of the task), the first that of itself alone.
+
+    Files are relative to the project. Nothing is checked; a broken pipeline has no tasks.
+    """
+    notebook = notebook.resolve()
+    found = [(os.path.relpath(notebook, project.resolve()), notebook.stem)]
+    for file in _pipeline_files(project):
+        for source, name in _named_sources(file):
+            if source == notebook:
+                found.append((os.path.relpath(file, project), name))
+    return tuple(found)
 
 
 def part(whole: Loaded, task: str, *, downstream: bool = False) -> Loaded:
