@@ -8,5 +8,8 @@ export const CATEGORY = 'nbproof';
 
 /** Every command: `nbproof:verb-noun`. */
 export const COMMANDS = {
-  showAbout: 'nbproof:show-about'
+  showAbout: 'nbproof:show-about',
+  openExplain: 'nbproof:open-explain',
+  explainModel: 'nbproof:explain-model',
+  explainRow: 'nbproof:explain-row'
 } as const;

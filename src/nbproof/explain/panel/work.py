@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -33,7 +35,7 @@ AFTERWARDS: Sequence[Step] = (stability.judge,)
 MOST_ROWS, MOST_CELLS_WIDE, LONGEST_CELL = 100, 60, 80
 MOST_GROUPS, FEW_VALUES, QUARTERS = 30, 10, 4
 # What explaining such models imports, so that it can be there before the first click.
-NEEDED: Mapping[str, Sequence[str]] = {"sklearn": ("shap",), "torch": ("torch",)}
+NEEDED: Mapping[str, Sequence[str]] = {"sklearn": ("shap",)}
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 
@@ -60,15 +62,11 @@ class Desk:
         return names.look(job.namespace).written()
 
     def prepare(self, job: Job) -> dict[str, Any]:
-        """Import what explaining the models of the namespace needs; what is not installed is said when it is needed."""
-        began = time.perf_counter()
-        for library in {each.library for each in names.look(job.namespace).models}:
-            for package in NEEDED.get(library, ()):
-                try:
-                    importlib.import_module(package)
-                except ImportError:
-                    continue
-        return {"seconds": time.perf_counter() - began}
+        """Begin to import what explaining the models of the namespace needs; nobody waits for it here."""
+        libraries = {each.library for each in names.look(job.namespace).models}
+        packages = [package for library in sorted(libraries) for package in NEEDED.get(library, ())]
+        threading.Thread(target=_imported, args=(packages,), name="nbproof-imports", daemon=True).start()
+        return {"packages": packages}
 
     def options(self, job: Job) -> dict[str, Any]:
         """The units, outputs and methods of a model for a table; its first row is asked about."""
@@ -217,6 +215,13 @@ def refuse_changed(question: Question) -> None:
             "the same from beginning to end",
             hint="explain again once the cell that changes them has ended",
         )
+
+
+def _imported(packages: Sequence[str]) -> None:
+    """Import what is there; what is not, the explanation that needs it says."""
+    for package in packages:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(package)
 
 
 def _question(recipe: Recipe, namespace: Mapping[str, Any]) -> Question:
