@@ -69,7 +69,7 @@ def test_models_of_three_libraries_are_explained_on_screen(lab: Lab, page: Page)
     for model, said in (
         ("forest", r"Why the probability of (yes|no) is .*: shares by SHAP \(trees, exact\), LIME, on one scale"),
         ("boosted", r"Why the log-odds of 1 is .*: shares by SHAP \(native, exact\), LIME, on one scale"),
-        ("network", r"Why the prediction is|Why the probability of prediction is .*SHAP \(enumerated, exact\), LIME"),
+        ("network", r"Why the probability of prediction is .*: shares by SHAP \(enumerated.*\), LIME, on one scale"),
     ):
         panel.get_by_role("combobox", name="Model", exact=True).select_option(model)
         explain.click()
@@ -160,7 +160,7 @@ def test_what_is_inserted_gives_the_same_numbers(lab: Lab, page: Page) -> None:
     panel.get_by_role("button", name="Add to report").click()
 
     notebook.has_run(1, 2)
-    drawn = notebook.output(1).locator(".nbp-RenderedExplanation")
+    drawn = notebook.cell(1).locator(".nbp-RenderedExplanation")
     expect(drawn.get_by_role("img").first).to_be_visible()
     rows = drawn.locator(".nbp-Chart table").first.evaluate(
         "table => [...table.tBodies[0].rows].map(row => [...row.cells].map(cell => cell.textContent))"

@@ -14,9 +14,9 @@ export interface IBar {
   shares: (number | null)[];
 }
 
-const NAMES = 210;
+const NAMES = 168;
 const GAP = 14;
-const LABEL = 54;
+const LABEL = 50;
 const TOP = 26;
 
 /** `methods` name the columns; with `isSize` sizes are drawn, which have no sign. */
@@ -57,7 +57,7 @@ export function Bars(props: {
         return (
           <g key={at}>
             <text x={left} y={14} className="nbp-Chart-head">
-              {fitted(method, 34)}
+              {fitted(method, 28)}
             </text>
             <line className="nbp-Chart-zero" x1={scale(0)} x2={scale(0)} y1={TOP - 4} y2={height} />
             {bars.map((bar, row) => {
@@ -89,7 +89,7 @@ export function Bars(props: {
       })}
       {bars.map((bar, row) => (
         <text key={row} x={NAMES - 8} y={TOP + ROW * row + ROW / 2 + 4} textAnchor="end">
-          {fitted(bar.value ? `${bar.name} = ${bar.value}` : bar.name, 32)}
+          {fitted(bar.value ? `${bar.name} = ${bar.value}` : bar.name, 27)}
         </text>
       ))}
     </Chart>

@@ -13,7 +13,7 @@ export interface ISwarm {
   heights: (number | null)[];
 }
 
-const NAMES = 180;
+const NAMES = 150;
 const LANE = 30;
 const RADIUS = 2.2;
 /** Levels of height; each has a fill of its own, from the lowest to the highest. */
@@ -28,7 +28,8 @@ export function aside(places: number[], room: number): number[] {
     held.set(cell, count + 1);
     const step = Math.ceil(count / 2) * 2 * RADIUS * (count % 2 ? 1 : -1);
     // A lane that is full is drawn over again.
-    return step === 0 ? 0 : ((step + room) % (2 * room)) - room;
+    const lane = 2 * room;
+    return step === 0 ? 0 : ((((step + room) % lane) + lane) % lane) - room;
   });
 }
 
@@ -79,7 +80,7 @@ export function Beeswarm(props: { label: string; swarms: ISwarm[]; say: Say }): 
         return (
           <g key={row}>
             <text x={NAMES - 4} y={y + 4} textAnchor="end">
-              {fitted(swarm.name, 26)}
+              {fitted(swarm.name, 24)}
             </text>
             {places.map((x, at) => (
               <circle

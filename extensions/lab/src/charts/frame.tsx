@@ -4,7 +4,7 @@ import * as React from 'react';
 
 import { shown } from './scale';
 
-export const WIDTH = 640;
+export const WIDTH = 560;
 export const ROW = 24;
 export const SMALL = 11;
 

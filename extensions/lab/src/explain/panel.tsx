@@ -398,7 +398,7 @@ function Preview(props: IPart): JSX.Element {
 function Fields(props: IPart & { fields: IField[] }): JSX.Element {
   const { model, say } = props;
   return (
-    <details className="nbp-WhatIf" open={model.edits.size > 0 || undefined}>
+    <details className="nbp-WhatIf">
       <summary>{say.__('What if? Edit the row')}</summary>
       <div className="nbp-Fields">
         {props.fields.map(field => (
