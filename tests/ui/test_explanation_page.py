@@ -28,7 +28,7 @@ control
 
 
 def test_a_reader_sees_the_explanation_and_edits_the_row(lab: Lab, page: Page) -> None:
-    """The picture tells of one class and of the other; an edited value changes prediction and picture, and one outside is marked."""
+    """The picture tells of each class; an edited value changes prediction and picture, and one outside is marked."""
     notebook = open_notebook(page, lab, lab.write("explained.ipynb", USUAL, MADE, EDITED))
 
     notebook.run(0)

@@ -73,6 +73,8 @@ export interface IShown {
   code: string;
   fields: IField[];
   outside: string[];
+  /** Why LIME says nothing of it; empty where it does. */
+  silent: string;
   seconds: number;
   isJudging: boolean;
 }
@@ -613,6 +615,7 @@ export function shownOf(content: unknown, isJudging: boolean): IShown {
     code: String(told.code ?? ''),
     fields: Array.isArray(told.fields) ? (told.fields as IField[]) : [],
     outside: Array.isArray(told.outside) ? told.outside.map(String) : [],
+    silent: String(told.silent ?? ''),
     seconds: Number(told.seconds),
     isJudging
   };

@@ -529,6 +529,11 @@ function Result(props: IPart & IInserting & { shown: IShown | null }): JSX.Eleme
           {sentence}
         </Banner>
       ))}
+      {made.silent && (
+        <Banner kind="warning" label={say.__('LIME says nothing:')}>
+          {made.silent}
+        </Banner>
+      )}
       <ExplanationView bundle={made.bundle} choice={model.view} choose={part => model.show(part)} say={say} />
       {made.isJudging && (
         <Quiet>{say.__('Stability is being judged: the row is explained again with other seeds.')}</Quiet>

@@ -116,8 +116,8 @@ def model_of(name: str, value: Any) -> FoundModel | None:
     library = _library(value)
     if library == "torch":
         return _network(name, value)
-    if library or _has_static(value, ASKED_BY):
-        return _estimator(name, value, library or "other") if _has_static(value, ASKED_BY) else None
+    if _has_static(value, ASKED_BY):
+        return _estimator(name, value, library) if library else _stranger(name, value)
     if isinstance(value, types.FunctionType) and value.__module__ == "__main__" and _takes_rows(value):
         return FoundModel(name, "function of rows", "function")
     return None
@@ -174,6 +174,12 @@ def _estimator(name: str, value: Any, library: str) -> FoundModel:
     except Exception as error:  # What a stranger's class raises on being looked at is its own affair.
         return FoundModel(name, kind, library, problem=f"{type(error).__name__}: {error}"[:500])
     return _described(name, kind, library, read)
+
+
+def _stranger(name: str, value: Any) -> FoundModel:
+    """An object of a library that we do not know; what it says of itself is read only once it is chosen."""
+    width = inspect.getattr_static(value, "n_features_in_", None)
+    return FoundModel(name, type(value).__name__, "other", width if isinstance(width, int) else None)
 
 
 def _described(name: str, kind: str, library: str, read: models.Model) -> FoundModel:

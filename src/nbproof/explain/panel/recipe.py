@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from ...errors import DataUnusable, UnknownName
@@ -83,7 +83,8 @@ class Recipe:
     method: str | None = None
     seed: int = 0
     edits: tuple[Edit, ...] = ()
-    kind: str = field(default="")
+    kind: str = ""
+    is_shap_alone: bool = False
 
     def objects(self, namespace: Mapping[str, Any]) -> tuple[Any, Any, Any]:
         """The model, the rows and the background that the names mean now."""
@@ -108,7 +109,8 @@ class Recipe:
         for name, value in (("method", self.method), ("unit", self.unit), ("seed", self.seed or None)):
             if value is not None:
                 given.append(f"{name}={value!r}")
-        return "\n".join(["from nbproof import explain", "", *before, f"explain.both({', '.join(given)})"])
+        call = "shap" if self.is_shap_alone else "both"
+        return "\n".join(["from nbproof import explain", "", *before, f"explain.{call}({', '.join(given)})"])
 
 
 def recipe_of(asked: Mapping[str, Any], namespace: Mapping[str, Any]) -> Recipe:

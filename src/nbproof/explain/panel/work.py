@@ -127,9 +127,8 @@ class Desk:
         if edited:
             recipe = replace(recipe, edits=edits_of(edited, question, recipe.rows, recipe.kind))
             question = _question(recipe, job.namespace)
-        explained = calls.explained(
-            question, method=recipe.method, seed=recipe.seed, lime=LimeOptions(), watch=_told(job)
-        )
+        explained, silent = _explained(question, recipe, job)
+        recipe = replace(recipe, is_shap_alone=bool(silent))
         refuse_changed(question)
         if len(question.rows) > 1:
             self.recipe, self.explained = recipe, explained
@@ -142,6 +141,7 @@ class Desk:
                 "code": recipe.code(list(job.namespace)),
                 "fields": fields,
                 "outside": said,
+                "silent": silent,
                 "expression": recipe.rows.spelled(),
                 "seconds": time.perf_counter() - began,
             },
@@ -227,6 +227,16 @@ def _imported(packages: Sequence[str]) -> None:
 def _question(recipe: Recipe, namespace: Mapping[str, Any]) -> Question:
     model, rows, background = recipe.objects(namespace)
     return ask(model, rows, background=background, unit=recipe.unit)
+
+
+def _explained(question: Question, recipe: Recipe, job: Job) -> tuple[Both, str]:
+    """The rows explained by both methods; by SHAP alone where LIME cannot take them, with the reason."""
+    options = {"method": recipe.method, "seed": recipe.seed, "watch": _told(job)}
+    try:
+        return calls.explained(question, lime=LimeOptions(), **options), ""
+    except DataUnusable as error:
+        # Where SHAP cannot take them either, it says so itself.
+        return calls.explained(question.again(), lime=None, **options), str(error)
 
 
 def _judged(
