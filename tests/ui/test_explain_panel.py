@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-from lab_server import USUAL, Lab
+from lab_server import USUAL, Lab, wait_until
 from notebook_page import NotebookPage, open_notebook
 from playwright.sync_api import Locator, Page, expect
 
@@ -51,6 +52,11 @@ def opened(page: Page, lab: Lab, name: str, *cells: str) -> tuple[NotebookPage, 
     return notebook, panel
 
 
+def tags(path: Path) -> list[list[str] | None]:
+    """The tags of the cells of a notebook on disk."""
+    return [cell["metadata"].get("tags") for cell in json.loads(path.read_text())["cells"]]
+
+
 def numbers(panel: Locator) -> dict[str, str]:
     """The shares of the first picture by their features, as the table beside it has them."""
     table = panel.locator(".nbp-Result .nbp-Chart table").first
@@ -82,6 +88,7 @@ def test_models_of_three_libraries_are_explained_on_screen(lab: Lab, page: Page)
         )
 
     panel.get_by_role("combobox", name="Model", exact=True).select_option("boosted")
+    panel.get_by_role("combobox", name="Rows of", exact=True).select_option("clients")
     panel.get_by_role("tab", name="The model").click()
     panel.get_by_role("button", name="Explain model", exact=True).click()
 
@@ -169,8 +176,7 @@ def test_what_is_inserted_gives_the_same_numbers(lab: Lab, page: Page) -> None:
     expect(notebook.cell(1).locator(".cm-content")).to_contain_text(
         "explain.both(boosted, clients[list(boosted.feature_names_in_)].iloc[[7]]"
     )
-    page.keyboard.press("Control+s")
-    expect(notebook.panel).not_to_have_class(re.compile("jp-mod-dirty"))
-    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget?.context?.model?.dirty")
-    saved = json.loads((lab.root / notebook.name).read_text())["cells"]
-    assert [cell["metadata"].get("tags") for cell in saved] == [None, ["report"]]
+
+    notebook.panel.locator('[data-command="docmanager:save"]').click()
+
+    wait_until(lambda: tags(lab.root / notebook.name) == [None, ["report"]], "the tagged cell is saved")

@@ -15,7 +15,7 @@ class Kernel {
   asked: Record<string, unknown>[] = [];
   sent: Record<string, unknown>[] = [];
   comm = {
-    onMsg: (_: unknown) => undefined as unknown,
+    onMsg: undefined as unknown as (message: unknown) => void,
     onClose: () => undefined,
     isDisposed: false,
     open: () => undefined,

@@ -231,12 +231,16 @@ def _question(recipe: Recipe, namespace: Mapping[str, Any]) -> Question:
 
 def _explained(question: Question, recipe: Recipe, job: Job) -> tuple[Both, str]:
     """The rows explained by both methods; by SHAP alone where LIME cannot take them, with the reason."""
-    options = {"method": recipe.method, "seed": recipe.seed, "watch": _told(job)}
+
+    def explained(lime: LimeOptions | None) -> Both:
+        asked = question.again()
+        return calls.explained(asked, method=recipe.method, seed=recipe.seed, lime=lime, watch=_told(job))
+
     try:
-        return calls.explained(question, lime=LimeOptions(), **options), ""
+        return explained(LimeOptions()), ""
     except DataUnusable as error:
         # Where SHAP cannot take them either, it says so itself.
-        return calls.explained(question.again(), lime=None, **options), str(error)
+        return explained(None), str(error)
 
 
 def _judged(
