@@ -16,7 +16,7 @@ export interface IBar {
 
 const NAMES = 168;
 const GAP = 14;
-const LABEL = 50;
+const LABEL = 60;
 const TOP = 26;
 
 /** `methods` name the columns; with `isSize` sizes are drawn, which have no sign. */

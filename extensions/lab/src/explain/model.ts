@@ -18,6 +18,8 @@ export interface IFoundModel {
   features: number | null;
   classes: string[];
   units: string[];
+  /** Whether it knows what its features are called. */
+  is_named: boolean;
   /** Why it cannot be explained as it is; empty otherwise. */
   problem: string;
 }
@@ -143,8 +145,9 @@ export function chosen(found: IFound, before: IChosen | null, settings: ISetting
   if (!table) {
     return null;
   }
-  const others = tables.filter(each => each !== table).sort((one, other) => other.rows - one.rows);
-  const background = tables.find(each => each.name === before?.background && before.table === table.name);
+  const comparable = backgroundsFor(found, model, table);
+  const others = comparable.filter(each => each !== table).sort((one, other) => other.rows - one.rows);
+  const background = comparable.find(each => each.name === before?.background && before.table === table.name);
   return {
     model: model.name,
     table: table.name,
@@ -160,6 +163,14 @@ export function chosen(found: IFound, before: IChosen | null, settings: ISetting
 /** The tables that a model takes. */
 export function tablesFor(found: IFound, model: string): IFoundTable[] {
   return found.tables.filter(each => Object.prototype.hasOwnProperty.call(each.fits, model));
+}
+
+/** The tables that rows of a table can be compared with: of the same columns, and of the same kind. */
+export function backgroundsFor(found: IFound, model: IFoundModel, table: IFoundTable): IFoundTable[] {
+  const isAlike = (each: IFoundTable): boolean =>
+    each.columns.length > 0 === table.columns.length > 0 &&
+    (model.is_named || (each.width === table.width && each.columns.join('\n') === table.columns.join('\n')));
+  return tablesFor(found, model.name).filter(isAlike);
 }
 
 export class ExplainModel implements IDisposable {

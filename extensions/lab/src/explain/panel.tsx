@@ -10,6 +10,7 @@ import { ExplanationView } from '../mime/view';
 import { Banner, Failure, Quiet } from '../notice';
 import type { Say } from '../say';
 import {
+  backgroundsFor,
   tablesFor,
   type Edit,
   type ExplainModel,
@@ -167,6 +168,9 @@ function Choosing(props: IPart): JSX.Element {
     return <></>;
   }
   const tables = tablesFor(found, choice.model);
+  const picked = found.models.find(each => each.name === choice.model);
+  const table = tables.find(each => each.name === choice.table);
+  const backgrounds = picked && table ? backgroundsFor(found, picked, table) : [];
   const problems = found.models.filter(each => each.problem);
   return (
     <fieldset className="nbp-Fields">
@@ -188,7 +192,7 @@ function Choosing(props: IPart): JSX.Element {
       <Choice
         label={say.__('Compared with')}
         value={choice.background}
-        options={tables.map(each => [each.name, each.name])}
+        options={backgrounds.map(each => [each.name, each.name])}
         choose={name => model.choose({ background: name })}
       />
       {options && options.units.length > 1 && (

@@ -37,6 +37,7 @@ class FoundModel:
         return {
             "name": self.name, "kind": self.kind, "library": self.library, "features": self.features,
             "classes": list(self.classes[:MOST_COLUMNS]), "units": list(self.units), "problem": self.problem,
+            "is_named": self.feature_names is not None,
         }  # fmt: skip
 
 
