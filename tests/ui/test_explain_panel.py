@@ -177,6 +177,7 @@ def test_what_is_inserted_gives_the_same_numbers(lab: Lab, page: Page) -> None:
         "explain.both(boosted, clients[list(boosted.feature_names_in_)].iloc[[7]]"
     )
 
-    notebook.panel.locator('[data-command="docmanager:save"]').click()
+    notebook.cell(1).locator(".cm-content").click()
+    page.keyboard.press("Control+s")
 
     wait_until(lambda: tags(lab.root / notebook.name) == [None, ["report"]], "the tagged cell is saved")

@@ -3,28 +3,54 @@ import { Signal } from '@lumino/signaling';
 import { made } from '../mime/made';
 import { RequestError } from '../request';
 import type { IAgent, IAsked, IHearing } from './kernel';
-import { BUSY_MS, DEFAULTS, ExplainModel, PAUSE_MS, chosen, type IFound } from './model';
+import {
+  BUSY_MS,
+  DEFAULTS,
+  ExplainModel,
+  PAUSE_MS,
+  backgroundsFor,
+  chosen,
+  type IFound,
+  type IFoundModel,
+  type IFoundTable
+} from './model';
 
 const FOUND: IFound = {
   models: [
-    {
-      name: 'raw',
-      kind: 'Ridge',
-      library: 'sklearn',
-      features: null,
-      classes: [],
-      units: [],
-      problem: 'not fitted'
-    },
-    { name: 'forest', kind: 'Forest', library: 'sklearn', features: 3, classes: [], units: [], problem: '' },
-    { name: 'other', kind: 'Forest', library: 'sklearn', features: 3, classes: [], units: [], problem: '' }
+    { ...named('raw', 'not fitted'), features: null, is_named: false },
+    named('forest', ''),
+    named('other', '')
   ],
   tables: [
-    { name: 'odd', kind: 'array', rows: 9, width: 7, columns: [], fits: {} },
-    { name: 'test', kind: 'frame', rows: 50, width: 3, columns: [], fits: { forest: 'all' } },
-    { name: 'train', kind: 'frame', rows: 900, width: 4, columns: [], fits: { forest: 'part', other: 'all' } }
+    table('odd', 9, 7, [], {}),
+    table('test', 50, 3, ['a', 'b', 'c'], { forest: 'all' }),
+    table('matrix', 9000, 3, [], { forest: 'all' }),
+    table('train', 900, 4, ['a', 'b', 'c', 'd'], { forest: 'part', other: 'all' })
   ]
 };
+
+function named(name: string, problem: string): IFoundModel {
+  return {
+    name,
+    kind: 'Forest',
+    library: 'sklearn',
+    features: 3,
+    classes: [],
+    units: [],
+    is_named: true,
+    problem
+  };
+}
+
+function table(
+  name: string,
+  rows: number,
+  width: number,
+  columns: string[],
+  fits: Record<string, 'all' | 'part'>
+): IFoundTable {
+  return { name, kind: columns.length ? 'frame' : 'array', rows, width, columns, fits };
+}
 
 /** A kernel's agent that answers when it is told to. */
 class Agent implements IAgent {
@@ -36,7 +62,7 @@ class Agent implements IAgent {
     fail: (error: Error) => void;
     isCancelled: boolean;
   }[] = [];
-  ended = new Signal<IAgent, void>(this);
+  ended: Signal<IAgent, void> = new Signal<IAgent, void>(this);
   isOnSubshell = false;
   isDisposed = false;
 
@@ -132,6 +158,16 @@ describe('chosen', () => {
       row: 899,
       unit: 'raw'
     });
+  });
+
+  it('compares frames with frames, and where no names are known only the same columns', () => {
+    const [, forest] = FOUND.models;
+    const [, test, , train] = FOUND.tables;
+
+    expect(backgroundsFor(FOUND, forest, test).map(each => each.name)).toEqual(['test', 'train']);
+    expect(backgroundsFor(FOUND, { ...forest, is_named: false }, train).map(each => each.name)).toEqual([
+      'train'
+    ]);
   });
 
   it('chooses nothing where nothing fits', () => {
