@@ -53,8 +53,12 @@ def opened(page: Page, lab: Lab, name: str, *cells: str) -> tuple[NotebookPage, 
 
 
 def tags(path: Path) -> list[list[str] | None]:
-    """The tags of the cells of a notebook on disk."""
-    return [cell["metadata"].get("tags") for cell in json.loads(path.read_text())["cells"]]
+    """The tags of the cells of a notebook on disk; none while it is being written."""
+    try:
+        cells = json.loads(path.read_text())["cells"]
+    except json.JSONDecodeError:
+        return []
+    return [cell["metadata"].get("tags") for cell in cells]
 
 
 def numbers(panel: Locator) -> dict[str, str]:
