@@ -4,8 +4,9 @@ import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { about } from './about/plugin';
 import { experiments } from './experiments/plugin';
+import { explain } from './explain/plugin';
 import { pipeline } from './pipeline/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [about, experiments, pipeline];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [about, experiments, explain, pipeline];
 
 export default plugins;

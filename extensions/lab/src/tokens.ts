@@ -13,4 +13,7 @@ export const COMMANDS = {
   runPipeline: 'nbproof:run-pipeline',
   runTask: 'nbproof:run-task',
   stopRun: 'nbproof:stop-run'
+  openExplain: 'nbproof:open-explain',
+  explainModel: 'nbproof:explain-model',
+  explainRow: 'nbproof:explain-row'
 } as const;

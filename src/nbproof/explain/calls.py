@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ExplanationRefused
 from . import auditing, folder, guards
-from .auditing import Audit
+from .auditing import STEPS, Audit, Step
 from .explanation import Explanation, Unit
 from .folder import Kept
 from .guards import Caution
@@ -167,7 +167,7 @@ def explained(
         guards.side_by_side(by_shap, by_lime)
     found = None
     if is_audited:
-        found = _audit(question, by_shap, by_lime, samples, lime, seed, approved, watch)
+        found = audited(question, by_shap, by_lime, samples, lime, seed, approved, watch)
         failed = [line.name for line in found.judged("fail")]
         if strict and failed:
             raise ExplanationRefused("the audit", f"failed: {', '.join(failed)}", "an audit that fails nothing")
@@ -203,7 +203,7 @@ def audit(
     by_shap = shap if shap is not None else _shap(question, None, seed, samples, False, None)
     if lime is None and options is not None:
         lime = _lime(question.again(), options, seed, False, None)
-    return _audit(question, by_shap, lime, samples, options, seed, approved)
+    return audited(question, by_shap, lime, samples, options, seed, approved)
 
 
 def estimate(
@@ -316,7 +316,7 @@ def _by_lime(question: Question, options: LimeOptions, seed: int, watch: Watch |
     ).explanation
 
 
-def _audit(
+def audited(
     question: Question,
     by_shap: Explanation,
     by_lime: Explanation | None,
@@ -325,6 +325,7 @@ def _audit(
     seed: int,
     approved: Explanation | None,
     watch: Watch | None = None,
+    steps: Sequence[Step] = STEPS,
 ) -> Audit:
     """The audit, with explainers that explain other rows in the very same way; what cancels them cancels it."""
     quiet = None if watch is None else Watch(cancel=watch.cancel)
@@ -342,7 +343,7 @@ def _audit(
 
     return auditing.audit(
         question, by_shap, by_lime, explain_shap=shap_again, explain_lime=None if by_lime is None else lime_again,
-        seed=seed, approved=approved,
+        seed=seed, approved=approved, steps=steps,
     )  # fmt: skip
 
 
