@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,11 +109,15 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file: tuple[int, int] | None = None
+        self._lives = False
         self._forget()
 
     def read(self) -> tuple[Execution, ...]:
         """Take in what is new; raises `OSError` when the file is not there (yet)."""
-        self._changed: dict[str, None] = {}
+        self._changed.clear()
+        # Asked before reading: of a kernel that is gone by then, every line is there.
+        self._lives = is_live(self.path)
         with self.path.open("rb") as file:
             state = os.fstat(file.fileno())
             if (state.st_dev, state.st_ino) != self._file or state.st_size < self.offset:
@@ -131,7 +135,7 @@ class Reader:
         """The session as far as it was read; None while the file does not say which one it is."""
         if self._opened is None:
             return None
-        lives = is_live(self.path)
+        lives = self._lives
         cut = () if lives or not self._rest else (f"line {self._number + 1} was cut short",)
         found = self._executions.values()
         return replace(
@@ -148,7 +152,6 @@ class Reader:
 
     def _forget(self) -> None:
         self.offset, self._number, self._rest = 0, 0, b""
-        self._file: tuple[int, int] | None = None
         self._opened: NotebookSession | None = None
         self._last_at = 0.0
         self._executions: dict[str, Execution] = {}
@@ -157,7 +160,7 @@ class Reader:
         self._closings: list[Closing] = []
         self._missed = 0
         self._damaged: list[str] = []
-        self._changed = {}
+        self._changed: dict[str, None] = {}
 
     def _take(self, line: bytes) -> None:
         self._number += 1
@@ -270,6 +273,16 @@ def read_session(path: Path) -> NotebookSession | None:
     return reader.session()
 
 
+def as_json(execution: Execution) -> dict[str, Any]:
+    """An execution as JSON knows it."""
+    return {name: getattr(execution, name) for name in _FIELDS}
+
+
+def around_line(around: Around) -> dict[str, Any]:
+    """What surrounds a session, as a line of its file."""
+    return {"kind": "around", **{field.name: getattr(around, field.name) for field in fields(around)}}
+
+
 def append(path: Path, line: Mapping[str, Any]) -> None:
     """Add a line of the server's to the kernel's file, if there is one; a session without cells has none."""
     try:
@@ -280,6 +293,9 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
         os.write(descriptor, json.dumps(line).encode("ascii") + b"\n")
     finally:
         os.close(descriptor)
+
+
+_FIELDS = tuple(field.name for field in fields(Execution))
 
 
 def _as_lost(execution: Execution) -> Execution:
