@@ -220,7 +220,7 @@ def _warn_once() -> None:
     if not _memory.has_warned:
         _memory.has_warned = True
         warnings.warn(
-            "no run is being recorded: this notebook runs neither under `nbproof run` nor in a kernel that is recorded, "
+            "no run is being recorded: this notebook runs neither under `nbproof run` nor in a recorded kernel, "
             "so nothing is logged",
             UserWarning,
             stacklevel=5,
