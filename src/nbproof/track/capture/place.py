@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from ...errors import SettingsInvalid
 from ...files import write_atomically
 
 Level = Literal["off", "metadata", "full"]
@@ -63,7 +64,7 @@ def tell_kernel(place: Place, level: Level, notebook: str | None) -> None:
 
 
 def chosen(project: Path, notebook: str) -> Level | None:
-    """What the user chose for this notebook, if anything; raises `ValueError` when the choices cannot be read."""
+    """What the user chose for this notebook, if anything; raises `SettingsInvalid` when that cannot be read."""
     return _choices(project).get(notebook)
 
 
@@ -79,8 +80,10 @@ def _choices(project: Path) -> dict[str, Level]:
         found = json.loads(_choices_file(project).read_bytes())
     except FileNotFoundError:
         return {}
+    except ValueError:
+        found = None
     if not isinstance(found, dict) or not all(level in LEVELS for level in found.values()):
-        raise ValueError(f"{_choices_file(project)} does not say which notebooks are recorded")
+        raise SettingsInvalid(str(_choices_file(project)), "something else", "a recording level for each notebook")
     return found
 
 

@@ -113,6 +113,14 @@ class Reader:
         self._lives = False
         self._forget()
 
+    def has_news(self) -> bool:
+        """Whether there is something to read."""
+        try:
+            state = self.path.stat()
+        except FileNotFoundError:
+            return False
+        return (state.st_dev, state.st_ino) != self._file or state.st_size != self.offset + len(self._rest)
+
     def read(self) -> tuple[Execution, ...]:
         """Take in what is new; raises `OSError` when the file is not there (yet)."""
         self._changed.clear()
