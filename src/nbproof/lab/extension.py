@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import about, recording
+from . import about, following, recording
 from .doors import Route, Server, handlers
 from .recorder import Recorder
 
@@ -28,7 +28,7 @@ SCHEMA = {
 
 def routes() -> tuple[Route, ...]:
     """Every route of every part."""
-    return (*about.ROUTES, *recording.ROUTES)
+    return (*about.ROUTES, *following.ROUTES, *recording.ROUTES)
 
 
 def load(app: Any) -> None:

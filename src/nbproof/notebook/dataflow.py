@@ -106,8 +106,12 @@ def names_read_now(node: ast.stmt) -> set[str]:
     """
     later = _parts_at_definition(node)
     if later is not None:
-        return {name for part in later for name in (names_read_now(part) if isinstance(part, ast.stmt) else names_read(part))}
-    reader = _Reader({name: () for name in names_read(node)}, words=False)
+        return {
+            name
+            for part in later
+            for name in (names_read_now(part) if isinstance(part, ast.stmt) else names_read(part))
+        }
+    reader = _Reader(dict.fromkeys(names_read(node), ()), words=False)
     reader.read_block([node], frozenset())
     return set(reader.found)
 

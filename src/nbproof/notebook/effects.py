@@ -32,7 +32,7 @@ class Nature(IntEnum):
 class Known:
     """What is known of the object that a name stands for.
 
-    `carries` are the names that using the object may read, `writes` those that it may bind: a function reads and binds
+    `is_table` says that it is an array or a frame. `carries` are the names that using the object may read, `writes` those that it may bind: a function reads and binds
     when it is called, and an object of the notebook's own class when one of its methods is.
     """
 
@@ -40,15 +40,16 @@ class Known:
     definition: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda | None = None
     module: str = ""
     instance_of: str = ""
+    is_table: bool = False
     carries: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one statement does. It may read all of `reads`, and what hides in objects that hold unknown code, `may_read`.
+    """What one statement does.
 
-    `certainly` are those of `binds` that are bound whatever the values are.
+    It may read all of `reads`, and `may_read` where objects hold code that nobody could read. `certainly` are those of `binds` that are bound whatever the values are.
     The others may keep what they stood for; so they hang on it, without the statement reading it.
     `changes` names objects that the words of the code change, `may_change` those that a call might. What is bound or
     changed may afterwards be, or hold, an object of `links`. `blind` says why the statement may read and change what
@@ -113,23 +114,24 @@ _CHANGING_METHODS = {
     "zero_grad", "__next__",
 }  # fmt: skip
 _CALM_METHODS = {
-    "abs", "agg", "aggregate", "all", "any", "argmax", "argmin", "argsort", "as_posix", "assign", "astype", "capitalize",
-    "casefold", "clip", "copy", "corr", "count", "cov", "cummax", "cummin", "cumprod", "cumsum", "decision_function",
-    "decode", "describe", "diff", "difference", "dot", "drop", "drop_duplicates", "dropna", "duplicated", "encode",
-    "endswith", "eq", "explode", "fillna", "find", "flatten", "format", "ge", "get", "get_params", "groupby", "gt",
-    "head", "hexdigest", "idxmax", "idxmin", "index", "info", "intersection", "isalpha", "isdigit", "isin", "isna",
-    "isnull", "isoformat", "issubset", "item", "items", "join", "keys", "kurt", "le", "ljust", "lower", "lstrip", "lt",
-    "mask", "max", "mean", "median", "melt", "memory_usage", "merge", "min", "mode", "ne", "nlargest", "notna",
-    "notnull", "nsmallest", "nunique", "pct_change", "pivot", "pivot_table", "plot", "predict", "predict_proba", "prod",
-    "quantile", "query", "rank", "ravel", "reindex", "rename", "replace", "reset_index", "resample", "reshape",
-    "resolve", "rjust", "rolling", "round", "rstrip", "sample", "score", "sem", "set_index", "shift", "skew", "sort_index",
-    "sort_values", "split", "splitlines", "squeeze", "startswith", "std", "strftime", "strip", "sum", "swapcase", "tail",
-    "title", "to_csv", "to_dict", "to_excel", "to_frame", "to_json", "to_list", "to_markdown", "to_numpy", "to_parquet",
-    "to_string", "tolist", "transform", "transpose", "union", "unique", "unstack", "upper", "value_counts", "values",
-    "var", "where", "xs", "zfill", "stack", "hist", "show", "set_title", "set_xlabel", "set_ylabel", "legend",
-    "plot_importance", "bit_length", "is_integer", "conjugate", "date", "today", "now", "total_seconds",
+    "abs", "agg", "aggregate", "all", "any", "argmax", "argmin", "argsort", "as_posix", "assign", "astype",
+    "bit_length", "capitalize", "casefold", "clip", "conjugate", "copy", "corr", "count", "cov", "cummax", "cummin",
+    "cumprod", "cumsum", "date", "decision_function", "decode", "describe", "diff", "difference", "dot", "drop",
+    "drop_duplicates", "dropna", "duplicated", "encode", "endswith", "eq", "explode", "fillna", "find", "flatten",
+    "format", "ge", "get", "get_params", "groupby", "gt", "head", "hexdigest", "hist", "idxmax", "idxmin", "index",
+    "info", "intersection", "is_integer", "isalpha", "isdigit", "isin", "isna", "isnull", "isoformat", "issubset",
+    "item", "items", "join", "keys", "kurt", "le", "legend", "ljust", "lower", "lstrip", "lt", "mask", "max", "mean",
+    "median", "melt", "memory_usage", "merge", "min", "mode", "ne", "nlargest", "notna", "notnull", "now", "nsmallest",
+    "nunique", "pct_change", "pivot", "pivot_table", "plot", "plot_importance", "predict", "predict_proba", "prod",
+    "quantile", "query", "rank", "ravel", "reindex", "rename", "replace", "resample", "reset_index", "reshape",
+    "resolve", "rjust", "rolling", "round", "rstrip", "sample", "score", "sem", "set_index", "set_title", "set_xlabel",
+    "set_ylabel", "shift", "show", "skew", "sort_index", "sort_values", "split", "splitlines", "squeeze", "stack",
+    "startswith", "std", "strftime", "strip", "sum", "swapcase", "tail", "title", "to_csv", "to_dict", "to_excel",
+    "to_frame", "to_json", "to_list", "to_markdown", "to_numpy", "to_parquet", "to_string", "today", "tolist",
+    "total_seconds", "transform", "transpose", "union", "unique", "unstack", "upper", "value_counts", "values", "var",
+    "where", "xs", "zfill",
 }  # fmt: skip
-_FRESH_METHODS = {"copy", "deepcopy", "tolist", "to_dict", "to_list"}
+_VIEW_METHODS = {"get", "item", "items", "keys", "ravel", "reshape", "squeeze", "to_numpy", "transpose", "values", "xs"}
 _OPEN_METHODS = {"iterrows", "itertuples", "finditer", "iterdir"}
 _MAKERS = {"__init__", "__new__", "__post_init__"}
 _INLINE_MAGICS = {"time", "capture"}
@@ -532,7 +534,9 @@ def _described(node: ast.stmt, name: str, grade: Nature, direct: frozenset[str],
     if grade == Nature.FIXED and not own and not any(names.of(one).definition for one, _ in used):
         return Known(grade)
     # A lambda that stands somewhere in the statement reads when it is called.
-    return Known(grade, instance_of=_class_of(node, names), carries=carries | own, writes=writes)
+    value = node.value if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) else None
+    found = Known(grade, instance_of=_class_of(node, names), carries=carries | own, writes=writes)
+    return replace(found, is_table=value is not None and is_table(value, names))
 
 
 def _holds_function(node: ast.AST) -> bool:
@@ -581,10 +585,9 @@ def _carried_on(name: str, names: Names, called: bool, seen: frozenset[str] = fr
 
 def _class_of(node: ast.stmt, names: Names) -> str:
     value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-        if isinstance(names.of(value.func.id).definition, ast.ClassDef):
-            return value.func.id
-    return ""
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Name):
+        return ""
+    return value.func.id if isinstance(names.of(value.func.id).definition, ast.ClassDef) else ""
 
 
 def _links(node: ast.stmt, names: Names, reads: frozenset[str]) -> frozenset[str]:
@@ -600,17 +603,34 @@ def _links(node: ast.stmt, names: Names, reads: frozenset[str]) -> frozenset[str
 def _is_linking(node: ast.stmt, names: Names) -> bool:
     """Whether what a statement binds may be, or hold, an object that other names stand for."""
     value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _FRESH_METHODS:
-        if nature(value.func.value, names) < Nature.OPEN and value.func.attr != "to_dict":
-            return not _is_flat(value.func.value, names)
     if isinstance(value, ast.Call) and dotted(value.func, names.imported) == "copy.deepcopy":
         return False
-    return True
+    return not (value is not None and is_table(value, names) and _is_new(value))
 
 
-def _is_flat(node: ast.expr, names: Names) -> bool:
-    """Whether a copy of what `node` gives shares nothing with it; a list in a list would be shared."""
-    return isinstance(node, ast.List | ast.Tuple | ast.Set) and _all_of(node.elts, names) == Nature.FIXED
+def is_table(node: ast.expr, names: Names) -> bool:
+    """Whether an expression gives an array or a frame, which holds values and no objects of the notebook."""
+    if isinstance(node, ast.Name):
+        return names.of(node.id).is_table
+    if isinstance(node, ast.Subscript):
+        return is_table(node.value, names)
+    if isinstance(node, ast.BinOp):
+        sides = (node.left, node.right)
+        return any(is_table(one, names) for one in sides) and nature(node, names) < Nature.OPEN
+    if not isinstance(node, ast.Call) or nature(node, names) == Nature.OPEN:
+        return False
+    if dotted(node.func, names.imported).startswith(("numpy.", "pandas.")):
+        return _is_imported(node.func, names)
+    return isinstance(node.func, ast.Attribute) and is_table(node.func.value, names)
+
+
+def _is_new(value: ast.expr) -> bool:
+    """Whether an expression of a table makes another; a part or another view of it would change with it."""
+    if isinstance(value, ast.BinOp):
+        return True
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        return value.func.attr in _CALM_METHODS - _VIEW_METHODS or value.func.attr.startswith("read_")
+    return False
 
 
 def _hands_on_open(node: ast.stmt, names: Names) -> bool:
@@ -660,10 +680,8 @@ class _Changes:
             self.visit_call(node)
         elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
             self.look_through(node.iter)
-        elif isinstance(node, ast.Starred | ast.YieldFrom | ast.Await):
-            self.look_through(node.value)
-        elif isinstance(node, ast.Assign) and not all(isinstance(target, ast.Name) for target in node.targets):
-            self.look_through(node.value)
+        elif isinstance(node, ast.Starred | ast.YieldFrom | ast.Await) or _is_unpacking(node):
+            self.look_through(node)
         elif isinstance(node, ast.Compare) and any(isinstance(one, ast.In | ast.NotIn) for one in node.ops):
             for one in node.comparators:
                 self.look_through(one)
@@ -752,10 +770,9 @@ class _Changes:
             if definition is not None and is_calm(definition, self.names):
                 self.look_through_all([func.value, *arguments])
                 return
-        elif nature(func.value, self.names) == Nature.FIXED and not self.is_own_method(func.attr):
-            self.look_through_all(arguments)
-            return
-        elif func.attr in _CALM_METHODS and not self.is_own_method(func.attr):
+        elif not self.is_own_method(func.attr) and (
+            func.attr in _CALM_METHODS or nature(func.value, self.names) == Nature.FIXED
+        ):
             self.look_through_all(arguments)
             return
         if func.attr in _CHANGING_METHODS and not own:
@@ -778,6 +795,10 @@ class _Changes:
     def may_all(self, nodes: Iterable[ast.AST]) -> None:
         for node in nodes:
             self.may(node)
+
+
+def _is_unpacking(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and not all(isinstance(target, ast.Name) for target in node.targets)
 
 
 def _is_told(keyword: ast.keyword) -> bool:
@@ -831,9 +852,9 @@ def _is_calm_body(definition: _Function, names: Names, seen: frozenset[int], own
         for node in ast.walk(part):
             if isinstance(node, ast.Global | ast.Nonlocal | ast.Yield | ast.YieldFrom | ast.Await | ast.With):
                 return False
-            if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
-                if not _hangs_on(node, fresh):
-                    return False
+            is_store = isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load)
+            if is_store and not _hangs_on(node, fresh):
+                return False
             if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id not in fresh:
                 return False
             if isinstance(node, ast.Call) and not _is_calm_call(node, names, seen, fresh, local):
@@ -864,9 +885,7 @@ def _is_made(value: ast.expr | None, name: str) -> bool:
     )
 
 
-def _is_calm_call(
-    node: ast.Call, names: Names, seen: frozenset[int], fresh: frozenset[str], local: set[str]
-) -> bool:
+def _is_calm_call(node: ast.Call, names: Names, seen: frozenset[int], fresh: frozenset[str], local: set[str]) -> bool:
     if any(_is_told(keyword) for keyword in node.keywords):
         return False
     func = node.func

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -59,14 +59,14 @@ def sha256_of(source: str) -> str:
 
 
 def following(
-    cells: Sequence[Cell], executions: Sequence[Execution], *, earlier: Collection[str] = ()
+    cells: Sequence[Cell], executions: Sequence[Execution], *, counts: Mapping[str, int] | None = None
 ) -> tuple[Verdict, ...]:
     """Say of every code cell whether its result follows from the code above it.
 
-    `cells` are all cells as they stand now, `executions` those of this life of the kernel, oldest first, `earlier` the
-    ids of cells that ran in another life.
+    `cells` are all cells as they stand now, `executions` those of this life of the kernel, oldest first, `counts` the
+    number that the notebook shows beside each cell that has a result.
     """
-    return _Judging(cells, [*_with_gaps(_texts_found(cells, executions))], frozenset(earlier)).verdicts()
+    return _Judging(cells, [*_with_gaps(_texts_found(cells, executions))], counts or {}).verdicts()
 
 
 def _texts_found(cells: Iterable[Cell], executions: Iterable[Execution]) -> Iterator[Execution]:
@@ -84,6 +84,9 @@ def _with_gaps(executions: Iterable[Execution]) -> Iterator[Execution]:
             if one.count > last + 1:
                 yield Execution(None, None)
             last = one.count
+        elif one.code_sha256 is None:
+            # Of a cell that is not logged nothing is known but that it ran; the kernel counted it.
+            last += 1
         yield one
 
 
@@ -282,8 +285,8 @@ def _own(name: str, known: Known) -> frozenset[str]:
 class _Judging:
     """The two runs beside each other."""
 
-    def __init__(self, cells: Sequence[Cell], executions: Sequence[Execution], earlier: frozenset[str]) -> None:
-        self.cells, self.executions, self.earlier = cells, executions, earlier
+    def __init__(self, cells: Sequence[Cell], executions: Sequence[Execution], counts: Mapping[str, int]) -> None:
+        self.cells, self.executions, self.counts = cells, executions, counts
         self.number = {cell.id: number for number, cell in enumerate(cells, 1)}
         self.by_id = {cell.id: cell for cell in cells}
         self.last = {one.cell_id: index for index, one in enumerate(executions) if one.cell_id is not None}
@@ -352,6 +355,8 @@ class _Judging:
             return Verdict(cell.id, "running", "This cell is running.")
         if not self._is_same(one, cell):
             return Verdict(cell.id, "edited", "This cell was edited after it ran.")
+        if one.count is not None and self.counts.get(cell.id, one.count) != one.count:
+            return Verdict(cell.id, "unknown", "Cannot know: this cell also ran while nothing was recorded.")
         if one.error == INTERRUPTED:
             return Verdict(cell.id, "stale", "This cell was interrupted before its end.")
         if cell.id not in self.place:
@@ -365,11 +370,12 @@ class _Judging:
         return self._difference(cell, index, real, clean)
 
     def _without_run(self, cell: Cell) -> Verdict:
-        if cell.id in self.earlier:
-            return Verdict(
-                cell.id, "another life", "The result comes from an earlier life of the kernel; it knows nothing of it."
-            )
-        return Verdict(cell.id, "not run", "This cell has not run.")
+        if cell.id not in self.counts:
+            return Verdict(cell.id, "not run", "This cell has not run.")
+        because = "No run of this cell is recorded in this life of the kernel: its result is from an earlier one."
+        if self.executions:
+            because = f"{because[:-1]}, or it ran while nothing was recorded."
+        return Verdict(cell.id, "another life", because)
 
     def _is_same(self, one: Execution, cell: Cell) -> bool:
         if one.code_sha256 == sha256_of(cell.source) or one.source == cell.source:
