@@ -3,7 +3,8 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { about } from './about/plugin';
+import { recording } from './recording/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [about];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [about, recording];
 
 export default plugins;

@@ -8,5 +8,7 @@ export const CATEGORY = 'nbproof';
 
 /** Every command: `nbproof:verb-noun`. */
 export const COMMANDS = {
-  showAbout: 'nbproof:show-about'
+  showAbout: 'nbproof:show-about',
+  showRecording: 'nbproof:show-recording',
+  toggleRecording: 'nbproof:toggle-recording'
 } as const;
