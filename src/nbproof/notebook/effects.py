@@ -32,8 +32,9 @@ class Nature(IntEnum):
 class Known:
     """What is known of the object that a name stands for.
 
-    `is_table` says that it is an array or a frame. `carries` are the names that using the object may read, `writes` those that it may bind: a function reads and binds
-    when it is called, and an object of the notebook's own class when one of its methods is.
+    `is_table` says that it is an array or a frame. `carries` are the names that using the object may read, `writes`
+    those that it may bind: a function reads and binds when it is called, and an object of the notebook's own class
+    when one of its methods is.
     """
 
     nature: Nature
@@ -49,11 +50,11 @@ class Known:
 class Effect:
     """What one statement does.
 
-    It may read all of `reads`, and `may_read` where objects hold code that nobody could read. `certainly` are those of `binds` that are bound whatever the values are.
-    The others may keep what they stood for; so they hang on it, without the statement reading it.
-    `changes` names objects that the words of the code change, `may_change` those that a call might. What is bound or
-    changed may afterwards be, or hold, an object of `links`. `blind` says why the statement may read and change what
-    no reader of it can see; "" where it cannot.
+    It may read all of `reads`, and `may_read` where objects hold code that nobody could read. `certainly` are those of
+    `binds` that are bound whatever the values are; the others may keep what they stood for, and so hang on it without
+    the statement reading it. `changes` names objects that the words of the code change, `may_change` those that a call
+    might. What is bound or changed may afterwards be, or hold, an object of `links`. `blind` says why the statement may
+    read and change what no reader of it can see; "" where it cannot.
     """
 
     reads: frozenset[str]

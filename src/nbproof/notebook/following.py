@@ -459,7 +459,7 @@ class _Judging:
         if above is None or above.state == "follows":
             return Verdict(cell.id, "stale", f"{came}, which had run on something else.", source.id)
         said = above.because[:1].lower() + above.because[1:] if above.because.startswith("This ") else above.because
-        return Verdict(cell.id, above.state, f"{came}, which does not follow itself: {said}", above.cause or source.id)
+        return Verdict(cell.id, above.state, f"{came}, which no longer follows either: {said}", above.cause or source.id)
 
     def _doubt(self, cell: Cell, index: int, name: str, had: _Held, has: _Held) -> Verdict:
         made = self.executions[had.may_by] if had.may_by is not None else None

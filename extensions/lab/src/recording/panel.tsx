@@ -137,7 +137,9 @@ function Marked({ model, actions, trans }: IPart): JSX.Element {
                 <strong>
                   {trans.__('Cell %1: %2', actions.placeOf(one.id), stateWords(one.state, trans))}
                 </strong>
-                <p>{one.because.slice(0, LONGEST)}</p>
+                <p>
+                  <Said text={one.because.slice(0, LONGEST)} />
+                </p>
                 <button className="jp-mod-styled" onClick={() => actions.goTo(one.id)}>
                   {trans.__('Go to cell %1', actions.placeOf(one.id))}
                 </button>
@@ -156,6 +158,12 @@ function Marked({ model, actions, trans }: IPart): JSX.Element {
       )}
     </section>
   );
+}
+
+/** A sentence whose names stand between backticks. */
+function Said({ text }: { text: string }): JSX.Element {
+  const parts = text.split('`');
+  return <>{parts.map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part))}</>;
 }
 
 function Executions({ model, actions, trans }: IPart): JSX.Element {

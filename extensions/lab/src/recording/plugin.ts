@@ -8,9 +8,9 @@ import { INotebookTracker, NotebookActions, type NotebookPanel } from '@jupyterl
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { historyIcon } from '@jupyterlab/ui-components';
+import { historyIcon, MenuSvg } from '@jupyterlab/ui-components';
 import { Signal } from '@lumino/signaling';
-import { Menu } from '@lumino/widgets';
+import type { Menu } from '@lumino/widgets';
 import * as React from 'react';
 
 import { CurrentNotebook } from '../current';
@@ -212,7 +212,7 @@ function isLevel(value: unknown): value is Level {
 }
 
 function levelMenu(app: JupyterFrontEnd): Menu {
-  const menu = new Menu({ commands: app.commands });
+  const menu = new MenuSvg({ commands: app.commands });
   LEVELS.forEach(level => menu.addItem({ command: COMMANDS.toggleRecording, args: { level } }));
   menu.addItem({ type: 'separator' });
   menu.addItem({ command: COMMANDS.showRecording });
