@@ -66,6 +66,7 @@ class Effect:
     links: frozenset[str]
     hands_on_open: bool
     blind: str = ""
+    is_starred: bool = False
 
 
 # Carried by what code has made that nobody could read.
@@ -93,7 +94,7 @@ _GATHERING_CALLS = {
 _STREAMING_CALLS = {"enumerate", "filter", "iter", "map", "reversed", "zip"}
 _LOOKING_CALLS = _FIXED_CALLS - {"bytes"} | {"open", "getattr", "object", "property", "super", "vars", "dir"}
 _QUIET_CALLS = _FIXED_CALLS | _GATHERING_CALLS | _STREAMING_CALLS | _LOOKING_CALLS
-_BUILTINS = frozenset(dir(builtins)) | {"display"}
+BUILTINS = frozenset(dir(builtins)) | {"display"}
 # Libraries whose functions leave their arguments as they are.
 _QUIET_LIBRARIES = (
     "IPython.display.", "collections.", "copy.", "datetime.", "decimal.", "fractions.", "functools.", "itertools.",
@@ -145,6 +146,9 @@ _SHELL_MAGICS = {"bash", "sh", "system", "sx", "script", "writefile"}
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
+_BUILTIN = Known(Nature.FIXED)
+
+
 class Names:
     """What is known of every name at one moment of a kernel's life."""
 
@@ -153,10 +157,16 @@ class Names:
         self.imported: dict[str, str] = {}
         # What a name stands for of which nothing is known: a builtin, until some code has run that nobody could read.
         self.default = Known(Nature.FIXED)
+        # `from numpy import *` gives builtins another meaning; other code that nobody can read hardly does.
+        self.has_starred = False
 
     def of(self, name: str) -> Known:
         """What `name` stands for."""
-        return self.known.get(name, self.default)
+        return self.known.get(name, _BUILTIN if self.is_plain_builtin(name) else self.default)
+
+    def is_plain_builtin(self, name: str) -> bool:
+        """Whether a name that the notebook has not bound is Python's own."""
+        return name in BUILTINS and not self.has_starred
 
     def bind(self, name: str, known: Known) -> None:
         """Let `name` stand for something else."""
@@ -183,7 +193,7 @@ class Names:
 
     def is_builtin(self, node: ast.AST) -> bool:
         """Whether `node` is the name of a builtin that nothing has hidden."""
-        return isinstance(node, ast.Name) and node.id in _BUILTINS and node.id not in self.known
+        return isinstance(node, ast.Name) and self.is_plain_builtin(node.id) and node.id not in self.known
 
 
 @lru_cache(maxsize=4096)
@@ -216,6 +226,7 @@ def effect(node: ast.stmt, names: Names) -> Effect:
         links=_links(node, names, names.closed(direct)) if _is_linking(node, names) else frozenset(),
         hands_on_open=bool(certain | possible) and _hands_on_open(node, names),
         blind=blind,
+        is_starred=any(isinstance(inner, ast.alias) and inner.name == "*" for inner in ast.walk(node)),
     )
 
 
@@ -339,7 +350,7 @@ def _element(node: ast.expr, names: Names) -> Nature:
 
 
 def _of_comprehension(node: ast.ListComp | ast.SetComp | ast.DictComp, names: Names) -> Nature:
-    inside = _copied(names)
+    inside = copied(names)
     for generator in node.generators:
         for name in certain_targets(generator.target):
             inside.bind(name, Known(_element(generator.iter, inside)))
@@ -381,7 +392,7 @@ def _of_result(definition: ast.FunctionDef, given: Nature, names: Names, depth: 
         return Nature.OPEN
     if any(isinstance(part, _Function) for part in inner):
         return Nature.OPEN
-    inside = _copied(names)
+    inside = copied(names)
     inside.known[definition.name] = Known(Nature.OPEN)
     for argument in _arguments(definition):
         inside.bind(argument, Known(max(Nature.DATA, given) if given else given))
@@ -400,9 +411,11 @@ def _arguments(definition: _Function) -> list[str]:
     return [one.arg for one in every if one is not None]
 
 
-def _copied(names: Names) -> Names:
+def copied(names: Names) -> Names:
+    """The same, to be changed without changing it."""
     found = Names()
-    found.known, found.imported, found.default = dict(names.known), dict(names.imported), names.default
+    found.known, found.imported = dict(names.known), dict(names.imported)
+    found.default, found.has_starred = names.default, names.has_starred
     return found
 
 
@@ -416,7 +429,7 @@ def _natures(node: ast.stmt, names: Names) -> dict[str, Nature]:
 
 def _block_natures(block: Iterable[ast.stmt], names: Names) -> dict[str, Nature]:
     assigned = [pair for statement in block for pair in _assigned(statement)]
-    inside = _copied(names)
+    inside = copied(names)
     found = {name: Nature.FIXED for name, _, _ in assigned}
     # Each is taken for fixed until one of its values says otherwise; the grades only rise, so this ends.
     while True:
@@ -847,7 +860,7 @@ def _is_calm_part(part: ast.stmt, names: Names, seen: frozenset[int]) -> bool:
 def _is_calm_body(definition: _Function, names: Names, seen: frozenset[int], own: frozenset[str]) -> bool:
     body = [definition.body] if isinstance(definition, ast.Lambda) else definition.body
     given = set(_arguments(definition))
-    fresh = own | (_fresh_names(body) - given)
+    fresh = own | (_fresh_names(body) - (given - _rebound(body, given)))
     local = given | {name for part in body for name in bound_names(part)}
     for part in body:
         for node in ast.walk(part):
@@ -861,6 +874,17 @@ def _is_calm_body(definition: _Function, names: Names, seen: frozenset[int], own
             if isinstance(node, ast.Call) and not _is_calm_call(node, names, seen, fresh, local):
                 return False
     return True
+
+
+def _rebound(body: Iterable[ast.AST], given: set[str]) -> set[str]:
+    """The arguments that a function first of all replaces by a copy of its own."""
+    found, seen = set[str](), set[str]()
+    for part in body:
+        target = part.targets[0] if isinstance(part, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id in given - seen and _is_made(getattr(part, "value", None), ""):
+            found.add(target.id)
+        seen |= {inner.id for inner in ast.walk(part) if isinstance(inner, ast.Name)}
+    return found
 
 
 def _hangs_on(node: ast.AST, fresh: Iterable[str]) -> bool:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .document import Cell
-from .effects import ANYTHING, FILES, RANDOM, Effect, Known, Names, Nature, effect, statements
+from .effects import ANYTHING, BUILTINS, FILES, RANDOM, Effect, Known, Names, Nature, copied, effect, statements
 from .syntax import is_silenced
 
 State = Literal["follows", "not run", "running", "edited", "stale", "out of order", "another life", "unknown"]
@@ -126,13 +126,12 @@ class _Run:
         self.base, self.steps = _START, list[_Step]()
 
     def of(self, name: str) -> _Held:
-        return self.held.get(name, self.base)
+        return self.held.get(name, _START if self.names.is_plain_builtin(name) else self.base)
 
     def copy(self) -> _Run:
         """A run that has come as far, to be carried on otherwise."""
         found = _Run()
-        found.names.known, found.names.imported = dict(self.names.known), dict(self.names.imported)
-        found.names.default = self.names.default
+        found.names = copied(self.names)
         found.held, found.base, found.steps = dict(self.held), self.base, list(self.steps)
         found.shares = {name: set(others) for name, others in self.shares.items()}
         return found
@@ -182,6 +181,7 @@ class _Run:
         if stopped:
             sure, whole = _mark("stopped", sure), _mark("stopped", whole)
         self._apply(found, sure, whole, stopped=stopped)
+        self.names.has_starred |= found.is_starred
         if found.blind:
             self._blur(whole)
 
@@ -459,7 +459,9 @@ class _Judging:
         if above is None or above.state == "follows":
             return Verdict(cell.id, "stale", f"{came}, which had run on something else.", source.id)
         said = above.because[:1].lower() + above.because[1:] if above.because.startswith("This ") else above.because
-        return Verdict(cell.id, above.state, f"{came}, which no longer follows either: {said}", above.cause or source.id)
+        return Verdict(
+            cell.id, above.state, f"{came}, which no longer follows either: {said}", above.cause or source.id
+        )
 
     def _doubt(self, cell: Cell, index: int, name: str, had: _Held, has: _Held) -> Verdict:
         made = self.executions[had.may_by] if had.may_by is not None else None
@@ -510,7 +512,7 @@ def _what(name: str) -> str:
 
 def _in_order(names: Iterable[str]) -> list[str]:
     """Names of the notebook first: people know them."""
-    return sorted(names, key=lambda name: (name == ANYTHING or " " in name, name))
+    return sorted(names, key=lambda name: (name == ANYTHING or " " in name or name in BUILTINS, name))
 
 
 def counted(verdicts: Iterable[Verdict]) -> Mapping[str, int]:
