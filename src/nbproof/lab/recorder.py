@@ -62,6 +62,7 @@ class KernelLife:
     injection: Injection | None = None
     is_injected: bool = False
     is_surrounded: bool = False
+    is_fresh: bool = True
     closing: tuple[str, float] | None = None
     lock: Any = field(default_factory=threading.Lock)
 
@@ -95,13 +96,21 @@ class Recorder:
             return
         if data["action"] == "start":
             self._begin(kernel_id, await self._name_of_new(kernel_id))
-        elif data["action"] == "restart":
-            path = self._lives[kernel_id].path if kernel_id in self._lives else None
-            self._end(kernel_id, "died" if kernel_id in self._died else "restart")
-            self._died.discard(kernel_id)
-            self._begin(kernel_id, path)
         elif data["action"] == "shutdown":
-            self._end(kernel_id, "shutdown")
+            self._end(kernel_id, "died" if kernel_id in self._died else "shutdown")
+            self._died.discard(kernel_id)
+        elif data["action"] == "restart" and not self._is_fresh(kernel_id):
+            path = self._lives[kernel_id].path if kernel_id in self._lives else None
+            self._end(kernel_id, "restart")
+            self._begin(kernel_id, path)
+
+    def _is_fresh(self, kernel_id: str) -> bool:
+        """Whether the end and the start that a restart is made of have been heard already."""
+        life = self._lives.get(kernel_id)
+        if life is None or life.life == 1 or not life.is_fresh:
+            return False
+        life.is_fresh = False
+        return True
 
     async def _name_of_new(self, kernel_id: str) -> str | None:
         """The contents path of a kernel that has just started for a session, which is written a moment later."""

@@ -66,8 +66,6 @@ class Execution:
 
     def ended(self, result: Any) -> dict[str, Any]:
         line = {"kind": "ended", "exec_id": self.exec_id, "at": time.time()}
-        if self.is_unlogged:
-            return line
         error = _error_of(result)
         line.update(
             seconds=round(time.perf_counter() - self.began, 6),
@@ -158,8 +156,9 @@ class Capture:
             if execution is None:
                 return
             self.running.remove(execution)
-            self.look_for_runs(execution)
-            self.write(execution.ended(result))
+            if not execution.is_unlogged:
+                self.look_for_runs(execution)
+                self.write(execution.ended(result))
         except Exception as error:
             self.say(error)
 

@@ -152,7 +152,7 @@ class Reader:
             last_at=max(self._last_at, self._opened.opened_at),
             executions=tuple(found if lives else map(_as_lost, found)),
             logged=tuple(self._logged),
-            around=tuple(self._around),
+            around=tuple(sorted(self._around, key=lambda around: around.at)),
             closings=tuple(self._closings),
             missed=self._missed,
             damaged=(*self._damaged, *cut),
@@ -218,8 +218,6 @@ class Reader:
 
     def _end(self, found: Mapping[str, Any]) -> None:
         execution = self._executions[found["exec_id"]]
-        if execution.outcome == "unlogged":
-            return
         outcome = found["outcome"]
         if outcome not in ("ok", "error"):
             raise ValueError(f"not an outcome: {outcome!r}")
