@@ -26,8 +26,8 @@ class RecordedKernel:
         self.manager, self.client = start_new_kernel(ANSWER_S, kernel_name, **options)
         self.place: Place = place.new_place(project, "0a1b-2c3d", 1, time.time())
 
-    def inject(self, level: Level = "metadata") -> boot.KernelAnswer:
-        given = boot.Given(self.place, "a.ipynb", level, "0a1b-2c3d", 1)
+    def inject(self, level: Level = "metadata", *, is_new: bool = True) -> boot.KernelAnswer:
+        given = boot.Given(self.place, "a.ipynb", level, "0a1b-2c3d", 1, is_new=is_new)
         message = self.client.session.msg("execute_request", boot.request(given))
         self.client.shell_channel.send(message)
         while True:

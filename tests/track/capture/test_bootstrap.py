@@ -145,6 +145,21 @@ def test_sent_again_it_goes_on_with_the_same_session(kernel: Any) -> None:
     assert kernel.session.level == "full"
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+def test_cells_that_were_quicker_count(start: Start, is_new: bool) -> None:
+    """That they ran is written, and no more; not so where the recording was not wanted from the beginning."""
+    kernel = start()
+    kernel.run("x = 1", cellId="a", tags=["nolog"])
+    kernel.run("1/0", cellId="b")
+    kernel.inject(is_new=is_new)
+    kernel.run("x = 3", cellId="c")
+
+    late = [(None, "lost", "it ran before the recording began")] * 2
+    assert outcomes(kernel) == [*(late if is_new else []), ("c", "ok", None)]
+    assert [each.count for each in kernel.session.executions] == ([1, 2, 3] if is_new else [3])
+    assert kernel.session.executions[0].code_sha256 is None or not is_new
+
+
 def test_the_level_changes_with_a_file_and_no_cell_of_ours(kernel: Any) -> None:
     """The kernel looks before each cell; off means that nothing is written."""
     kernel.run("x = 1")
@@ -288,6 +303,8 @@ def test_an_interrupted_cell_ends_with_its_interrupt(kernel: Any) -> None:
 def test_a_cell_that_awaits_is_cancelled_and_over(kernel: Any) -> None:
     """IPython gives no result for it; it has ended all the same."""
     interrupt(kernel, "import asyncio\nprint('now', flush=True)\nawait asyncio.sleep(600)")
+    # The loop of the kernel may sleep on until somebody speaks to it.
+    kernel.client.kernel_info()
     deadline = time.monotonic() + 60
     while kernel.session.executions[0].outcome == "running" and time.monotonic() < deadline:
         time.sleep(0.05)
