@@ -129,6 +129,7 @@ def around(project: Project, notebook: Path | None, kernel: str, *, keep: bool =
 
     What cannot be found out is left out. With `keep` the file itself is kept until the session is delivered.
     """
+    at = time.time()
     commit, is_dirty = git_state(project.root)
     environment = digest = content = None
     with contextlib.suppress(NbproofError):
@@ -140,7 +141,7 @@ def around(project: Project, notebook: Path | None, kernel: str, *, keep: bool =
             digest = str(digest_of(parse(notebook, (kept.folder(project.root) / content).read_bytes())))
         elif notebook is not None:
             digest = str(digest_of(read_document(notebook)))
-    return Around(time.time(), commit, is_dirty, environment, digest, content)
+    return Around(at, commit, is_dirty, environment, digest, content)
 
 
 @contextlib.contextmanager

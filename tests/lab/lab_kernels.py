@@ -32,7 +32,9 @@ def stop_kernel(lab: Lab, kernel_id: str) -> None:
     """End the session of a kernel, if it has not ended yet."""
     for session in lab.ask("sessions"):
         if session["kernel"]["id"] == kernel_id:
+            # Its kernel goes with it, and any other session of that kernel.
             lab.ask(f"sessions/{session['id']}", method="DELETE")
+            return
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,7 @@ class Injection:
         self, manager: Any, given: boot.Given, done: Callable[[boot.KernelAnswer | None, str | None], None]
     ) -> None:
         self._manager, self._given, self._done = manager, given, done
-        self._stream = manager.connect_shell()
-        _hurry(self._stream.socket)
+        self._stream = _eager_stream(manager)
         self._stream.on_recv(self._hear)
         if any(word in LAUNCHERS for word in manager.kernel_spec.argv):
             self._send("execute_request", boot.request(given))
@@ -60,15 +60,18 @@ class Injection:
                 self._end(None, str(error))
 
     def _end(self, answer: boot.KernelAnswer | None, reason: str | None) -> None:
-        self.close()
+        # Not within its own callback: what comes after would find it closed.
+        self._stream.stop_on_recv()
+        asyncio.get_running_loop().call_soon(self.close)
         self._done(answer, reason)
 
 
-def _hurry(socket: Any) -> None:
-    """Reach a kernel that is starting before a page does: what is sent first is executed first."""
-    import zmq
-
-    endpoint = socket.getsockopt(zmq.LAST_ENDPOINT)
-    socket.setsockopt(zmq.RECONNECT_IVL, EAGER_MS)
-    socket.disconnect(endpoint)
-    socket.connect(endpoint)
+def _eager_stream(manager: Any) -> Any:
+    """A way to the kernel that is open before a page's: what is sent first is executed first."""
+    context = manager.context
+    # The defaults of sockets that are made meanwhile: none but ours, for the loop does nothing else now.
+    context.reconnect_ivl = EAGER_MS
+    try:
+        return manager.connect_shell()
+    finally:
+        del context.reconnect_ivl

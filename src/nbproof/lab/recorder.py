@@ -62,6 +62,7 @@ class KernelLife:
     injection: Injection | None = None
     is_injected: bool = False
     is_surrounded: bool = False
+    is_fresh: bool = True
     closing: tuple[str, float] | None = None
     lock: Any = field(default_factory=threading.Lock)
 
@@ -74,6 +75,7 @@ class Recorder:
         self._loop, self._log, self._tell = loop, log, tell
         self._lives: dict[str, KernelLife] = {}
         self._counts: dict[str, int] = {}
+        self._paths: dict[str, str] = {}
         self._died: set[str] = set()
         self._unknown: set[str] = set()
         self._ended: deque[KernelLife] = deque()
@@ -87,21 +89,30 @@ class Recorder:
         """Follow the kernels of the server from now on, those included that run already. Call it in the loop."""
         events.add_listener(schema_id=ACTIONS, listener=self._hear)
         for kernel_id in self._kernels.list_kernel_ids():
-            self._begin(kernel_id, None)
+            self._begin(kernel_id, None, is_new=False)
 
     async def _hear(self, logger: Any, schema_id: str, data: Mapping[str, Any]) -> None:
         kernel_id = data.get("kernel_id")
         if data.get("status") != "success" or kernel_id is None:
             return
         if data["action"] == "start":
-            self._begin(kernel_id, await self._name_of_new(kernel_id))
-        elif data["action"] == "restart":
-            path = self._lives[kernel_id].path if kernel_id in self._lives else None
-            self._end(kernel_id, "died" if kernel_id in self._died else "restart")
-            self._died.discard(kernel_id)
-            self._begin(kernel_id, path)
+            # A restart says so twice, and the second word must find what the first one began: no waiting here.
+            known = self._paths.get(kernel_id)
+            self._begin(kernel_id, await self._name_of_new(kernel_id) if known is None else known)
         elif data["action"] == "shutdown":
-            self._end(kernel_id, "shutdown")
+            self._end(kernel_id, "died" if kernel_id in self._died else "shutdown")
+            self._died.discard(kernel_id)
+        elif data["action"] == "restart" and not self._is_fresh(kernel_id):
+            self._end(kernel_id, "restart")
+            self._begin(kernel_id, self._paths.get(kernel_id))
+
+    def _is_fresh(self, kernel_id: str) -> bool:
+        """Whether the end and the start that a restart is made of have been heard already."""
+        life = self._lives.get(kernel_id)
+        if life is None or life.life == 1 or not life.is_fresh:
+            return False
+        life.is_fresh = False
+        return True
 
     async def _name_of_new(self, kernel_id: str) -> str | None:
         """The contents path of a kernel that has just started for a session, which is written a moment later."""
@@ -119,19 +130,20 @@ class Recorder:
         shown = os.path.relpath(self._root / told, self._root)
         return None if shown.startswith("..") else Path(shown).as_posix()
 
-    def _begin(self, kernel_id: str, path: str | None) -> None:
+    def _begin(self, kernel_id: str, path: str | None, *, is_new: bool = True) -> None:
         """A kernel has begun a life: start recording it, if that is wanted. It never keeps the kernel from starting."""
         try:
             manager = self._kernels.get_kernel(kernel_id)
             if not is_python(manager):
                 return
             life = self._life(kernel_id, manager, path or "")
+            self._paths[kernel_id] = life.path
             self._lives[kernel_id] = life
             if life.life == 1:
                 manager.add_restart_callback(functools.partial(self._died.add, kernel_id), "restart")
                 manager.add_restart_callback(functools.partial(self._end, kernel_id, "died"), "dead")
             if life.reason is None and life.level != "off":
-                self._inject(life)
+                self._inject(life, is_new=is_new)
             self._start_looking()
         except Exception:
             self._log.exception("nbproof: kernel %s is not recorded", kernel_id)
@@ -144,11 +156,11 @@ class Recorder:
             kernel_id, manager.kernel_name, number, path, project, settings, level, where, Reader(where.lines), reason
         )
 
-    def _inject(self, life: KernelLife) -> None:
+    def _inject(self, life: KernelLife, *, is_new: bool) -> None:
         if life.closing is not None or life.is_injected:
             return
         life.is_injected, life.reason = True, STARTING
-        given = boot.Given(life.place, self._notebook(life), life.level, life.kernel_id, life.life)
+        given = boot.Given(life.place, self._notebook(life), life.level, life.kernel_id, life.life, is_new=is_new)
         manager = self._kernels.get_kernel(life.kernel_id)
         life.injection = Injection(manager, given, functools.partial(self._answered, life))
 
@@ -159,6 +171,7 @@ class Recorder:
                 # It was recorded before this server came; its session goes on.
                 life.place = Place(life.project, str(answer.session_id))
                 life.reader = Reader(life.place.lines)
+                place.tell_kernel(life.place, life.level, self._notebook(life))
         if reason is not None:
             self._log.warning("nbproof: kernel %s is not recorded: %s", life.kernel_id, reason)
         self._tell_about(life, [])
@@ -218,7 +231,7 @@ class Recorder:
             self._tell_about(life, [])
 
     async def _inject_later(self, life: KernelLife) -> None:
-        self._inject(life)
+        self._inject(life, is_new=False)
 
     def lives_of(self, path: str) -> list[KernelLife]:
         """The kernels that run for a notebook, the newest last."""
@@ -349,7 +362,7 @@ class Recorder:
                 self._rename(life, path)
 
     def _rename(self, life: KernelLife, path: str) -> None:
-        life.path = path
+        life.path = self._paths[life.kernel_id] = path
         if not life.is_injected:
             return
         notebook = self._notebook(life)
@@ -372,7 +385,7 @@ class Recorder:
         # Seen twice, it is not one that is just starting and will be announced.
         for kernel_id in found & self._unknown:
             self._counts.setdefault(kernel_id, 0)
-            self._begin(kernel_id, (await self._names()).get(kernel_id))
+            self._begin(kernel_id, (await self._names()).get(kernel_id), is_new=False)
         self._unknown = found
         for kernel_id in set(self._lives) - set(self._kernels.list_kernel_ids()):
             self._end(kernel_id, "died")

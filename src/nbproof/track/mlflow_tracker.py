@@ -261,10 +261,10 @@ class MlflowTracker:
         self._log_entries_of_session(run, session, files)
         if session.outcome == "running":
             return
-        last = session.around[-1] if session.around else None
-        if last is not None and last.notebook_sha256 is not None and session.notebook is not None:
+        kept = [around.notebook_sha256 for around in session.around if around.notebook_sha256 is not None]
+        if kept and session.notebook is not None:
             path = Path(session.notebook)
-            self._upload(run, ContentHash(last.notebook_sha256), path, path.name, "notebook", files)
+            self._upload(run, ContentHash(kept[-1]), path, path.name, "notebook", files)
         self._client.set_terminated(run, SESSION_STATUS[session.outcome], at)
 
     def _log_entries_of_session(self, run: str, session: NotebookSession, files: Files) -> None:

@@ -36,7 +36,7 @@ def load_ipython_extension(shell: Any) -> None:
     module = types.ModuleType(MODULE)
     exec(compile(boot.source(), "<nbproof: recording>", "exec"), module.__dict__)  # noqa: S102
     sys.modules[MODULE] = module
-    module.begin(boot.Given(place, shown, level, place.session_id, 1, how="extension").to_dict())
+    module.begin(boot.Given(place, shown, level, place.session_id, 1, how="extension", is_new=False).to_dict())
     SessionCourier(project, settings, pid=os.getpid(), stays=True).wake()
 
 

@@ -28,7 +28,10 @@ module.begin(GIVEN)
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a kernel is told about the session that it records."""
+    """What a kernel is told about the session that it records.
+
+    `is_new` says that it has been wanted since the kernel began: cells that were quicker than this text count, too.
+    """
 
     place: Place
     notebook: str | None
@@ -36,6 +39,7 @@ class Given:
     kernel_id: str
     life: int
     how: str = "server"
+    is_new: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -48,6 +52,7 @@ class Given:
             "kernel_id": self.kernel_id,
             "life": self.life,
             "how": self.how,
+            "is_new": self.is_new,
         }
 
 

@@ -66,8 +66,6 @@ class Execution:
 
     def ended(self, result: Any) -> dict[str, Any]:
         line = {"kind": "ended", "exec_id": self.exec_id, "at": time.time()}
-        if self.is_unlogged:
-            return line
         error = _error_of(result)
         line.update(
             seconds=round(time.perf_counter() - self.began, 6),
@@ -111,7 +109,21 @@ class Capture:
             shell.events.register("post_run_cell", self.after)
             atexit.register(self.close)
             os.register_at_fork(after_in_child=self.forget)
+            self.take_level(given["level"])
+            self.catch_up(shell)
         self.take_level(given["level"])
+
+    def catch_up(self, shell: Any) -> None:
+        """Write that cells ran before this text came: a page that was there first may be quicker, after a restart.
+
+        Nothing but that they ran is written, for they may have been tagged as not to be logged.
+        """
+        if self.level == "off" or not self.given["is_new"]:
+            return
+        for count in range(1, shell.execution_count):
+            number = next(self.numbers)
+            line = {"kind": "started", "exec_id": "%s.%d" % (self.given["session"], number), "number": number}
+            self.write(dict(line, at=time.time(), late=True, count=count))
 
     def forget(self) -> None:
         """In a child of the kernel: nothing that runs here is a cell, and the kernel's lock is the kernel's."""
@@ -158,8 +170,9 @@ class Capture:
             if execution is None:
                 return
             self.running.remove(execution)
-            self.look_for_runs(execution)
-            self.write(execution.ended(result))
+            if not execution.is_unlogged:
+                self.look_for_runs(execution)
+                self.write(execution.ended(result))
         except Exception as error:
             self.say(error)
 
@@ -420,7 +433,7 @@ CAPTURE = Capture()
 
 
 def begin(given: dict[str, Any]) -> None:
-    """Start recording as `given` says: session, file, control, notebook, project, level, kernel_id, life, how."""
+    """Start recording as `given` says (see `Given` in boot.py)."""
     shell = _shell()
     if shell is not None:
         CAPTURE.begin(given, shell)

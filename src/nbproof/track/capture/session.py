@@ -14,6 +14,7 @@ from ..journal import is_live
 
 ExecutionOutcome = Literal["running", "ok", "error", "lost", "unlogged"]
 SessionOutcome = Literal["running", "done", "killed", "died"]
+LATE = "it ran before the recording began"
 LONGEST_TEXT = 1000
 MOST_NAMED = 20
 
@@ -23,7 +24,8 @@ class Execution:
     """One cell that ran.
 
     `number` counts the executions of the session in the order in which they began; `count` is what the notebook shows
-    beside the cell. `outcome` is `lost` when the kernel ended before the cell did, and `unlogged` for a cell tagged
+    beside the cell. `outcome` is `lost` when the kernel ended before the cell did, or began it before it was recorded
+    (then `error` says so, and nothing else is known), and `unlogged` for a cell tagged
     `nolog`, of which nothing but that it ran is known. `parent` is the execution that ran this one, if one did.
     """
 
@@ -152,7 +154,7 @@ class Reader:
             last_at=max(self._last_at, self._opened.opened_at),
             executions=tuple(found if lives else map(_as_lost, found)),
             logged=tuple(self._logged),
-            around=tuple(self._around),
+            around=tuple(sorted(self._around, key=lambda around: around.at)),
             closings=tuple(self._closings),
             missed=self._missed,
             damaged=(*self._damaged, *cut),
@@ -214,12 +216,12 @@ class Reader:
         )
         if found.get("unlogged"):
             execution = replace(execution, outcome="unlogged")
+        if found.get("late"):
+            execution = replace(execution, outcome="lost", error=LATE, count=int(found["count"]))
         self._put(execution)
 
     def _end(self, found: Mapping[str, Any]) -> None:
         execution = self._executions[found["exec_id"]]
-        if execution.outcome == "unlogged":
-            return
         outcome = found["outcome"]
         if outcome not in ("ok", "error"):
             raise ValueError(f"not an outcome: {outcome!r}")
