@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Mapping
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
 
-from . import hidden_state
-from .dataflow import Step, bound_names, certainly_bound, global_writes, names_read, names_read_now
+from . import dataflow, hidden_state
+from .dataflow import Step
 from .hidden_state import dotted, origin
 from .syntax import cell_tree
 
@@ -153,8 +154,9 @@ class Names:
     """What is known of every name at one moment of a kernel's life."""
 
     def __init__(self) -> None:
-        self.known: dict[str, Known] = {}
+        self.known: MutableMapping[str, Known] = {}
         self.imported: dict[str, str] = {}
+        self.own_methods: set[str] = set()
         # What a name stands for of which nothing is known: a builtin, until some code has run that nobody could read.
         self.default = Known(Nature.FIXED)
         # `from numpy import *` gives builtins another meaning; other code that nobody can read hardly does.
@@ -174,6 +176,8 @@ class Names:
         self.imported.pop(name, None)
         if known.module:
             self.imported[name] = known.module
+        if isinstance(known.definition, ast.ClassDef):
+            self.own_methods |= bound_in(known.definition)
 
     def closed(self, names: Iterable[str]) -> frozenset[str]:
         """`names`, and all that using what they stand for may read."""
@@ -194,6 +198,26 @@ class Names:
     def is_builtin(self, node: ast.AST) -> bool:
         """Whether `node` is the name of a builtin that nothing has hidden."""
         return isinstance(node, ast.Name) and self.is_plain_builtin(node.id) and node.id not in self.known
+
+
+_CACHED = 1 << 15
+bound_names = lru_cache(_CACHED)(dataflow.bound_names)
+certainly_bound = lru_cache(_CACHED)(dataflow.certainly_bound)
+global_writes = lru_cache(_CACHED)(dataflow.global_writes)
+names_read = lru_cache(_CACHED)(dataflow.names_read)
+names_read_now = lru_cache(_CACHED)(dataflow.names_read_now)
+dumped = lru_cache(_CACHED)(ast.dump)
+
+
+@lru_cache(_CACHED)
+def nodes(node: ast.AST) -> tuple[ast.AST, ...]:
+    """Every node of a tree; the same statements are looked at again and again."""
+    return tuple(ast.walk(node))
+
+
+@lru_cache(_CACHED)
+def _calls(node: ast.AST) -> tuple[ast.Call, ...]:
+    return tuple(inner for inner in nodes(node) if isinstance(inner, ast.Call))
 
 
 @lru_cache(maxsize=4096)
@@ -226,7 +250,7 @@ def effect(node: ast.stmt, names: Names) -> Effect:
         links=_links(node, names, names.closed(direct)) if _is_linking(node, names) else frozenset(),
         hands_on_open=bool(certain | possible) and _hands_on_open(node, names),
         blind=blind,
-        is_starred=any(isinstance(inner, ast.alias) and inner.name == "*" for inner in ast.walk(node)),
+        is_starred=any(isinstance(inner, ast.alias) and inner.name == "*" for inner in nodes(node)),
     )
 
 
@@ -259,7 +283,7 @@ def _magic(call: ast.Call) -> tuple[str, str]:
 
 
 def _blind(node: ast.stmt, names: Names) -> str:
-    for inner in ast.walk(node):
+    for inner in nodes(node):
         if isinstance(inner, ast.ImportFrom) and any(alias.name == "*" for alias in inner.names):
             return f"`from {'.' * inner.level}{inner.module or ''} import *`, which binds names that stand nowhere"
         if isinstance(inner, ast.Call):
@@ -285,7 +309,7 @@ def _blind_text(text: str, names: Names) -> str:
 def _words_in_shell(node: ast.stmt) -> frozenset[str]:
     """The names that a shell line or a measured one reads: it stands in a text."""
     found: set[str] = set()
-    for inner in ast.walk(node):
+    for inner in nodes(node):
         if isinstance(inner, ast.Call) and (name := _magic(inner)[0]):
             text = _magic(inner)[1]
             if name in _SHELL_MAGICS and not set("{$") & set(text):
@@ -350,7 +374,7 @@ def _element(node: ast.expr, names: Names) -> Nature:
 
 
 def _of_comprehension(node: ast.ListComp | ast.SetComp | ast.DictComp, names: Names) -> Nature:
-    inside = copied(names)
+    inside = _layered(names)
     for generator in node.generators:
         for name in certain_targets(generator.target):
             inside.bind(name, Known(_element(generator.iter, inside)))
@@ -387,12 +411,12 @@ _DEPTH = 4
 
 
 def _of_result(definition: ast.FunctionDef, given: Nature, names: Names, depth: int = 0) -> Nature:
-    inner = [part for part in ast.walk(definition) if part is not definition]
+    inner = [part for part in nodes(definition) if part is not definition]
     if depth > _DEPTH or any(isinstance(part, ast.Yield | ast.YieldFrom | ast.ClassDef) for part in inner):
         return Nature.OPEN
     if any(isinstance(part, _Function) for part in inner):
         return Nature.OPEN
-    inside = copied(names)
+    inside = _layered(names)
     inside.known[definition.name] = Known(Nature.OPEN)
     for argument in _arguments(definition):
         inside.bind(argument, Known(max(Nature.DATA, given) if given else given))
@@ -413,9 +437,16 @@ def _arguments(definition: _Function) -> list[str]:
 
 def copied(names: Names) -> Names:
     """The same, to be changed without changing it."""
+    found = _layered(names)
+    found.known, found.own_methods = dict(names.known), set(names.own_methods)
+    return found
+
+
+def _layered(names: Names) -> Names:
+    """The same, to be changed for a moment."""
     found = Names()
-    found.known, found.imported = dict(names.known), dict(names.imported)
-    found.default, found.has_starred = names.default, names.has_starred
+    found.known, found.imported = ChainMap({}, names.known), dict(names.imported)
+    found.default, found.has_starred, found.own_methods = names.default, names.has_starred, names.own_methods
     return found
 
 
@@ -429,7 +460,7 @@ def _natures(node: ast.stmt, names: Names) -> dict[str, Nature]:
 
 def _block_natures(block: Iterable[ast.stmt], names: Names) -> dict[str, Nature]:
     assigned = [pair for statement in block for pair in _assigned(statement)]
-    inside = copied(names)
+    inside = _layered(names)
     found = {name: Nature.FIXED for name, _, _ in assigned}
     # Each is taken for fixed until one of its values says otherwise; the grades only rise, so this ends.
     while True:
@@ -513,7 +544,7 @@ def _target_values(
 def certain_targets(target: ast.AST) -> frozenset[str]:
     """The names that an assignment to `target` binds."""
     return frozenset(
-        inner.id for inner in ast.walk(target) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
+        inner.id for inner in nodes(target) if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)
     )
 
 
@@ -554,7 +585,7 @@ def _described(node: ast.stmt, name: str, grade: Nature, direct: frozenset[str],
 
 
 def _holds_function(node: ast.AST) -> bool:
-    return any(isinstance(inner, ast.Lambda | ast.GeneratorExp | ast.FunctionDef) for inner in ast.walk(node))
+    return any(isinstance(inner, ast.Lambda | ast.GeneratorExp | ast.FunctionDef) for inner in nodes(node))
 
 
 def _has_defaults(definition: ast.AST, names: Names) -> bool:
@@ -567,12 +598,12 @@ def _value_names(node: ast.AST, names: Names) -> set[tuple[str, bool]]:
     """The names that a statement reads, each with whether it is only called."""
     called = {
         id(inner.func): inner.func.id
-        for inner in ast.walk(node)
+        for inner in nodes(node)
         if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)
     }
     plain = {
         inner.id
-        for inner in ast.walk(node)
+        for inner in nodes(node)
         if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Store) and id(inner) not in called
     }
     if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
@@ -587,7 +618,7 @@ def _carried_on(name: str, names: Names, called: bool, seen: frozenset[str] = fr
     is_plain = isinstance(definition, ast.FunctionDef) and not any(
         isinstance(inner, _Function | ast.ClassDef | ast.GeneratorExp | ast.Yield | ast.YieldFrom)
         for part in definition.body
-        for inner in ast.walk(part)
+        for inner in nodes(part)
     )
     if not called or not is_plain or definition is None:
         return known.carries | ({name} if isinstance(definition, ast.ClassDef) else frozenset())
@@ -610,8 +641,20 @@ def _links(node: ast.stmt, names: Names, reads: frozenset[str]) -> frozenset[str
     return frozenset(
         name
         for name in reads
-        if names.of(name).nature != Nature.FIXED and not (name in called and names.of(name).module)
+        if names.of(name).nature != Nature.FIXED
+        and not (name in called and (names.of(name).module or _keeps_nothing(names.of(name))))
     )
+
+
+def _keeps_nothing(known: Known) -> bool:
+    """Whether what a name stands for is a class without values of its own that an instance could change."""
+    definition = known.definition
+    if not isinstance(definition, ast.ClassDef) or definition.decorator_list or definition.keywords:
+        return False
+    if any(isinstance(base, ast.Name) for base in definition.bases):
+        return False
+    kept = [part.value for part in definition.body if isinstance(part, ast.Assign | ast.AnnAssign) and part.value]
+    return all(isinstance(value, ast.Constant) for value in kept)
 
 
 def _is_linking(node: ast.stmt, names: Names) -> bool:
@@ -648,7 +691,7 @@ def _is_new(value: ast.expr) -> bool:
 
 
 def _hands_on_open(node: ast.stmt, names: Names) -> bool:
-    for inner in ast.walk(node):
+    for inner in nodes(node):
         given: list[ast.expr] = []
         if isinstance(inner, ast.Call):
             given = [*inner.args, *(keyword.value for keyword in inner.keywords)]
@@ -708,14 +751,16 @@ class _Changes:
 
     def must(self, node: ast.AST) -> None:
         start = origin(node)
-        if isinstance(start, ast.Name) and not any(isinstance(inner, ast.Call) for inner in ast.walk(node)):
+        if isinstance(start, ast.Name) and not any(isinstance(inner, ast.Call) for inner in nodes(node)):
             self.certain.add(start.id)
         else:
             self.may(node)
 
     def may(self, node: ast.AST) -> None:
-        """All that `node` can reach may be changed."""
-        self.possible |= self.names.closed(names_read(node))
+        """All that `node` can reach may be changed; what a library offers is not changed by being called."""
+        called = {name for name, is_called in _value_names(node, self.names) if is_called}
+        offered = {name for name in called if self.names.of(name).module or _keeps_nothing(self.names.of(name))}
+        self.possible |= self.names.closed(names_read(node)) - offered
 
     def look_through(self, node: ast.AST) -> None:
         """What may change by being looked at is looked at."""
@@ -797,10 +842,7 @@ class _Changes:
 
     def is_own_method(self, method: str) -> bool:
         """Whether a class of the notebook has a method of this name."""
-        return any(
-            isinstance(known.definition, ast.ClassDef) and method in bound_in(known.definition)
-            for known in self.names.known.values()
-        )
+        return method in self.names.own_methods
 
     def look_through_all(self, nodes: Iterable[ast.AST]) -> None:
         for node in nodes:
@@ -863,7 +905,7 @@ def _is_calm_body(definition: _Function, names: Names, seen: frozenset[int], own
     fresh = own | (_fresh_names(body) - (given - _rebound(body, given)))
     local = given | {name for part in body for name in bound_names(part)}
     for part in body:
-        for node in ast.walk(part):
+        for node in nodes(part):
             if isinstance(node, ast.Global | ast.Nonlocal | ast.Yield | ast.YieldFrom | ast.Await | ast.With):
                 return False
             is_store = isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load)
@@ -883,7 +925,7 @@ def _rebound(body: Iterable[ast.AST], given: set[str]) -> set[str]:
         target = part.targets[0] if isinstance(part, ast.Assign) else None
         if isinstance(target, ast.Name) and target.id in given - seen and _is_made(getattr(part, "value", None), ""):
             found.add(target.id)
-        seen |= {inner.id for inner in ast.walk(part) if isinstance(inner, ast.Name)}
+        seen |= {inner.id for inner in nodes(part) if isinstance(inner, ast.Name)}
     return found
 
 
@@ -928,11 +970,7 @@ def _is_calm_call(node: ast.Call, names: Names, seen: frozenset[int], fresh: fro
         if full:
             return full.startswith(_QUIET_LIBRARIES) and full not in _CHANGERS and "random" not in full
     if isinstance(func, ast.Attribute):
-        is_own = any(
-            isinstance(known.definition, ast.ClassDef) and func.attr in bound_in(known.definition)
-            for known in names.known.values()
-        )
-        if func.attr in _CALM_METHODS and not is_own:
+        if func.attr in _CALM_METHODS and func.attr not in names.own_methods:
             return True
         is_super = isinstance(func.value, ast.Call) and ast.unparse(func.value) == "super()"
         return _hangs_on(func, fresh) or (is_super and func.attr in _MAKERS)
@@ -955,9 +993,8 @@ class _Channels:
             return
         definitions = [names.of(name).definition for name in reads]
         for part in (node, *(one for one in definitions if one is not None)):
-            for inner in ast.walk(part):
-                if isinstance(inner, ast.Call):
-                    self.hear(inner, is_here=part is node)
+            for call in _calls(part):
+                self.hear(call, is_here=part is node)
 
     def hear(self, call: ast.Call, *, is_here: bool) -> None:
         full = dotted(call.func, self.names.imported)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .document import Cell
-from .effects import ANYTHING, BUILTINS, FILES, RANDOM, Effect, Known, Names, Nature, copied, effect, statements
+from .effects import ANYTHING, BUILTINS, FILES, RANDOM, Effect, Known, Names, Nature, copied, dumped, effect, statements
 from .syntax import is_silenced
 
 State = Literal["follows", "not run", "running", "edited", "stale", "out of order", "another life", "unknown"]
@@ -122,6 +122,7 @@ class _Run:
 
     def __init__(self) -> None:
         self.names, self.held = Names(), dict[str, _Held]()
+        # Names whose objects may be parts of one another have one set in common.
         self.shares: dict[str, set[str]] = {}
         self.base, self.steps = _START, list[_Step]()
 
@@ -133,7 +134,8 @@ class _Run:
         found = _Run()
         found.names = copied(self.names)
         found.held, found.base, found.steps = dict(self.held), self.base, list(self.steps)
-        found.shares = {name: set(others) for name, others in self.shares.items()}
+        groups = {id(group): set(group) for group in self.shares.values()}
+        found.shares = {name: groups[id(group)] for name, group in self.shares.items()}
         return found
 
     def carry_out(self, source: str, *, stopped: bool = False) -> _Step:
@@ -173,7 +175,7 @@ class _Run:
         if found.blind:
             reads[ANYTHING] = self.base
             step.blind = step.blind or found.blind
-        text = ast.dump(node)
+        text = dumped(node)
         sure = _mark(text, *(f"{name} {reads[name].sure}" for name in sorted(found.reads)))
         whole = _mark(text, *(f"{name} {held.whole}" for name, held in reads.items()))
         step.readings.append((found.reads, reads))
@@ -204,8 +206,9 @@ class _Run:
             )
         for name in (found.may_change | shared) - found.changes - certainly:
             held = before.get(name) or self.of(name)
-            self.held[name] = replace(held, whole=_mark("perhaps", whole, name, held.whole), may_by=maker)
-            before[name] = self.held[name]
+            self.held[name] = before[name] = _Held(
+                held.sure, _mark("perhaps", whole, name, held.whole), held.by, maker, held.kept
+            )
         for name in (found.changes | found.may_change | shared) - certainly:
             self._widen(name, carried, is_open=found.hands_on_open or name in found.may_change | shared)
         for name in found.binds:
@@ -222,8 +225,7 @@ class _Run:
 
     def _bind(self, name: str, known: Known, *, is_certain: bool) -> None:
         if is_certain:
-            for other in self.shares.pop(name, set()):
-                self.shares[other].discard(name)
+            self.shares.pop(name, set()).discard(name)
         elif name in self.names.known:
             old = self.names.of(name)
             known = replace(
@@ -233,22 +235,19 @@ class _Run:
         self.names.bind(name, known)
 
     def _link(self, found: Effect) -> None:
-        """What was bound may now be what was read; what was changed may hold it."""
+        """What was bound may now be what was read; what was changed may hold it; whoever is linked stays together."""
         bound = {name for name in found.binds if self.names.of(name).nature != Nature.FIXED}
-        changed = found.changes | found.may_change
-        everyone = set(found.links) | bound | (changed if found.links else set())
-        links = set(found.links).union(*(self.shares.get(name, set()) for name in found.links))
-        for name in bound | changed:
-            if name in bound and not found.links:
-                continue
-            for other in (links | everyone) - {name}:
-                self.shares.setdefault(name, set()).add(other)
-                self.shares.setdefault(other, set()).add(name)
-        if changed:
-            group = links | everyone
-            for name in group:
-                for other in group - {name}:
-                    self.shares.setdefault(name, set()).add(other)
+        together = bound | found.links if found.links or len(bound) > 1 else set()
+        if found.links:
+            together |= found.changes | found.may_change
+        groups = {id(group): group for name in together if (group := self.shares.get(name)) is not None}
+        largest = max(groups.values(), key=len, default=set[str]())
+        for group in groups.values():
+            if group is not largest:
+                largest |= group
+                self.shares.update(dict.fromkeys(group, largest))
+        largest |= together
+        self.shares.update(dict.fromkeys(together, largest))
 
     def _shared(self, names: Iterable[str]) -> set[str]:
         found = set[str]().union(*(self.shares.get(name, set()) for name in names))
@@ -259,6 +258,8 @@ class _Run:
         if known.nature == Nature.FIXED:
             return
         grade = Nature.OPEN if is_open else known.nature
+        if grade == known.nature and carried <= known.carries:
+            return
         self.names.known[name] = replace(known, nature=grade, carries=known.carries | carried)
 
     def _blur(self, whole: str) -> None:
@@ -272,7 +273,7 @@ class _Run:
         for name in self.names.known:
             self.names.known[name] = unknown
         everyone = set(self.held)
-        self.shares = {name: everyone - {name} for name in everyone}
+        self.shares.update((name, everyone) for name in everyone)
 
     def _everything(self) -> str:
         return _mark(self.base.whole, *(f"{name} {held.whole}" for name, held in sorted(self.held.items())))
@@ -499,7 +500,7 @@ class _Judging:
 def _code(source: str) -> object:
     """What of a text counts: comments and blank lines do not."""
     try:
-        return [ast.dump(statement) for statement in statements(source)], is_silenced(source)
+        return [dumped(statement) for statement in statements(source)], is_silenced(source)
     except SyntaxError:
         return source
 
