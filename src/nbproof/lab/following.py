@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..errors import RequestInvalid
 from ..notebook import document
 from ..notebook.document import Cell
-from ..notebook.following import Execution, counted, following, sha256_of
+from ..notebook.following import Execution, Verdict, counted, following, sha256_of
 from ..track.capture import session
 from .doors import Asked, Route
 from .recorder import Recorder, is_recording, why_not
@@ -106,9 +107,18 @@ def _judged(asked: Asked, cells: Iterable[Cell], counts: Mapping[str, int]) -> d
             recorded = life.reader.session()
         executions = recorded.executions if recorded is not None else ()
         found["session"] = life.place.session_id
-    verdicts = following(list(cells), [_execution(one) for one in executions if one.parent is None], counts=counts)
+    ran = tuple(_execution(one) for one in executions if one.parent is None)
+    verdicts = _verdicts(tuple(cells), ran, tuple(counts.items()))
     said = [{"id": one.cell_id, "state": one.state, "because": one.because, "cause": one.cause} for one in verdicts]
     return {**found, "cells": said, "counts": counted(verdicts)}
+
+
+@lru_cache(maxsize=16)
+def _verdicts(
+    cells: tuple[Cell, ...], executions: tuple[Execution, ...], counts: tuple[tuple[str, int], ...]
+) -> tuple[Verdict, ...]:
+    """What is asked again while nothing has changed, as two pages of one notebook do, is not worked out again."""
+    return following(cells, executions, counts=dict(counts))
 
 
 def _execution(recorded: session.Execution) -> Execution:

@@ -459,7 +459,7 @@ def _natures(node: ast.stmt, names: Names) -> dict[str, Nature]:
 
 
 def _block_natures(block: Iterable[ast.stmt], names: Names) -> dict[str, Nature]:
-    assigned = [pair for statement in block for pair in _assigned(statement)]
+    assigned = [pair for statement in block for pair in _assignments(statement)]
     inside = _layered(names)
     found = {name: Nature.FIXED for name, _, _ in assigned}
     # Each is taken for fixed until one of its values says otherwise; the grades only rise, so this ends.
@@ -481,6 +481,11 @@ def _is_kept(name: str, assigned: Iterable[tuple[str, ast.expr | None, bool]]) -
         for one, value, _ in assigned
         if one == name
     )
+
+
+@lru_cache(_CACHED)
+def _assignments(node: ast.AST) -> tuple[tuple[str, ast.expr | None, bool], ...]:
+    return tuple(_assigned(node))
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr | None, bool]]:
@@ -937,7 +942,7 @@ def _hangs_on(node: ast.AST, fresh: Iterable[str]) -> bool:
 
 def _fresh_names(body: Iterable[ast.AST]) -> frozenset[str]:
     """The names of a function that only ever stand for objects that it has made itself."""
-    assigned = [pair for part in body for pair in _assigned(part)]
+    assigned = [pair for part in body for pair in _assignments(part)]
     old = {name for name, value, is_element in assigned if is_element or not _is_made(value, name)}
     return frozenset(name for name, _, _ in assigned) - old
 
