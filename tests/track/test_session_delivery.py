@@ -285,6 +285,26 @@ def test_a_courier_follows_the_sessions_of_a_server(
     follower._let_go()
 
 
+@pytest.mark.slow
+def test_a_courier_waits_for_a_tracker_that_is_away(project: Path, server: Any, tmp_path: Path) -> None:
+    """It tries again until the tracker is there, as long as the notebook's server lives."""
+    lab = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    follower = SessionCourier(project, Settings(experiment="credit", tracking_uri=server.uri), pid=lab.pid)
+    write(project, "s1", ["ok"], closed())
+    follower.wake()
+    process = follower._process
+    assert process is not None
+    _wait_until(lambda: follower.reason is not None)
+    assert "Connection refused" in (follower.reason or "")
+    server.start()
+    _wait_until(lambda: count_waiting_of_sessions(project) == 0)
+    lab.communicate(b"\n")
+
+    assert process.wait(timeout=120) == 0
+    assert follower.reason is None
+    follower._let_go()
+
+
 def test_a_courier_without_a_tracker_is_not_started(project: Path) -> None:
     """Switched off, nothing is delivered, and the reason is told."""
     follower = SessionCourier(project, Settings(experiment="credit", tracking=False), pid=os.getpid())
