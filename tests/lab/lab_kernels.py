@@ -50,11 +50,12 @@ def channels(lab: Lab, kernel_id: str) -> Iterator[websocket.WebSocket]:
         connection.close()
 
 
-def send(connection: websocket.WebSocket, cell: str, **metadata: Any) -> str:
+def send(connection: websocket.WebSocket, cell: str, *, stop_on_error: bool = True, **metadata: Any) -> str:
     """Ask for a cell; return the id of the question."""
     question = uuid.uuid4().hex
     header = {"msg_id": question, "msg_type": "execute_request", "session": "test", "username": "", "version": "5.3"}
-    content = {"code": cell, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
+    content = {"code": cell, "silent": False, "store_history": True, "allow_stdin": False}
+    content["stop_on_error"] = stop_on_error
     message = {"header": header, "parent_header": {}, "metadata": metadata, "content": content, "channel": "shell"}
     connection.send(json.dumps(message))
     return question

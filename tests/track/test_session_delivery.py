@@ -204,6 +204,19 @@ def test_files_of_a_session_arrive_and_are_kept_until_then(
     assert list(kept.folder(project).iterdir()) == []
 
 
+def test_runs_made_in_a_session_are_named(project: Path, tracker: MlflowTracker, dump: Dump, tmp_path: Path) -> None:
+    """Those that the kernel saw, and those of the same store that say themselves which execution made them."""
+    path = write(project, "s1", ["ok", "ok"], closed())
+    path.write_text(path.read_text().replace('"count": 1', '"count": 1, "runs": ["elsewhere"]'))
+    client = tracker._client
+    own = client.create_run("0", tags={"nbproof.session": "s1", "nbproof.exec_id": "s1.2"}).info.run_id
+    deliver_sessions_to(tracker, project)
+
+    held(dump, project, tmp_path / "out")
+    content = json.loads((tmp_path / "out/executions.json").read_text())
+    assert [execution["runs"] for execution in content["executions"]] == [["elsewhere"], [own]]
+
+
 def test_a_commit_is_no_proof_once_something_changed(
     project: Path, tracker: MlflowTracker, dump: Dump, tmp_path: Path
 ) -> None:
@@ -268,6 +281,26 @@ def test_a_courier_follows_the_sessions_of_a_server(
 
     assert held(dump, project, tmp_path / "out")["session/s1"]["status"] == "FINISHED"
     _wait_until(lambda: follower._report is not None)
+    assert follower.reason is None
+    follower._let_go()
+
+
+@pytest.mark.slow
+def test_a_courier_waits_for_a_tracker_that_is_away(project: Path, server: Any, tmp_path: Path) -> None:
+    """It tries again until the tracker is there, as long as the notebook's server lives."""
+    lab = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    follower = SessionCourier(project, Settings(experiment="credit", tracking_uri=server.uri), pid=lab.pid)
+    write(project, "s1", ["ok"], closed())
+    follower.wake()
+    process = follower._process
+    assert process is not None
+    _wait_until(lambda: follower.reason is not None)
+    assert "Connection refused" in (follower.reason or "")
+    server.start()
+    _wait_until(lambda: count_waiting_of_sessions(project) == 0)
+    lab.communicate(b"\n")
+
+    assert process.wait(timeout=120) == 0
     assert follower.reason is None
     follower._let_go()
 

@@ -257,7 +257,7 @@ class MlflowTracker:
         step = len(session.executions)
         metrics = [(name, value, at, step) for name, value in numbers.items()]
         self._log(run, tags=_session_tags(session), metrics=metrics)
-        self._client.log_dict(run, _session_content(session), "executions.json")
+        self._client.log_dict(run, _session_content(session, self._runs_made_in(session)), "executions.json")
         self._log_entries_of_session(run, session, files)
         if session.outcome == "running":
             return
@@ -266,6 +266,17 @@ class MlflowTracker:
             path = Path(session.notebook)
             self._upload(run, ContentHash(kept[-1]), path, path.name, "notebook", files)
         self._client.set_terminated(run, SESSION_STATUS[session.outcome], at)
+
+    def _runs_made_in(self, session: NotebookSession) -> dict[str, list[str]]:
+        """The runs of this store that say which execution made them; a kernel does not see each of nested runs."""
+        if not any(execution.runs for execution in session.executions):
+            return {}
+        made: dict[str, list[str]] = {}
+        experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
+        for found in self._search(f"tags.`nbproof.session` = '{session.session_id}'", experiments):
+            if "nbproof.exec_id" in found.data.tags:
+                made.setdefault(found.data.tags["nbproof.exec_id"], []).append(str(found.info.run_id))
+        return made
 
     def _log_entries_of_session(self, run: str, session: NotebookSession, files: Files) -> None:
         """What the notebook logged itself; by one tracker once, by another again, which changes nothing."""
@@ -324,11 +335,13 @@ class MlflowTracker:
         for runs in by_key.values():
             self._only(runs)
 
-    def _search(self, query: str) -> list[Any]:
+    def _search(self, query: str, experiments: list[str] | None = None) -> list[Any]:
         found: list[Any] = []
         token = None
         while True:
-            page = self._client.search_runs([self._experiment], query, max_results=PAGE_ROWS, page_token=token)
+            page = self._client.search_runs(
+                experiments or [self._experiment], query, max_results=PAGE_ROWS, page_token=token
+            )
             found += page
             token = page.token
             if not token:
@@ -443,14 +456,17 @@ def _session_metrics(session: NotebookSession) -> dict[str, float]:
     }
 
 
-def _session_content(session: NotebookSession) -> dict[str, Any]:
+def _session_content(session: NotebookSession, made: Mapping[str, list[str]]) -> dict[str, Any]:
+    executions = [as_json(execution) for execution in session.executions]
+    for execution in executions:
+        execution["runs"] = list(dict.fromkeys([*execution["runs"], *made.get(execution["exec_id"], ())]))
     return {
         "session": session.session_id,
         "notebook": session.notebook,
         "kernel_id": session.kernel_id,
         "kernel_life": session.life,
         "outcome": session.outcome,
-        "executions": [as_json(execution) for execution in session.executions],
+        "executions": executions,
         "logged": [
             {"exec_id": exec_id, "kind": entry.kind, "values": dict(entry.values), "child": entry.child,
              "step": entry.step, "at": entry.at}

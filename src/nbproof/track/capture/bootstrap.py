@@ -307,6 +307,9 @@ class Capture:
         if execution is None or execution.is_unlogged or not self.is_ours():
             return {}
         self.look_for_runs(execution)
+        return self.tags_of(execution)
+
+    def tags_of(self, execution: Execution) -> dict[str, str]:
         found = {
             "nbproof.session": self.given["session"],
             "nbproof.exec_id": execution.exec_id,
@@ -338,7 +341,9 @@ class Capture:
         if execution.runs and not execution.knew_mlflow and not self.is_joined:
             self.join_mlflow()
             if any(isinstance(provider, Provider) for provider in _registry()):
-                tagging = threading.Thread(target=_tag, args=(list(execution.runs), self.tags()), daemon=True)
+                tagging = threading.Thread(
+                    target=_tag, args=(list(execution.runs), self.tags_of(execution)), daemon=True
+                )
                 tagging.start()
                 tagging.join(TAG_WAIT_S)
 
