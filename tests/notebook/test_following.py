@@ -179,6 +179,16 @@ def test_an_interrupted_cell_does_not_follow() -> None:
     assert states(following(notebook, executions)) == ["stale", "stale"]
 
 
+def test_a_run_whose_end_is_lost_may_have_done_any_part() -> None:
+    """Of a cell that ran before its recording began, the end is not known."""
+    notebook = cells("x = 1", "print(x)")
+
+    found = following(notebook, [ran(notebook[0], outcome="lost"), ran(notebook[1])])
+
+    assert states(found) == ["unknown", "unknown"]
+    assert said(found, 1)[1] == "Cannot know: the end of this cell's run was not recorded."
+
+
 def test_what_was_not_recorded_leaves_a_gap_that_is_seen() -> None:
     """The kernel's own numbers tell that something ran in between: from there on, who knows."""
     notebook = cells("x = 1", "print(x)", "y = 3\nprint(y)")

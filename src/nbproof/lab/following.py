@@ -122,12 +122,10 @@ def _verdicts(
 
 
 def _execution(recorded: session.Execution) -> Execution:
-    outcome = recorded.outcome if recorded.outcome in ("ok", "error", "running") else "ok"
+    # Of a cell that is not logged only that it ran is known; its hash is not there either.
+    outcome = recorded.outcome if recorded.outcome != "unlogged" else "ok"
     error = recorded.error.partition(":")[0] if recorded.error else None
     source = recorded.code if recorded.code is not None else _TEXTS.of(recorded.code_sha256)
-    if recorded.outcome == "lost":
-        # The kernel ended before the cell did.
-        outcome, error = "error", "KeyboardInterrupt"
     return Execution(recorded.cell_id, recorded.code_sha256, source, outcome, error, recorded.count)
 
 

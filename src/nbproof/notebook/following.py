@@ -31,14 +31,14 @@ INTERRUPTED = "KeyboardInterrupt"
 class Execution:
     """One execution in this life of the kernel. Without a cell it was made elsewhere, in a console for one.
 
-    `source` is the text that ran where it is known, `code_sha256` its hash. `count` is the number that the kernel gave
-    it: where one is left out, something ran that was not recorded.
+    `source` is the text that ran where it is known, `code_sha256` its hash; `lost` is one whose end is not known.
+    `count` is the number that the kernel gave it: where one is left out, something ran that was not recorded.
     """
 
     cell_id: str | None
     code_sha256: str | None
     source: str | None = None
-    outcome: Literal["ok", "error", "running"] = "ok"
+    outcome: Literal["ok", "error", "running", "lost"] = "ok"
     error: str | None = None
     count: int | None = None
 
@@ -306,7 +306,7 @@ class _Judging:
 
     def _follow_executions(self) -> None:
         for index, one in enumerate(self.executions):
-            if one.source is None:
+            if one.source is None or one.outcome == "lost":
                 self.real.carry_out_unseen(_mark(index, one.code_sha256), self._unseen(one), self._likely(one))
                 continue
             stopped = one.outcome != "ok"
@@ -319,6 +319,8 @@ class _Judging:
             return "something ran that was not recorded"
         if one.cell_id is None:
             return "something ran in this kernel that is no cell of this notebook"
+        if one.outcome == "lost":
+            return f"the end of a run of {self._named(one.cell_id)} was not recorded"
         if one.cell_id in self.by_id:
             return f"an earlier text of {self._named(one.cell_id)} ran, which was not kept"
         return "a cell ran whose text was not kept, and which has been deleted"
@@ -356,6 +358,8 @@ class _Judging:
             return Verdict(cell.id, "running", "This cell is running.")
         if not self._is_same(one, cell):
             return Verdict(cell.id, "edited", "This cell was edited after it ran.")
+        if one.outcome == "lost":
+            return Verdict(cell.id, "unknown", "Cannot know: the end of this cell's run was not recorded.")
         if one.count is not None and self.counts.get(cell.id, one.count) != one.count:
             return Verdict(cell.id, "unknown", "Cannot know: this cell also ran while nothing was recorded.")
         if one.error == INTERRUPTED:
