@@ -12,8 +12,10 @@ export const COMMANDS = {
   openPipeline: 'nbproof:open-pipeline',
   runPipeline: 'nbproof:run-pipeline',
   runTask: 'nbproof:run-task',
-  stopRun: 'nbproof:stop-run'
+  stopRun: 'nbproof:stop-run',
   openExplain: 'nbproof:open-explain',
   explainModel: 'nbproof:explain-model',
-  explainRow: 'nbproof:explain-row'
+  explainRow: 'nbproof:explain-row',
+  showRecording: 'nbproof:show-recording',
+  toggleRecording: 'nbproof:toggle-recording'
 } as const;
