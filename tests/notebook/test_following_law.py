@@ -20,6 +20,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from nbproof.notebook.dataflow import bound_names
 from nbproof.notebook.document import Cell
 from nbproof.notebook.following import RAISES, Execution, Verdict, following, sha256_of
 
@@ -206,13 +207,9 @@ class Kernel:
                     print(repr(value))
             except Exception as raised:
                 error = type(raised).__name__
-        bound = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name) and is_bound(node)}
+        bound = bound_names(ast.parse(source))
         left = {name: repr(self.names[name]) for name in sorted(bound & self.names.keys())}
         return ADDRESS.sub("", printed.getvalue()), error, ADDRESS.sub("", str(left))
-
-
-def is_bound(node: ast.Name) -> bool:
-    return isinstance(node.ctx, ast.Store)
 
 
 @dataclass
