@@ -207,7 +207,8 @@ class Kernel:
                     print(repr(value))
             except Exception as raised:
                 error = type(raised).__name__
-        bound = bound_names(ast.parse(source))
+        # A cell that ended in an error may have bound none of them.
+        bound = bound_names(ast.parse(source)) if error is None else set()
         left = {name: repr(self.names[name]) for name in sorted(bound & self.names.keys())}
         return ADDRESS.sub("", printed.getvalue()), error, ADDRESS.sub("", str(left))
 
