@@ -20,6 +20,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from nbproof.notebook.dataflow import bound_names
 from nbproof.notebook.document import Cell
 from nbproof.notebook.following import RAISES, Execution, Verdict, following, sha256_of
 
@@ -183,15 +184,17 @@ LONGEST = 200
 class Kernel:
     """A namespace that code is really run in."""
 
-    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"})
+    names: dict[str, Any] = field(default_factory=lambda: {"__name__": "__main__"}, repr=False)
+    is_seeded: bool = False
 
-    def __post_init__(self) -> None:
-        random.seed(99)
-
-    def run(self, source: str) -> tuple[str, str | None]:
-        """What a cell prints and shows, and the kind of its error."""
+    def run(self, source: str) -> tuple[str, str | None, str]:
+        """What a cell prints and shows, the kind of its error, and what the names that it binds stand for then."""
         long = (value for value in self.names.values() if isinstance(value, list | tuple | str))
         assume(all(len(value) <= LONGEST for value in long))
+        if not self.is_seeded:
+            # What is drawn before any seed is nobody's to repeat; here it is always the same, so that it tells nothing.
+            random.seed(99)
+        self.is_seeded |= "random.seed" in source
         printed, error = io.StringIO(), None
         with contextlib.redirect_stdout(printed), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -204,7 +207,10 @@ class Kernel:
                     print(repr(value))
             except Exception as raised:
                 error = type(raised).__name__
-        return ADDRESS.sub("", printed.getvalue()), error
+        # A cell that ended in an error may have bound none of them.
+        bound = bound_names(ast.parse(source)) if error is None else set()
+        left = {name: repr(self.names[name]) for name in sorted(bound & self.names.keys())}
+        return ADDRESS.sub("", printed.getvalue()), error, ADDRESS.sub("", str(left))
 
 
 @dataclass
@@ -215,7 +221,7 @@ class Session:
     tags: tuple[str, ...]
     kernel: Kernel = field(default_factory=Kernel)
     executions: list[Execution] = field(default_factory=list)
-    shown: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    shown: dict[str, tuple[str, str | None, str]] = field(default_factory=dict)
     made: int = 0
 
     def cell(self, source: str, id_: str | None = None) -> Cell:
@@ -272,7 +278,7 @@ TOLD: collections.Counter[str] = collections.Counter()
 def test_no_cell_is_said_to_follow_that_does_not(
     sources: list[str], acts: list[tuple[str, int, str]], all_first: bool, may_raise: bool
 ) -> None:
-    """What a cell shows that follows, a run from the top shows, unless it stops above at a cell that does not."""
+    """A cell that follows shows and leaves the same from the top, unless a cell above that does not follow stops it."""
     session = begun(sources, may_raise=may_raise)
     if all_first:
         session.run(session.cells)
@@ -290,7 +296,7 @@ def test_no_cell_is_said_to_follow_that_does_not(
         elif id_ in fresh.shown and verdict.state in ("stale", "out of order", "unknown"):
             # How many marks there are that would not have been needed is no promise, but good to know.
             is_needed = session.shown[id_] != fresh.shown[id_]
-            TOLD[f"{verdict.state}: {'another' if is_needed else 'the same'} output"] += 1
+            TOLD[f"{verdict.state}: {'another' if is_needed else 'the same'} result"] += 1
 
 
 @LAW

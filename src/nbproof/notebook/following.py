@@ -393,7 +393,7 @@ class _Judging:
             for name in _in_order(was.keys() | would.keys()):
                 had = was.get(name) or self.real.base
                 has = would.get(name) or self.clean.base
-                if had.sure != has.sure and name in read | reads:
+                if had.sure != has.sure and name in read & reads:
                     return self._reason(cell, index, name, had, has)
                 if had.whole != has.whole and perhaps is None:
                     perhaps = (name, had, has)
