@@ -19,7 +19,7 @@ from .records import Event, Limits, Listener, OutputCaps, TaskFinished
 from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
 from .run.freshness import Verdict
-from .run.pipeline.loading import Loaded, find
+from .run.pipeline.loading import Loaded, find, part
 from .run.pipeline.loading import load as load_loaded
 from .run.provenance import git_state
 from .run.sources.environment import of_kernel as environment_of
@@ -62,12 +62,23 @@ def open_project(start: Path) -> Project:
     return Project(root, settings_file.load(root, os.environ))
 
 
-def load_pipeline(project: Project, target: Path, parameters: Sequence[str] = ()) -> Loaded:
-    """Read and check the pipeline or notebook `target`. A notebook that is a task of a pipeline stays itself alone."""
+def load_pipeline(
+    project: Project,
+    target: Path,
+    parameters: Sequence[str] = (),
+    *,
+    task: str | None = None,
+    downstream: bool = False,
+) -> Loaded:
+    """Read and check the pipeline or notebook `target`. A notebook that is a task of a pipeline stays itself alone.
+
+    With `task` it is the part of the pipeline that has this task, and what depends on it with `downstream`.
+    """
     settings = project.settings
     caps = OutputCaps(settings.cell_output_bytes, settings.notebook_output_bytes)
     limits = Limits(timeout_s=settings.timeout_s)
-    return load_loaded(find(target), project.root, parameters, default_limits=limits, caps=caps)
+    whole = load_loaded(find(target), project.root, parameters, default_limits=limits, caps=caps)
+    return whole if task is None else part(whole, task, downstream=downstream)
 
 
 def plan(project: Project, loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:

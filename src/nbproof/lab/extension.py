@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import about, recording
+from . import about, building, experiments, following, recording
 from .doors import Route, Server, handlers
 from .recorder import Recorder
 
@@ -28,7 +28,8 @@ SCHEMA = {
 
 def routes() -> tuple[Route, ...]:
     """Every route of every part."""
-    return (*about.ROUTES, *recording.ROUTES)
+    parts = (about, building, experiments, following, recording)
+    return tuple(route for part in parts for route in part.ROUTES)
 
 
 def load(app: Any) -> None:

@@ -197,6 +197,11 @@ def progress(project: Path, journal: Path) -> Progress:
         return Progress()
 
 
+def offset_files(project: Path) -> list[Path]:
+    """The files that say how far each journal is delivered: each has its run's name, and changes with each delivery."""
+    return sorted(_spool(project).glob("*.offset"))
+
+
 def is_over(journal: Path) -> bool:
     """Whether the journal holds the end of its run."""
     try:

@@ -54,7 +54,7 @@ def open_tracker(project: Path, settings: Settings) -> MlflowTracker:
     uri = store_uri(project, settings)
     check_reachable(uri)
     os.environ.update(QUIET | IMPATIENT)
-    with _as_unavailable():
+    with as_unavailable():
         from mlflow.tracking import MlflowClient
 
         if not is_embedded(project, settings):
@@ -94,7 +94,7 @@ class MlflowTracker:
 
     def deliver(self, entry: Entry, files: Files) -> None:
         """Record one event of a run; raises `TrackerUnavailable` when MLflow does not take it."""
-        with _as_unavailable():
+        with as_unavailable():
             match entry.event:
                 case RunStarted():
                     self._begin_run(entry.event)
@@ -107,7 +107,7 @@ class MlflowTracker:
 
     def interrupt(self, run_id: str, at: float) -> None:
         """Mark what is still running in `run_id` as killed; raises `TrackerUnavailable`."""
-        with _as_unavailable():
+        with as_unavailable():
             self._end_left_over(run_id, at)
 
     def deliver_session(self, session: NotebookSession, files: Files) -> None:
@@ -512,7 +512,7 @@ def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
 
 
 @contextlib.contextmanager
-def _as_unavailable() -> Iterator[None]:
+def as_unavailable() -> Iterator[None]:
     """Whatever MLflow says no with, the record waits: so nothing is lost, and the reason is told."""
     from mlflow.exceptions import MlflowException
 
