@@ -25,7 +25,7 @@ from other_environment import kernelspec, other_environment
 from nbproof.track.capture import place
 from nbproof.track.capture.session import LATE, NotebookSession, read_session
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 OTHER = "other-environment"
 MANY, SOME = 1500, 500
@@ -139,7 +139,7 @@ def test_ten_thousand_executions_and_none_is_lost(tmp_path: Path, witness: Witne
                     time.sleep(chance.random() / 2)
                     process_of(kernel_id).kill()
                 # What waited for the kernel that died may be asked of the next one.
-                wait_until(lambda kernel_id=kernel_id: answers(lab, kernel_id), "the next kernel answers", 120)  # type: ignore[misc]
+                wait_until(lambda kernel_id=kernel_id: answers(lab, kernel_id, witness), "the next kernel answers", 120)  # type: ignore[misc]
         # The server itself, in the middle of everything.
         with channels(lab, kernels[WARM]) as connection:
             ask(connection, witness, SOME)
@@ -154,8 +154,8 @@ def test_ten_thousand_executions_and_none_is_lost(tmp_path: Path, witness: Witne
     ran, unknown = witness.compare()
     assert ran >= 10_000
     assert unknown == nameless
-    assert sum(execution.cell_id is None and execution.error is None
-               for session in witness.sessions for execution in session.executions) >= nameless  # fmt: skip
+    executions = [execution for session in witness.sessions for execution in session.executions]
+    assert sum(execution.cell_id is None and execution.error != LATE for execution in executions) == nameless
     assert [session.damaged for session in witness.sessions if session.damaged] == []
 
 
@@ -167,7 +167,9 @@ def beside(folder: Path, kernel_id: str) -> BlockingKernelClient:
     return client
 
 
-def answers(lab: Lab, kernel_id: str) -> bool:
+def answers(lab: Lab, kernel_id: str, witness: Witness) -> bool:
+    """Whether a kernel runs a cell; it may be on its way still, and the cell one that is never run."""
+    name, cell = witness.cell()
     with contextlib.suppress(OSError, websocket.WebSocketException):
-        return run(lab, kernel_id, "print('here')", cellId=f"probe-{time.time_ns()}") == "here\n"
-    return False
+        run(lab, kernel_id, cell, cellId=name)
+    return name in witness.ran

@@ -116,6 +116,10 @@ class Recorder:
 
     async def _name_of_new(self, kernel_id: str) -> str | None:
         """The contents path of a kernel that has just started for a session, which is written a moment later."""
+        # The kernel speaks before its server has put it down among the others.
+        until = time.monotonic() + LOOP_WAIT_S
+        while kernel_id not in self._kernels.list_kernel_ids() and time.monotonic() < until:
+            await asyncio.sleep(0.001)
         environment = (getattr(self._kernels.get_kernel(kernel_id), "_launch_args", None) or {}).get("env") or {}
         told = environment.get("JPY_SESSION_NAME")
         if not told:

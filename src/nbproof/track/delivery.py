@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -113,7 +112,8 @@ def deliver_to(
     """Deliver to `tracker` what waits: everything, or one journal. Only one process delivers at a time."""
     began = time.time()
     done = _Done()
-    with _alone(project, lock_wait_s, done):
+
+    def act() -> None:
         for journal in [only] if only else journals(project):
             try:
                 for _ in _deliver_journal(tracker, project, journal):
@@ -124,6 +124,8 @@ def deliver_to(
         if only is None:
             _deliver_sessions(tracker, project, done)
         _discard_kept(project, began)
+
+    _alone(act, project, lock_wait_s, done)
     waiting = count_waiting(project, only) + (0 if only else count_waiting_of_sessions(project))
     return DeliveryReport(done.delivered, waiting, done.reason)
 
@@ -131,8 +133,7 @@ def deliver_to(
 def deliver_sessions_to(tracker: Tracker, project: Path, *, lock_wait_s: float = LOCK_WAIT_S) -> DeliveryReport:
     """Deliver to `tracker` what is new of the sessions of notebooks; the journals of runs have their own couriers."""
     done = _Done()
-    with _alone(project, lock_wait_s, done):
-        _deliver_sessions(tracker, project, done)
+    _alone(lambda: _deliver_sessions(tracker, project, done), project, lock_wait_s, done)
     return DeliveryReport(done.delivered, count_waiting_of_sessions(project), done.reason)
 
 
@@ -144,8 +145,7 @@ class _Done:
     reason: str | None = None
 
 
-@contextlib.contextmanager
-def _alone(project: Path, wait_s: float, done: _Done) -> Iterator[None]:
+def _alone(act: Callable[[], None], project: Path, wait_s: float, done: _Done) -> None:
     """Deliver while no other process does; a tracker that is away ends it, and is told in `done`."""
     from filelock import FileLock, Timeout
 
@@ -153,7 +153,7 @@ def _alone(project: Path, wait_s: float, done: _Done) -> Iterator[None]:
     _spool(project).mkdir(parents=True, exist_ok=True)
     try:
         with lock.acquire(timeout=wait_s):
-            yield
+            act()
     except TrackerUnavailable as error:
         done.reason = error.reason
     except Timeout:
