@@ -21,6 +21,7 @@ NbproofError
 │   ├── TaskFailed                  a notebook raised, died or ran out of time
 │   ├── CheckpointFailed            a value at a checkpoint is not what was planned
 │   ├── NotAccepted                 a phase does not meet its own conditions
+│   ├── NotWatched                  a notebook's process died, or took too long, while it was watched
 │   ├── RunFailed                   some tasks of a run failed
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
@@ -33,6 +34,7 @@ NbproofError
     ├── ModelRefused                a packaged model is not whole, or not what it says
     ├── ModelUnsteady               a model changes its answer between two calls
     ├── PathRefused                 a page asks for a file outside of the server's folder
+    ├── RecordUnusable              a tracked run does not hold what is asked of it, or not safely
     └── ReportRefused               a document lacks a section or says a number without its source
 """
 
@@ -223,6 +225,16 @@ class NotAccepted(WorkFailed):
         super().__init__(f"{len(self.failed)} of {checked} checks failed: {told}")
 
 
+class NotWatched(WorkFailed):
+    """A notebook could not be watched to its end."""
+
+    hint = "run it once from top to bottom: nbproof run NOTEBOOK"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the notebook could not be watched: {reason}")
+
+
 class RunFailed(WorkFailed):
     """Some tasks of a run failed; those that depend on them were not started."""
 
@@ -248,9 +260,9 @@ class TrackerUnavailable(WorkFailed):
 
     hint = "nbproof runs sync"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, hint: str | None = None) -> None:
         self.reason = reason
-        super().__init__(f"the tracker cannot be reached: {reason}; expected an answer")
+        super().__init__(f"the tracker cannot be reached: {reason}; expected an answer", hint=hint)
 
 
 class JournalDamaged(WorkFailed):
@@ -337,6 +349,14 @@ class PathRefused(Refused):
         super().__init__(
             f"`{path[:200]}` lies outside of the folder that the server shows", hint="start the server further up"
         )
+
+
+class RecordUnusable(Refused):
+    """A tracked run does not hold what is asked of it, or holds it in a way that cannot be trusted."""
+
+    def __init__(self, run: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.run, self.found, self.expected = run, found, expected
+        super().__init__(f"run {run}: found {found}; expected {expected}", hint=hint)
 
 
 class ReportRefused(Refused):

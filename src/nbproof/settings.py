@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .errors import SettingsInvalid
@@ -33,7 +33,8 @@ class Settings:
     a finished run waits for its records to reach the tracker before it leaves them in the spool. Of what a cell, and
     a whole notebook, puts out, no more than `cell_output_bytes` and `notebook_output_bytes` are kept. `warm` lets
     kernels be forked from a process that has imported what they import; `warm_idle_s` is how long such a process waits
-    for further kernels before it ends.
+    for further kernels before it ends. `recording` is how much is recorded of the cells that run in JupyterLab: `off`,
+    `metadata` (no code, no messages of errors) or `full`.
     """
 
     experiment: str
@@ -46,6 +47,7 @@ class Settings:
     warm_idle_s: float = 900.0
     cell_output_bytes: int = 10_000_000
     notebook_output_bytes: int = 100_000_000
+    recording: Literal["off", "metadata", "full"] = "metadata"
 
 
 def find_project(start: Path) -> Path:
@@ -166,6 +168,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "delivery_wait_s": ("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
     "experiment": ("a name", _is_text),
     "notebook_output_bytes": ("a whole number above 0", _is_count),
+    "recording": ('"off", "metadata" or "full"', lambda value: value in ("off", "metadata", "full")),
     "timeout_s": ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
     "tracking": ("true or false", lambda value: isinstance(value, bool)),
     "tracking_uri": ("the URI of an MLflow tracker", _is_text),

@@ -116,14 +116,22 @@ def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float = 30.0) ->
 
 
 @contextlib.contextmanager
-def jupyter_lab(folder: Path, **variables: str) -> Iterator[Lab]:
-    """A JupyterLab server at home in `folder`, which has our kernelspec and panels as users of the wheel have them."""
+def jupyter_lab(folder: Path, *options: str, panels: bool = True, **variables: str) -> Iterator[Lab]:
+    """A JupyterLab server at home in `folder`, which has our kernelspec and panels as users of the wheel have them.
+
+    A second one in the same folder finds what the first one left.
+    """
     root, data, config = folder / "root", folder / "data", folder / "config"
     for made in (root, data, config):
-        made.mkdir(parents=True)
-    shutil.copytree(SPEC, data / "kernels" / WARM)
-    (data / "labextensions").mkdir()
-    (data / "labextensions/nbproof").symlink_to(PANELS)
+        made.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(SPEC, data / "kernels" / WARM, dirs_exist_ok=True)
+    (data / "labextensions").mkdir(exist_ok=True)
+    if panels and not (data / "labextensions/nbproof").is_symlink():
+        (data / "labextensions/nbproof").symlink_to(PANELS)
+    elif not panels:
+        # The environment may have them, too.
+        (config / "labconfig").mkdir(exist_ok=True)
+        (config / "labconfig/page_config.json").write_text('{"disabledExtensions": {"nbproof": true}}')
     _write_settings(config / "lab/user-settings")
     token, port, log = secrets.token_hex(16), free_port(), folder / "lab.log"
     with log.open("wb") as output:
@@ -133,7 +141,7 @@ def jupyter_lab(folder: Path, **variables: str) -> Iterator[Lab]:
                 "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
                 f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--expose-app-in-browser",
                 "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
-                f"--ServerApp.jpserver_extensions={SERVED}",
+                f"--ServerApp.jpserver_extensions={SERVED}", *options,
             ],
             env={
                 **os.environ, "HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"),

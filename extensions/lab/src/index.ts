@@ -3,8 +3,11 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { about } from './about/plugin';
+import { experiments } from './experiments/plugin';
 import { explain } from './explain/plugin';
+import { pipeline } from './pipeline/plugin';
+import { recording } from './recording/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [about, explain];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [about, experiments, explain, pipeline, recording];
 
 export default plugins;

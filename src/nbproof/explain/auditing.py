@@ -129,6 +129,7 @@ def audit(
     Raises `ExplanationRefused` where the explanations are not of these rows, in this unit, and where a guard refuses.
     """
     began = time.process_time(), time.perf_counter()
+    question.refuse_weights("an audit")
     # What the audit asks the model is not what an explanation costs.
     question = replace(question, asked=replace(question.asked, rows=0))
     _refuse_strangers(question, shap, lime)

@@ -12,15 +12,17 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tornado.web
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 
-from ..assemble import Project, open_project
 from ..errors import AskedWrongly, NbproofError, PathRefused, Refused, RequestInvalid
+
+if TYPE_CHECKING:
+    from ..assemble import Project
 
 NAMESPACE = "nbproof"
 STATUS: tuple[tuple[type[NbproofError], int], ...] = ((AskedWrongly, 400), (Refused, 409), (NbproofError, 500))
@@ -33,12 +35,14 @@ class Server:
     """What of the Jupyter server the parts may use.
 
     `root` is the folder whose files it shows. `tell(part, facts)` sends facts to every open page; it may be called
-    from any thread. `notebook_of(kernel_id)` is the contents path of the notebook that a kernel runs for, if any.
+    from any thread. `notebook_of(kernel_id)` is the contents path of the notebook that a kernel runs for, if any;
+    not to be called in the loop. `recorder` is the part that records executions.
     """
 
     root: Path
     tell: Tell
     notebook_of: Callable[[str], str | None]
+    recorder: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,9 @@ class Asked:
     @property
     def project(self) -> Project:
         """The project that the file `path` lies in; without one, that of the server's folder."""
+        # Loaded with the first question: a server that nobody asks starts as fast as without us.
+        from ..assemble import open_project
+
         return open_project(self.file())
 
 
