@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +65,14 @@ class Archive:
         if ContentHash.of(content).hex != entry.sha256:
             raise ApprovalInvalid(entry.file, "another content than the ledger names", f"sha256 {entry.sha256[:12]}")
         return content
+
+    def check_no_strays(self, entries: Iterable[Entry]) -> None:
+        """Raise `ApprovalInvalid` for a decision that the ledger does not name: a line of it was dropped."""
+        named = {entry.file for entry in entries}
+        for path in sorted((self.project / FOLDER).glob("*.dsse.json")):
+            name = f"{FOLDER}/{path.name}"
+            if name not in named:
+                raise ApprovalInvalid(name, "a decision that no line of the ledger names", "one line for each decision")
 
     def _content(self, digest: ContentHash) -> Path:
         return self.project / CONTENT / f"{digest.hex}.json"

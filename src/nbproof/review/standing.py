@@ -107,6 +107,7 @@ def _decisions(
 ) -> list[Given]:
     """Every decision about this notebook that the ledger names, verified against the keys that are trusted now."""
     archive, found = Archive(project), []
+    archive.check_no_strays(entries)
     known = {entry.hash: entry.number for entry in entries}
     for entry in about:
         if entry.kind == "requested":
