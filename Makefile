@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test chromium quick check format lint types imports docs clean
+.PHONY: help demo test extension chromium quick check format lint types imports panels docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,31 +11,49 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python; d
 	"$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$name" && break; done)
 # Without this every worker would start as many threads as there are cores, and they would wait for one another.
 export OMP_NUM_THREADS ?= 1
+LAB := extensions/lab
+LAB_SOURCES := $(wildcard $(LAB)/*.json $(LAB)/yarn.lock $(LAB)/schema/*) $(shell find $(LAB)/src $(LAB)/style -type f)
+# Node's packages of the panels; it calls tools that lie beside it.
+JLPM := PATH="$(CURDIR)/$(BIN):$$PATH" jlpm
+SHOWN := $(VENV)/share/jupyter/labextensions/nbproof
 PYTEST := $(BIN)/python -m pytest -n 2
 
 help:
 	@echo "make demo    run the reference engagement: eleven notebooks on real credit data"
 	@echo "make test    run every test"
 	@echo "make quick   run the tests that take seconds"
-	@echo "make check   format, lint, types, imports, docs and every test"
+	@echo "make check   format, lint, types, imports, panels, docs and every test"
 	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
 	@echo "make clean   remove what runs and tests made (the environment stays)"
 
 # The same environment as for the tests: another one would make every result of the demo stale.
-demo: $(VENV)/.installed-dev
+demo: $(VENV)/.installed-dev extension
 	@echo "→ run the reference engagement, pipelines/credit (what is fresh does not run again)"
 	@$(BIN)/nbproof run pipelines/credit
 	@echo
 	@echo "→ what came of it"
 	@$(BIN)/nbproof runs show --results
 
-test: $(VENV)/.installed-dev chromium
-	@echo "→ run every test (quick ones only: make quick)"
+test: $(VENV)/.installed-dev extension chromium
+	@echo "→ run every test (quick ones only: make quick), first those of the panels"
+	@cd $(LAB) && $(JLPM) test
 	@$(PYTEST)
 
-quick: $(VENV)/.installed-dev
+quick: $(VENV)/.installed-dev extension
 	@echo "→ run the tests that take seconds (all of them: make test)"
 	@$(PYTEST) -m "not slow and not engagement"
+
+# The panels in JupyterLab: built again when a source of theirs is newer, and linked to where JupyterLab looks.
+extension: $(LAB)/build/labextension/package.json
+	@[ -L $(SHOWN) ] || { rm -rf $(SHOWN); mkdir -p $(dir $(SHOWN)); ln -s "$(CURDIR)/$(LAB)/build/labextension" $(SHOWN); }
+
+$(LAB)/build/labextension/package.json: $(LAB_SOURCES) | $(VENV)/.installed-dev
+	@command -v node >/dev/null || { echo "error: found no Node.js to build the panels with; expected version 20 or newer;" \
+		"hint: apt-get install nodejs" >&2; exit 2; }
+	@echo "→ build the panels of JupyterLab (the first time takes a minute or two)"
+	@cd $(LAB) && { $(JLPM) install --immutable && $(JLPM) build; } >build.log 2>&1 \
+		|| { cat build.log >&2; exit 2; }
+	@touch $@
 
 # Tests of JupyterLab look at it through Debian's browser; where there is none they are skipped, and say so.
 chromium:
@@ -46,7 +64,7 @@ chromium:
 			--no-install-recommends chromium fonts-dejavu-core; } </dev/null >/dev/null 2>&1 \
 		|| echo "→ it cannot be installed: those tests will be skipped"; }
 
-check: lint types imports test
+check: lint types imports panels test
 
 format: $(VENV)/.installed-dev
 	@$(BIN)/ruff format src tests
@@ -65,13 +83,17 @@ imports: $(VENV)/.installed-dev
 	@echo "→ check that imports run one way"
 	@$(BIN)/lint-imports
 
+panels: extension
+	@echo "→ check the panels of JupyterLab"
+	@cd $(LAB) && $(JLPM) lint
+
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python -m nbproof.cli.reference > docs/reference/cli.md
 	@$(BIN)/nbproof plot pipelines/credit --plain -o docs/pipeline.svg
 
 clean:
 	@echo "→ remove records, products and caches"
-	@rm -rf .nbproof mlflow.db mlruns pipelines/*/build dist
+	@rm -rf .nbproof mlflow.db mlruns pipelines/*/build dist $(LAB)/build $(LAB)/lib
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .grimp_cache
 
 $(BIN)/python:
@@ -84,5 +106,6 @@ $(VENV)/.installed-%: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "→ install torch first, the largest part, at the tested version (the first time takes a few minutes)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt torch
 	@echo "→ install nbproof and what its extra '$*' names, at the tested versions"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@rm -rf $(SHOWN) && mkdir -p $(LAB)/build/labextension
+	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@

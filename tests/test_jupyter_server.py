@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -63,9 +65,22 @@ def test_jupyterlab_lists_files_and_loads_nothing_of_ploomber(tmp_path: Path) ->
     """With nbproof installed, the file browser works, no Ploomber extension runs and no user id is written."""
     with jupyter_lab(tmp_path) as (address, log):
         assert contents_status(address) == 200
+        assert "nbproof.lab | extension was successfully loaded" in log.read_text()
+        assert "nbproof" in shown_extensions(address)
+        assert "ploomber-extension" not in shown_extensions(address)
         assert "ploomber | extension was successfully loaded" not in log.read_text()
         assert "ploomber_extension | extension was successfully loaded" not in log.read_text()
     assert not (tmp_path / ".ploomber").exists()
+
+
+def shown_extensions(address: str) -> set[str]:
+    """The extensions that the page is told of and not told to leave out."""
+    with urllib.request.urlopen(f"{address}/lab", timeout=60) as answer:
+        page = answer.read().decode()
+    found = re.search(r'<script id="jupyter-config-data" type="application/json">(.*?)</script>', page, re.DOTALL)
+    assert found is not None
+    told = json.loads(found[1])
+    return {extension["name"] for extension in told["federated_extensions"]} - set(told["disabledExtensions"])
 
 
 @pytest.mark.slow

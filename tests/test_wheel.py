@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import venv
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 SOURCES = Path(__file__).parents[1]
+PANELS = SOURCES / "extensions/lab/build/labextension"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from the sources as they are."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(SOURCES)]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    # The panels are taken as they were built ahead of the tests: others look at them meanwhile.
+    environ = os.environ | {"SKIP_JUPYTER_BUILDER": "1"}
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=300, env=environ)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     (built,) = folder.iterdir()
     return built
@@ -44,6 +48,13 @@ def test_the_wheel_carries_everything_but_the_tests(wheel: Path) -> None:
     assert "nbproof/py.typed" in names
     assert "nbproof/cli/templates/project/notebooks/measure.ipynb" in names
     assert config.endswith(".data/data/etc/jupyter/jupyter_server_config.d/zz-nbproof.json")
+    panels = {
+        f"nbproof-{version('nbproof')}.data/data/share/jupyter/labextensions/nbproof/{path.relative_to(PANELS)}"
+        for path in PANELS.rglob("*")
+        if path.is_file()
+    }
+    assert any(name.endswith(".js") for name in panels)
+    assert panels <= names
     strangers = {name for name in names - sources if ".dist-info/" not in name and ".data/" not in name}
     assert strangers == set()
     assert "Requires-Python: >=3.11" in metadata
@@ -63,6 +74,8 @@ def test_a_project_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     imported = Path(say(python, "-c", "import nbproof; print(nbproof.__file__)").strip())
     assert imported.is_relative_to(tmp_path / "venv")
     assert (tmp_path / "venv/etc/jupyter/jupyter_server_config.d/zz-nbproof.json").is_file()
+    assert (tmp_path / "venv/etc/jupyter/labconfig/page_config.d/zz-nbproof.json").is_file()
+    assert (tmp_path / "venv/share/jupyter/labextensions/nbproof/package.json").is_file()
 
     say(nbproof, "init", "demo")
     first = say(nbproof, "run", cwd=tmp_path / "demo")

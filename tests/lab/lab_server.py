@@ -24,7 +24,10 @@ import psutil
 from ports import free_port
 
 WARM, USUAL = "nbproof-warm", "python3"
-SPEC = Path(__file__).parents[2] / "extensions/kernels" / WARM
+SOURCES = Path(__file__).parents[2]
+SPEC = SOURCES / "extensions/kernels" / WARM
+PANELS = SOURCES / "extensions/lab/build/labextension"
+SERVED = {"ploomber": False, "ploomber_extension": False, "jupyterlab": True, "nbproof.lab": True}
 START_S, ANSWER_S, STOP_S = 120, 120, 60
 QUIET = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -43,10 +46,10 @@ class Lab:
     log: Path
     process: subprocess.Popen[bytes]
 
-    def ask(self, path: str, content: Any = None, *, method: str | None = None) -> Any:
-        """Talk to the REST API as its user."""
+    def ask(self, path: str, content: Any = None, *, method: str | None = None, below: str = "api") -> Any:
+        """Talk to the REST API as its user; our own doors stand `below` nbproof."""
         request = urllib.request.Request(
-            f"{self.address}/api/{path}",
+            f"{self.address}/{below}/{path}",
             data=None if content is None else json.dumps(content).encode(),
             headers={"Authorization": f"token {self.token}", "Content-Type": "application/json"},
             method=method,
@@ -113,12 +116,19 @@ def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float = 30.0) ->
 
 
 @contextlib.contextmanager
-def jupyter_lab(folder: Path, **variables: str) -> Iterator[Lab]:
-    """A JupyterLab server at home in `folder`, which has our kernelspec as users of the wheel have it."""
+def jupyter_lab(folder: Path, *options: str, panels: bool = True, **variables: str) -> Iterator[Lab]:
+    """A JupyterLab server at home in `folder`, which has our kernelspec and panels as users of the wheel have them."""
     root, data, config = folder / "root", folder / "data", folder / "config"
     for made in (root, data, config):
         made.mkdir(parents=True)
     shutil.copytree(SPEC, data / "kernels" / WARM)
+    (data / "labextensions").mkdir()
+    if panels:
+        (data / "labextensions/nbproof").symlink_to(PANELS)
+    else:
+        # The environment may have them, too.
+        (config / "labconfig").mkdir()
+        (config / "labconfig/page_config.json").write_text('{"disabledExtensions": {"nbproof": true}}')
     _write_settings(config / "lab/user-settings")
     token, port, log = secrets.token_hex(16), free_port(), folder / "lab.log"
     with log.open("wb") as output:
@@ -128,12 +138,14 @@ def jupyter_lab(folder: Path, **variables: str) -> Iterator[Lab]:
                 "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
                 f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--expose-app-in-browser",
                 "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
-                '--ServerApp.jpserver_extensions={"ploomber": False, "ploomber_extension": False, "jupyterlab": True}',
+                f"--ServerApp.jpserver_extensions={SERVED}", *options,
             ],
             env={
                 **os.environ, "HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"),
                 "JUPYTER_CONFIG_DIR": str(config), "JUPYTER_DATA_DIR": str(data),
-                "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), **variables,
+                "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+                # What is tested lies in `data`, not where an installation put it.
+                "JUPYTER_PREFER_ENV_PATH": "0", **variables,
             },
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -12,15 +12,17 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tornado.web
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 
-from ..assemble import Project, open_project
 from ..errors import AskedWrongly, NbproofError, PathRefused, Refused, RequestInvalid
+
+if TYPE_CHECKING:
+    from ..assemble import Project
 
 NAMESPACE = "nbproof"
 STATUS: tuple[tuple[type[NbproofError], int], ...] = ((AskedWrongly, 400), (Refused, 409), (NbproofError, 500))
@@ -81,6 +83,9 @@ class Asked:
     @property
     def project(self) -> Project:
         """The project that the file `path` lies in; without one, that of the server's folder."""
+        # Loaded with the first question: a server that nobody asks starts as fast as without us.
+        from ..assemble import open_project
+
         return open_project(self.file())
 
 

@@ -1,0 +1,44 @@
+/** A panel at the side: its title, its icon, and a fence that keeps an error of its own inside. */
+
+import { ReactWidget, type LabIcon } from '@jupyterlab/ui-components';
+import * as React from 'react';
+
+import { Failure } from './notice';
+
+interface IFence {
+  error: unknown;
+}
+
+class Fence extends React.Component<{ children: React.ReactNode }, IFence> {
+  state: IFence = { error: null };
+
+  static getDerivedStateFromError(error: unknown): IFence {
+    return { error };
+  }
+
+  render(): React.ReactNode {
+    return this.state.error ? <Failure error={this.state.error} /> : this.props.children;
+  }
+}
+
+/** What the panel of one part is shown in; `draw` gives its content. */
+export class Sidebar extends ReactWidget {
+  constructor(options: { id: string; label: string; icon: LabIcon; draw: () => JSX.Element }) {
+    super();
+    this._draw = options.draw;
+    this.id = options.id;
+    this.addClass('nbp-Sidebar');
+    this.title.icon = options.icon;
+    this.title.caption = options.label;
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', options.label);
+    // The keyboard reaches the panel itself, so that it can be scrolled.
+    this.node.tabIndex = 0;
+  }
+
+  render(): JSX.Element {
+    return <Fence>{this._draw()}</Fence>;
+  }
+
+  private readonly _draw: () => JSX.Element;
+}
