@@ -41,7 +41,8 @@ class Settings:
     kernels be forked from a process that has imported what they import; `warm_idle_s` is how long such a process waits
     for further kernels before it ends. `review_key` is the private key that signs decisions and `review_name` the name
     of whoever uses this project here; `review_lock` is the file that pins the environment (None: the kernel's own
-    packages stand for it); `review_severity` says how much each check weighs, `review_thresholds` what metrics must reach.
+    packages stand for it); `review_severity` says how much each check weighs, `review_thresholds` what metrics must
+    reach.
     """
 
     experiment: str
@@ -126,7 +127,12 @@ def _from_file(file: Path) -> dict[str, Any]:
 def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
     """The table with the keys of its groups spelled out."""
     plain = {name: value for name, value in table.items() if not (name in GROUPS and isinstance(value, dict))}
-    grouped = {f"{group}_{name}": value for group in GROUPS if isinstance(table.get(group), dict) for name, value in table[group].items()}
+    grouped = {
+        f"{group}_{name}": value
+        for group in GROUPS
+        if isinstance(table.get(group), dict)
+        for name, value in table[group].items()
+    }
     return {**plain, **grouped}
 
 

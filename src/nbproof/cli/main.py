@@ -17,6 +17,7 @@ MODULES = {
     "explain": "explaining",
     "init": "starting",
     "plot": "drawing",
+    "review": "reviewing",
     "run": "building",
     "runs": "history",
     "status": "inspecting",

@@ -1,4 +1,4 @@
-"""Signing a decision, and believing one: no server, no clock but the reader's, nothing but the file and trusted keys."""
+"""Signing a decision, and believing one: no server is asked; a file and the keys that are trusted are enough."""
 
 from __future__ import annotations
 

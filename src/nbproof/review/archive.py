@@ -25,7 +25,7 @@ class Archive:
     project: Path
 
     def keep(self, envelope: Envelope, *, notebook: str, decision: str, at: str) -> tuple[str, str]:
-        """Write a decision to a file of its own; its name relative to the project and the hash of its bytes come back."""
+        """Write a decision to a file of its own; return its name in the project and the hash of its bytes."""
         content = envelope.written()
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "-", Path(notebook).stem) or "notebook"
         digest = ContentHash.of(content)
@@ -57,11 +57,15 @@ class Archive:
         problem = problem_of_file(entry.file)
         place = (self.project / entry.file).resolve()
         if problem or place.parent != (self.project / FOLDER).resolve() or not entry.file.endswith(".dsse.json"):
-            raise ApprovalInvalid(f"the ledger's line {entry.number}", f"the file `{entry.file[:80]}`", f"one in {FOLDER}/")
+            raise ApprovalInvalid(
+                f"the ledger's line {entry.number}", f"the file `{entry.file[:80]}`", f"one in {FOLDER}/"
+            )
         try:
             content = place.read_bytes()
         except OSError as error:
-            raise ApprovalInvalid(entry.file, f"no file to read ({error.strerror})", "the decision that the ledger names") from None
+            raise ApprovalInvalid(
+                entry.file, f"no file to read ({error.strerror})", "the decision that the ledger names"
+            ) from None
         if ContentHash.of(content).hex != entry.sha256:
             raise ApprovalInvalid(entry.file, "another content than the ledger names", f"sha256 {entry.sha256[:12]}")
         return content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +49,11 @@ class Binding:
         """The one hash of all of it: who decides names it, so that what was seen is what is signed."""
         subjects = [[held.kind, held.name, held.digest.hex] for held in self.subjects]
         return ContentHash.of(spelled([subjects, list(self.absent), dict(self.parameters)]))
+
+    @property
+    def core(self) -> ContentHash:
+        """The same without report, model and package, which no check of the notebook looks at."""
+        return replace(self, subjects=tuple(held for held in self.subjects if held.kind not in FILE_KINDS)).bound
 
     @property
     def files(self) -> dict[str, str]:
@@ -140,9 +145,7 @@ def _file(project: Path, kind: Any, name: str) -> Subject:
     return Subject(kind, name, found)
 
 
-def differences(
-    before: Sequence[Subject], after: Sequence[Subject]
-) -> tuple[tuple[SubjectKind, str, Fate], ...]:
+def differences(before: Sequence[Subject], after: Sequence[Subject]) -> tuple[tuple[SubjectKind, str, Fate], ...]:
     """What is bound otherwise now: kind, name and what became of it."""
     was = {(held.kind, held.name): held.digest for held in before}
     now = {(held.kind, held.name): held.digest for held in after}

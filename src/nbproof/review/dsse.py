@@ -40,7 +40,7 @@ class Envelope:
 
 
 def encoded(kind: str, payload: bytes) -> bytes:
-    """Return DSSE's pre-authentication encoding: type and content with their lengths, so that neither can pose as other.
+    """Return DSSE's pre-authentication encoding: the lengths keep type and content apart.
 
     >>> encoded("http://example.com/HelloWorld", b"hello world")
     b'DSSEv1 29 http://example.com/HelloWorld 11 hello world'

@@ -153,15 +153,19 @@ def parsed(found: Mapping[str, Any]) -> Policy:
         kind = _RULES.get(name)
         if kind is None:
             raise ReviewAskedWrongly(f"`{name}` in {FILE}", "an unknown rule", f"one of {', '.join(sorted(_RULES))}")
-        if type(value) is not kind or (kind is int and value < 1) or not _is_words(value):
+        if (
+            type(value) is not kind
+            or (isinstance(value, int) and not isinstance(value, bool) and value < 1)
+            or not _is_words(value)
+        ):
             raise ReviewAskedWrongly(f"`{name}` in {FILE}", repr(value)[:80], f"a {kind.__name__} that can be kept")
     people = found.get("reviewer", [])
     if not isinstance(people, list) or not all(isinstance(person, dict) for person in people):
         raise ReviewAskedWrongly(f"`reviewer` in {FILE}", "no list of tables", "[[reviewer]]", hint=_EXAMPLE)
     reviewers = tuple(_reviewer(person) for person in people)
     _check_distinct(reviewers)
-    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in rules.items()}
-    return Policy(reviewers=reviewers, **lists)
+    kept: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in rules.items()}
+    return Policy(reviewers=reviewers, **kept)
 
 
 def _is_words(value: Any) -> bool:

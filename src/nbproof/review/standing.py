@@ -196,7 +196,9 @@ def _changes(approval: Approval, binding: Binding) -> tuple[Change, ...]:
         Change(kind, name, f"{_WORDS[kind]} {name} {'changed' if fate == 'changed' else 'is ' + fate}")
         for kind, name, fate in differences(approval.subjects, binding.subjects)
     ]
-    found += [Change("data", name, f"the data {name} is gone") for name in binding.absent if name not in approval.absent]
+    found += [
+        Change("data", name, f"the data {name} is gone") for name in binding.absent if name not in approval.absent
+    ]
     found += [Change("data", name, f"the data {name} is new") for name in approval.absent if name not in binding.absent]
     for name in dict.fromkeys([*approval.parameters, *binding.parameters]):
         if approval.parameters.get(name) != binding.parameters.get(name) or (name in approval.parameters) != (
@@ -229,4 +231,6 @@ def _with(
     changes: tuple[Change, ...] = (),
     missing: tuple[str, ...] = (),
 ) -> Standing:
-    return Standing(about.notebook, state, sentence, about.binding, changes, about.given, about.last, about.asked, missing)
+    return Standing(
+        about.notebook, state, sentence, about.binding, changes, about.given, about.last, about.asked, missing
+    )

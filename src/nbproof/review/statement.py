@@ -124,7 +124,13 @@ class Approval:
             "at": self.at,
             "cells": list(self.cells),
             "checks": [
-                {"code": c.code, "severity": c.severity, "verdict": c.verdict, "findings": c.findings, "reason": c.reason}
+                {
+                    "code": c.code,
+                    "severity": c.severity,
+                    "verdict": c.verdict,
+                    "findings": c.findings,
+                    "reason": c.reason,
+                }
                 for c in self.checks
             ],
             "comment": self.comment,
@@ -147,7 +153,7 @@ class Approval:
 
 
 def read(payload: bytes, *, where: str) -> Approval:
-    """Return the decision that `payload` states; raises `ApprovalInvalid` for any bytes that we would not have written."""
+    """Return the decision that `payload` states; raises `ApprovalInvalid` for bytes that we would not have written."""
     try:
         found = understood(payload)
         approval = _approval(found)

@@ -46,7 +46,9 @@ def detected(text: str, *, is_source: bool, harmless: Collection[str] = ()) -> I
             kinds = {kind for kind, pattern in _OWN.items() if pattern.search(line)}
             kinds |= {plugin.secret_type for plugin in patterns if _real(plugin, line, harmless)}
             if is_source and not kinds:
-                kinds |= {plugin.secret_type for plugin in (keyword, entropy) if _real(plugin, line, harmless, strict=True)}
+                kinds |= {
+                    plugin.secret_type for plugin in (keyword, entropy) if _real(plugin, line, harmless, strict=True)
+                }
             yield from ((number, kind) for kind in sorted(kinds))
 
 
@@ -91,7 +93,7 @@ def _plugins() -> tuple[tuple[Any, ...], Any, Any]:
 class _Entropy:
     """Random texts between quotes, but no words, paths or hashes."""
 
-    secret_type = "random text"
+    secret_type = "random text"  # noqa: S105 (a kind of secret)
 
     def __init__(self, plugin: Any) -> None:
         self._plugin = plugin

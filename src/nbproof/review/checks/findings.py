@@ -24,7 +24,7 @@ class Finding:
     line: int | None = None
 
 
-class NotEvaluated(Exception):  # noqa: N818 (a verdict, not an error)
+class NotEvaluated(Exception):
     """A check could not be made; its text says why. That is never the same as having passed."""
 
 

@@ -28,6 +28,9 @@ _BUILTINS = frozenset(dir(builtins)) | {"get_ipython", "display", "In", "Out", "
 _BINDING_MAGICS = ("%run", "%load", "%pylab", "%store", "%%capture", "%%bash", "%%script", "%env", "%%sql", "%sql")
 
 
+_LATER = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+
+
 def contract(found: Inspected) -> Iterator[Finding]:
     """The contract can be read, and each parameter has a default to run with."""
     try:
@@ -67,8 +70,12 @@ def installs(found: Inspected) -> Iterator[Finding]:
         for line, text in enumerate(cell.source.splitlines(), start=1):
             said = text.strip()
             # What is neither a shell line nor a call that starts a process only speaks of installing.
-            is_shell = said.startswith(("!", "%", "pip ")) or cell.source.lstrip().startswith(("%%bash", "%%sh", "%%script"))
-            is_call = any(word in said for word in ("subprocess", "os.system", "Popen", "check_call", "getoutput", "system("))
+            is_shell = said.startswith(("!", "%", "pip ")) or cell.source.lstrip().startswith(
+                ("%%bash", "%%sh", "%%script")
+            )
+            is_call = any(
+                word in said for word in ("subprocess", "os.system", "Popen", "check_call", "getoutput", "system(")
+            )
             if (is_shell or is_call) and _INSTALL.search(" " + said.lstrip("!%")):
                 yield Finding(f"`{said[:60]}` installs", cell.id, number, line)
 
@@ -86,9 +93,11 @@ def names(found: Inspected) -> Iterator[Finding]:
     known: set[str] = set(_BUILTINS)
     for step in all_steps:
         bound_here = set(bindings([step]))
-        for name in sorted(names_read(step.node) - known - bound_here):
+        # The words of a text that pandas evaluates are most often columns.
+        spoken = {node.id for node in ast.walk(step.node) if isinstance(node, ast.Name)}
+        for name in sorted((names_read(step.node) & spoken) - known - bound_here):
             # A function may be defined above what it uses; only what is nowhere is missing then.
-            if isinstance(step.node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and name in everywhere:
+            if name in everywhere and any(isinstance(node, _LATER) for node in ast.walk(step.node)):
                 continue
             cell = cells[step.cell]
             where = "only further down" if name in everywhere else "nowhere"

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...errors import NbproofError
 from ...extras import is_installed
 from ...notebook.code import INJECTED
 from ...notebook.contract import read as read_contract
 from ...notebook.secrets import is_reference
-from ...errors import NbproofError
 from .findings import Finding, Inspected, NotEvaluated
 
 RUFF_S = 60
@@ -80,19 +80,27 @@ def lint(found: Inspected) -> Iterator[Finding]:
     command = [ruff, "check", "--output-format", "json", "--no-cache", "--no-fix", "--extend-ignore", _RUFF_PASSES_OVER,
                "--force-exclude", "--exit-zero", str(found.document.path)]  # fmt: skip
     ran = subprocess.run(
-        command, capture_output=True, text=True, timeout=RUFF_S, check=False, cwd=found.project, stdin=subprocess.DEVNULL
+        command,
+        capture_output=True,
+        text=True,
+        timeout=RUFF_S,
+        check=False,
+        cwd=found.project,
+        stdin=subprocess.DEVNULL,
     )
     if ran.returncode != 0:
         raise NotEvaluated(f"ruff failed: {(ran.stderr.strip() or 'it said nothing').splitlines()[0][:120]}")
     if "No Python files found" in ran.stderr:
         raise NotEvaluated("the project's settings of ruff leave notebooks out")
-    cells = {number: cell for number, cell in found.code()}
+    cells = dict(found.code())
     for problem in json.loads(ran.stdout or "[]"):
         # Ruff counts code cells and their lines as they stand in the file.
         number = problem.get("cell")
         cell = cells.get(number)
         line = (problem.get("location") or {}).get("row")
-        yield Finding(f"{problem.get('code') or 'error'}: {problem['message']}", cell.id if cell else None, number, line)
+        yield Finding(
+            f"{problem.get('code') or 'error'}: {problem['message']}", cell.id if cell else None, number, line
+        )
 
 
 def owed(found: Inspected) -> Iterator[Finding]:
