@@ -14,8 +14,8 @@ from .output import as_json, print_json, print_table
 if TYPE_CHECKING:
     from ..assemble import Project
     from ..review.checks.findings import Report
-    from ..review.statement import Decision
     from ..review.standing import Standing
+    from ..review.statement import Decision
 
 notebook_argument = click.argument("notebook", type=click.Path(path_type=Path), metavar="NOTEBOOK")
 key_option = click.option(
@@ -119,7 +119,7 @@ def request(
 @notebook_argument
 @key_option
 @click.option("--condition", "conditions", multiple=True, metavar="TEXT[@DATE]",
-              help="What must be done, perhaps until a date (“monitor drift@2027-01-31”). May be repeated.")  # fmt: skip
+              help="What must be done, perhaps until a date (“watch it@2027-01-31”). May be repeated.")  # fmt: skip
 @click.option("--bound", default="", help="The hash that you saw; without it, whatever is there now.")
 @comment_option
 @as_json
@@ -163,7 +163,7 @@ def verify(notebook: Path, as_json: bool) -> None:
     Example:
       nbproof review verify notebooks/06_training.ipynb && nbproof run notebooks/06_training.ipynb
     """
-    project, found = _standing(notebook)
+    _, found = _standing(notebook)
     if as_json:
         from ..review.telling import standing_to_json
 

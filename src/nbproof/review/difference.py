@@ -215,9 +215,14 @@ def _in_order(places: Sequence[int]) -> set[int]:
     """The most places that kept their order among one another: all others have moved."""
     best: list[list[int]] = []
     for place in places:
-        before = max((run for run in best if run[-1] < place), key=lambda run: len(run), default=[])
+        before: list[int] = max((run for run in best if run[-1] < place), key=_length, default=[])
         best.append([*before, place])
-    return set(max(best, key=lambda run: len(run), default=[]))
+    longest: list[int] = max(best, key=_length, default=[])
+    return set(longest)
+
+
+def _length(run: list[int]) -> int:
+    return len(run)
 
 
 def _words(old: Part, new: Part) -> str:
