@@ -45,6 +45,7 @@ def order(found: Inspected) -> Iterator[Finding]:
             yield Finding("has an output and was not run", cell.id, number)
         elif count is None:
             yield Finding("was not run, and others were", cell.id, number)
+            expected -= 1
         elif count not in allowed:
             yield Finding(f"was run as number {count}, and stands as number {expected}", cell.id, number)
             # One cell out of order is told once, not once for each that follows.
