@@ -152,7 +152,7 @@ def test_a_signature_is_of_one_type_only() -> None:
         lambda payload: payload.replace(b'"rows":3', b'"rows":3.0,"rows":3'),
         lambda payload: payload.replace(b'"approved-with-conditions"', b'"approved"'),
         lambda payload: payload.replace(b'"notebook":"notebooks/', b'"notebook":"../notebooks/'),
-        lambda payload: payload.replace("Ana".encode(), "Аna".encode()),
+        lambda payload: payload.replace(b"Ana", "Аna".encode()),
         lambda payload: payload.replace(b"2026-03-01T", b"2026-02-30T"),
     ],
 )  # fmt: skip

@@ -119,7 +119,7 @@ def test_who_joins_changes_no_rule() -> None:
     ],
 )  # fmt: skip
 def test_a_policy_that_says_something_else_is_refused(text: str) -> None:
-    """Unknown rules, values of another kind, people or keys twice, and names that pose as others: none is passed over."""
+    """Unknown rules, values of another kind, people or keys twice, names that pose as others: all are refused."""
     spelled = text.replace("{ana}", ANA.key.line).replace("{ben}", BEN.key.line)
 
     with pytest.raises(ReviewAskedWrongly):
