@@ -94,13 +94,11 @@ def request(
     Example:
       nbproof review request notebooks/06_training.ipynb --by Bela --report build/report.html
     """
-    from ..review.checking import check as check_one
+    from ..review.checking import require_passing
     from ..review.deciding import request as ask
 
     project = _project(notebook)
-    found = check_one(project.root, notebook, project.settings, is_static=True)
-    if found.failed:
-        raise ChecksFailed(found.notebook, [held.check.code for held in found.failed])
+    require_passing(project.root, notebook, project.settings)
     files = {kind: path for kind, path in (("report", report), ("model", model), ("package", package)) if path}
     entry = ask(
         project.root, notebook, by=by or project.settings.review_name or "", lock=project.settings.review_lock,
@@ -261,17 +259,12 @@ def _decide(
     from ..review.binding import bind
     from ..review.checking import to_sign
     from ..review.deciding import Verdict, decide
+    from ..review.identity import key_file
     from ..review.keys import read_private
     from ..review.statement import Condition
 
     project = _project(notebook)
-    named = key or (Path(project.settings.review_key) if project.settings.review_key else None)
-    if named is None:
-        raise ReviewAskedWrongly(
-            "who signs", "no key", "--key FILE, or `key` in [tool.nbproof.review]",
-            hint="ssh-keygen -t ed25519 -f ~/.ssh/id_ed25519 makes one",
-        )  # fmt: skip
-    private = read_private(anchored(named, project.root), passphrase=_passphrase)
+    private = read_private(key_file(project.root, project.settings, key), passphrase=_passphrase)
     try:
         asked = tuple(Condition(text, due or None) for text, _, due in (c.partition("@") for c in conditions))
     except ValueError as error:
@@ -288,11 +281,6 @@ def _decide(
         return
     click.echo(f"{approval.decision} by {approval.reviewer}: {entry.notebook}, digest {entry.digest[:12]}")
     click.echo(f"signed in {entry.file}; commit the folder approvals/")
-
-
-def anchored(path: Path, project: Path) -> Path:
-    """A path of the settings is meant from the project's folder, and `~` is the user's home."""
-    return project / path.expanduser()
 
 
 def _passphrase() -> str:

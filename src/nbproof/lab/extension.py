@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import about
+from . import about, reviewing
 from .doors import Route, Server, handlers
 
 EVENT = "https://nbproof.invalid/events/fact/v1"
@@ -27,7 +27,7 @@ SCHEMA = {
 
 def routes() -> tuple[Route, ...]:
     """Every route of every part."""
-    return (*about.ROUTES,)
+    return (*about.ROUTES, *reviewing.ROUTES)
 
 
 def load(app: Any) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ..errors import NbproofError
+from ..errors import NbproofError, ReviewRefused
 from ..files import write_atomically
 from ..records import ContentHash
 from ..settings import Settings
@@ -44,6 +44,14 @@ def check(
     if report.bound:
         keep(project, report)
     return report
+
+
+def require_passing(project: Path, notebook: Path, settings: Settings) -> None:
+    """Raise `ReviewRefused` when a check that only reads fails: nobody is asked about what cannot be approved."""
+    report = check(project, notebook, settings, is_static=True)
+    if report.failed:
+        told = [f"{held.check.code}: {held.check.sentence}: not so" for held in report.failed]
+        raise ReviewRefused(f"`{report.notebook}`", told, hint=f"nbproof review check --static {report.notebook}")
 
 
 def keep(project: Path, report: Report) -> None:
