@@ -3,7 +3,8 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { about } from './about/plugin';
+import { review } from './review/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [about];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [about, review];
 
 export default plugins;

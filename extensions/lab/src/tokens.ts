@@ -8,5 +8,6 @@ export const CATEGORY = 'nbproof';
 
 /** Every command: `nbproof:verb-noun`. */
 export const COMMANDS = {
-  showAbout: 'nbproof:show-about'
+  showAbout: 'nbproof:show-about',
+  showReview: 'nbproof:show-review'
 } as const;
