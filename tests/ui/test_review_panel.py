@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -35,6 +36,11 @@ def test_an_approval_ends_with_a_change(lab: Lab, page: Page) -> None:
     expect(state).to_have_attribute("data-state", "requested")
     digest = str(standing(project, notebook).binding.digest)  # type: ignore[union-attr]
 
+    # JupyterLab notes the language of the kernel as soon as it opens a notebook; that is no change of its content.
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    expect(panel.get_by_text("Not saved.")).to_have_count(0)
+    expect(state).to_have_attribute("data-state", "requested")
+
     panel.get_by_role("button", name="Approve…").click()
     dialog = page.locator(".jp-Dialog")
     expect(dialog).to_contain_text(digest)
@@ -57,4 +63,6 @@ def test_an_approval_ends_with_a_change(lab: Lab, page: Page) -> None:
     expect(state).to_have_attribute("data-state", "ended")
     expect(panel.locator("ins")).to_have_text("+ print(limit)\n")
     wait_until(lambda: standing(project, notebook).state == "ended", "the saved file is another one")
+    opened.cell(2).locator(".cm-content").click()
     panel.get_by_role("region", name="Changes").get_by_role("button", name="Cell 2").click()
+    expect(opened.cell(1)).to_have_class(re.compile("jp-mod-active"))

@@ -210,7 +210,11 @@ function Checks(props: IProps & { standing: IStanding }): JSX.Element {
             >
               {verdictWords(check, trans)}
             </span>{' '}
-            <span>{`${check.code} ${check.sentence}`}</span>
+            <span>
+              {check.verdict === 'failed'
+                ? trans.__('%1, expected: %2', check.code, check.sentence)
+                : `${check.code} ${check.sentence}`}
+            </span>
             {check.reason && <p className="nbp-Review-reason">{check.reason.slice(0, LONGEST)}</p>}
             {check.findings.length > 0 && (
               <>
