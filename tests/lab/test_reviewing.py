@@ -181,6 +181,7 @@ def test_a_notebook_that_fails_its_checks_is_not_asked_about(lab: Lab, notebook:
     assert [check["findings"][0]["cell"] for check in found["checks"] if check["code"] == "NBP004"] == ["a"]
 
 
+@pytest.mark.slow
 def test_the_notebook_is_run_for_its_review(lab: Lab, notebook: Path) -> None:
     """The checks that run are started by a request and read when they are done; a second start is refused."""
     path = path_of(lab, notebook)

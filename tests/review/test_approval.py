@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -224,22 +224,23 @@ def test_a_line_that_is_no_key_is_refused(line: str) -> None:
 
 
 def test_public_tools_check_it_without_nbproof(tmp_path: Path) -> None:
-    """OpenSSL, a hash and JSON are enough: nothing of ours is needed to believe an approval."""
+    """The script of the documentation, with OpenSSL and nothing of ours, believes an approval and no other file."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    envelope = json.loads(SIGNED)
-    payload = base64.b64decode(envelope["payload"])
-    kind = envelope["payloadType"]
-    signed = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
-    blob = base64.b64decode(ANA.public.line.split()[1])
-    pem = base64.b64encode(bytes.fromhex("302a300506032b6570032100") + blob[-32:]).decode()
-    (tmp_path / "key.pem").write_text(f"-----BEGIN PUBLIC KEY-----\n{pem}\n-----END PUBLIC KEY-----\n")
-    (tmp_path / "signed").write_bytes(signed)
-    (tmp_path / "signature").write_bytes(base64.b64decode(envelope["signatures"][0]["sig"]))
-    command = ["openssl", "pkeyutl", "-verify", "-pubin", "-inkey", "key.pem", "-rawin", "-in", "signed", "-sigfile",
-               "signature"]  # fmt: skip
+    page = (Path(__file__).parents[2] / "docs/concepts/approval.md").read_text()
+    (tmp_path / "check.py").write_text(page.split("```python\n")[1].split("```")[0])
+    content = tmp_path / "approvals/content" / f"{APPROVAL.digest.hex}.json"
+    content.parent.mkdir(parents=True)
+    content.write_bytes(b"content")
+    (tmp_path / "x.dsse.json").write_bytes(SIGNED)
 
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    def check(line: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-I", "check.py", "x.dsse.json", line]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
-    assert ran.returncode == 0, ran.stderr
-    assert signed == encoded(kind, payload)
+    believed, refused = check(ANA.public.line), check(OTHER.public.line)
+
+    assert believed.returncode == 0, believed.stderr
+    assert believed.stdout.splitlines()[-1] == "approved-with-conditions Ana 2026-03-01T12:00:00Z"
+    assert refused.returncode != 0
+    assert opened(SIGNED, where="x").signed == encoded(PAYLOAD, APPROVAL.payload())

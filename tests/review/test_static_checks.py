@@ -284,3 +284,11 @@ def test_outcomes_are_json(tmp_path: Path) -> None:
     report = Report("n.ipynb", tuple(looked(tmp_path, "!pip install x").values()))
 
     assert json.loads(json.dumps(report.to_json()))["passes"] is False
+
+
+def test_the_guide_names_every_check() -> None:
+    """Each code stands in the guide with its sentence and its weight."""
+    guide = (Path(__file__).parents[2] / "docs/guides/reviewing.md").read_text()
+
+    for check in ALL:
+        assert f"| `{check.code}` | {check.sentence} | {check.severity} |" in guide
