@@ -172,7 +172,7 @@ def test_conditions_are_words_with_dates(lab: Lab, notebook: Path, conditions: A
 
 def test_a_notebook_that_fails_its_checks_is_not_asked_about(lab: Lab, notebook: Path) -> None:
     """What a check finds stands in the way, and the answer names it."""
-    write_notebook(notebook, [CELLS[0], ("a", [], "open('/home/ana/x.csv')")])
+    write_notebook(notebook, [CELLS[0], ("a", [], "open('/mnt/share/x.csv')")])
     found = look(lab, notebook)
 
     status, said = ask(lab, "review/request", {"path": path_of(lab, notebook), "bound": found["bound"]})

@@ -106,7 +106,7 @@ def test_a_broken_ledger_is_told_by_every_command(notebook: Path, review: Any) -
 
 def test_checks_for_other_tools(notebook: Path, review: Any, tmp_path: Path) -> None:
     """SARIF has a rule for every check and a result for every finding; JUnit a case for every check."""
-    write_notebook(notebook, [PARAMETERS, ("a", [], "!pip install x\nopen('/home/ana/x')")])
+    write_notebook(notebook, [PARAMETERS, ("a", [], "!pip install x\nopen('/mnt/share/x')")])
     sarif, junit = tmp_path / "x.sarif", tmp_path / "junit.xml"
 
     code, _, err = review("check", "--static", notebook, "--sarif", sarif, "--junit", junit)

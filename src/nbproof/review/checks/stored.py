@@ -171,10 +171,9 @@ def _documents(found: Inspected) -> Iterator[Path]:
     """The documents among the products of this notebook."""
     from ...run.pipeline.loading import load
 
-    try:
-        loaded = load(found.document.path.resolve(), found.project)
-    except NbproofError:
-        return
+    # Without a contract there is no pipeline to ask, and to find that out may take Ploomber seconds.
+    read_contract(found.document)
+    loaded = load(found.document.path.resolve(), found.project)
     for task in loaded.pipeline.tasks:
         if task.notebook.resolve() == found.document.path.resolve():
             yield from (p for p in task.products.values() if p.suffix == ".html" and p.is_file())
