@@ -268,6 +268,7 @@ def test_words_that_are_owed_are_counted(tmp_path: Path) -> None:
     assert [finding.message for finding in found.findings] == ["model_card.html: 2 fields are owed by a person"]
 
 
+@pytest.mark.slow
 def test_our_own_notebooks_pass() -> None:
     """The reference engagement has nothing that weighs as an error."""
     root = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...errors import NbproofError, NotebookInvalid
+from ...errors import NbproofError
 from ...notebook.document import read
 from ...settings import Settings
 from . import catalogue, source, stored
@@ -43,8 +43,6 @@ def outcome(check: Check, look: Look, inspected: Inspected) -> Outcome:
         findings: tuple[Finding, ...] = tuple(look(inspected))[:MOST_FINDINGS]
     except NotEvaluated as reason:
         return Outcome(check, severity, "not evaluated", reason=str(reason))
-    except NotebookInvalid:
-        raise
     except (NbproofError, OSError, ValueError) as error:
         return Outcome(check, severity, "not evaluated", reason=str(error)[:200])
     return Outcome(check, severity, "failed" if findings else "passed", findings)
