@@ -23,6 +23,7 @@ NbproofError
 │   ├── TaskFailed                  a notebook raised, died or ran out of time
 │   ├── CheckpointFailed            a value at a checkpoint is not what was planned
 │   ├── NotAccepted                 a phase does not meet its own conditions
+│   ├── NotWatched                  a notebook's process died, or took too long, while it was watched
 │   ├── RunFailed                   some tasks of a run failed
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
@@ -244,6 +245,16 @@ class NotAccepted(WorkFailed):
         self.failed, self.checked = tuple(failed), checked
         told = "; ".join(self.failed) or "nothing was checked"
         super().__init__(f"{len(self.failed)} of {checked} checks failed: {told}")
+
+
+class NotWatched(WorkFailed):
+    """A notebook could not be watched to its end."""
+
+    hint = "run it once from top to bottom: nbproof run NOTEBOOK"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the notebook could not be watched: {reason}")
 
 
 class RunFailed(WorkFailed):

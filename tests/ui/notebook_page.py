@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import urllib.parse
 from dataclasses import dataclass
+from typing import Any
 
 from lab_server import Lab
 from playwright.sync_api import Locator, Page, expect
@@ -74,9 +76,17 @@ class NotebookPage:
 
 def open_notebook(page: Page, lab: Lab, name: str) -> NotebookPage:
     """Open a notebook by its address, and wait for its kernel."""
-    page.goto(f"{lab.address}/lab/tree/{name}?token={lab.token}&reset")
+    page.goto(f"{lab.address}/lab/tree/{urllib.parse.quote(name)}?token={lab.token}&reset")
     opened = NotebookPage(page, name)
     opened.cell(0).wait_for()
     expect(page.locator("#jupyterlab-splash")).to_have_count(0)
     opened.is_ready()
     return opened
+
+
+def run_command(page: Page, command: str, arguments: dict[str, Any] | None = None) -> None:
+    """Carry out a command of JupyterLab, and wait for its end."""
+    page.evaluate(
+        "async ([command, given]) => { await window.jupyterapp.commands.execute(command, given); }",
+        [command, arguments or {}],
+    )

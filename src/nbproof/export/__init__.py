@@ -1,0 +1,1 @@
+"""From an approved notebook to a tested package: reading, and what reading must refuse."""

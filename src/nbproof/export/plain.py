@@ -1,0 +1,258 @@
+"""A cell of IPython as plain Python: each magic is left out, unwrapped, said otherwise, or refused.
+
+Nothing is executed. What is left out shows or measures something and leaves nothing behind; where that cannot be
+known, the cell is refused, with the line and with what to write instead.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..notebook.syntax import as_python, python_tree
+from .magics import Left, Refused, Said, Unwrapped, of_cell_magic, of_command, of_line_magic
+
+_CALLS = {"run_line_magic", "run_cell_magic", "system", "getoutput", "magic"}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a cell cannot become plain Python: the line (counted from 1), the reason, and the smallest change."""
+
+    line: int
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What was left out or is said otherwise, and in which line."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A cell as plain Python.
+
+    Line `i` of `source` (counted from 0) came from line `lines[i]` of the cell (counted from 1). `modules` are those
+    that the new words use and the cell may not import; `needs` are requirements that the cell would have installed.
+    With any `refusals` the source is not to be used.
+    """
+
+    source: str
+    lines: tuple[int, ...]
+    notes: tuple[Note, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    modules: frozenset[str] = frozenset()
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Found:
+    notes: list[Note] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    modules: set[str] = field(default_factory=set)
+    needs: list[str] = field(default_factory=list)
+
+
+def as_plain(source: str) -> Plain:
+    """Read a cell; raises `SyntaxError` where IPython could not read it either."""
+    found = _Found()
+    lines = _plain_lines(source, 0, found)
+    return Plain(
+        "\n".join(text for text, _ in lines) + ("\n" if lines else ""),
+        tuple(line for _, line in lines),
+        tuple(sorted(found.notes, key=lambda note: note.line)),
+        tuple(sorted(found.refusals, key=lambda refusal: refusal.line)),
+        frozenset(found.modules),
+        tuple(found.needs),
+    )
+
+
+def indented(source: str, by: str = "    ") -> str:
+    """The source in a block; what lies inside of texts over several lines stays as it is."""
+    inside: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.STRING or tokenize.tok_name[token.type].startswith("FSTRING"):
+            inside.update(range(token.start[0] + 1, token.end[0] + 1))
+    return "".join(
+        line if number in inside or not line.strip() else by + line
+        for number, line in enumerate(source.splitlines(keepends=True), start=1)
+    )
+
+
+_Lines = list[tuple[str, int]]
+
+
+def _plain_lines(source: str, above: int, found: _Found) -> _Lines:
+    """The plain lines of a cell that stands `above` lines below its real top, each with the line it came from."""
+    try:
+        python_tree(source)
+        transformed, origins = source, list(range(1, source.count("\n") + 2))
+    except SyntaxError:
+        transformed, origins = _transformed(source)
+    tree = python_tree(transformed)
+    written = transformed.split("\n")
+    lines: _Lines = [(text, above + origins[min(at, len(origins) - 1)]) for at, text in enumerate(written)]
+    # From the bottom up, so that what stands further up keeps its place.
+    for place in sorted(_places(tree), key=lambda place: -place.statement.lineno):
+        _rewrite(lines, place, found)
+    while lines and not lines[-1][0].strip():
+        lines.pop()
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the shell is spoken to: the statement, the call that it is, and whether a block around it needs it."""
+
+    statement: ast.stmt
+    call: ast.Call | None
+    is_in_block: bool
+
+
+def _places(tree: ast.Module) -> Iterator[_Place]:
+    """Every statement in which the shell is spoken to."""
+    for node in ast.walk(tree):
+        for block in ("body", "orelse", "finalbody"):
+            statements = getattr(node, block, None)
+            if not isinstance(statements, list):
+                continue
+            for statement in statements:
+                if isinstance(statement, ast.stmt) and _speaks(statement):
+                    yield _Place(statement, _call_of(statement), not isinstance(node, ast.Module))
+
+
+def _speaks(statement: ast.stmt) -> bool:
+    """Whether the statement itself, apart from blocks in it, names the shell."""
+    blocks = {id(inner) for block in ("body", "orelse", "finalbody", "handlers", "cases")
+              for inner in getattr(statement, block, None) or ()}  # fmt: skip
+    left: list[ast.AST] = [statement]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Name) and node.id == "get_ipython":
+            return True
+        left.extend(child for child in ast.iter_child_nodes(node) if id(child) not in blocks)
+    return False
+
+
+def _call_of(statement: ast.stmt) -> ast.Call | None:
+    """The call to the shell that is the statement, or whose result is bound by it; None where it hides elsewhere."""
+    value = statement.value if isinstance(statement, ast.Expr | ast.Assign) else None
+    if not (isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _CALLS):
+        return None
+    shell = value.func.value
+    is_shell = isinstance(shell, ast.Call) and isinstance(shell.func, ast.Name) and shell.func.id == "get_ipython"
+    is_plain = not value.keywords and all(
+        isinstance(argument, ast.Constant) and isinstance(argument.value, str) for argument in value.args
+    )
+    return value if is_shell and is_plain and value.args else None
+
+
+def _rewrite(lines: _Lines, place: _Place, found: _Found) -> None:
+    first, last = place.statement.lineno - 1, (place.statement.end_lineno or place.statement.lineno) - 1
+    line = lines[first][1]
+    said = _said(place)
+    if isinstance(said, Refused):
+        found.refusals.append(Refusal(line, said.reason, said.hint))
+        return
+    found.notes += [Note(line, text) for text in said.notes]
+    found.needs += said.needs
+    indent = lines[first][0][: place.statement.col_offset]
+    new: _Lines
+    if isinstance(said, Left):
+        new = [(f"{indent}pass", line)] if place.is_in_block else []
+    elif isinstance(said, Said):
+        found.modules |= said.modules
+        target = _target(place.statement)
+        if target and not said.is_value:
+            found.refusals.append(Refusal(line, "the result of this magic cannot be said in Python", said.hint))
+            return
+        new = [(indent + text, line) for text in f"{target}{said.code}".split("\n")]
+    else:
+        new = _unwrapped(said, line, found)
+        target = _target(place.statement)
+        if target:
+            if len(new) != 1 or not _is_expression(new[0][0]):
+                found.refusals.append(Refusal(line, "the result of this magic cannot be said in Python", ""))
+                return
+            new = [(target + new[0][0], line)]
+        found.modules |= said.modules
+        new = [(indent + text if text.strip() else text, origin) for text, origin in _in_block(new, said.opening, line)]
+    lines[first : last + 1] = new
+
+
+def _unwrapped(said: Unwrapped, line: int, found: _Found) -> _Lines:
+    try:
+        return _plain_lines(said.body, line if said.is_below else line - 1, found)
+    except SyntaxError as error:
+        found.refusals.append(Refusal(line + (error.lineno or 1), f"{error.msg}", "mend the code"))
+        return []
+
+
+def _in_block(lines: _Lines, opening: str, line: int) -> _Lines:
+    """The lines below `opening`, if there is one."""
+    if not opening:
+        return lines
+    if not lines:
+        return [(opening, line), ("    pass", line)]
+    text = indented("\n".join(text for text, _ in lines) + "\n").rstrip("\n").split("\n")
+    return [(opening, line), *((new, origin) for new, (_, origin) in zip(text, lines, strict=True))]
+
+
+def _is_expression(text: str) -> bool:
+    try:
+        body = python_tree(text).body
+    except SyntaxError:
+        return False
+    return len(body) == 1 and isinstance(body[0], ast.Expr)
+
+
+def _target(statement: ast.stmt) -> str:
+    if not isinstance(statement, ast.Assign):
+        return ""
+    return "".join(f"{ast.unparse(target)} = " for target in statement.targets)
+
+
+def _said(place: _Place) -> Left | Said | Unwrapped | Refused:
+    """What the statement is in plain Python."""
+    call = place.call
+    if call is None:
+        return Refused("it speaks to IPython's shell, which a package has not", "leave `get_ipython` out")
+    assert isinstance(call.func, ast.Attribute)
+    texts = [str(argument.value) for argument in call.args if isinstance(argument, ast.Constant)]
+    is_bound = isinstance(place.statement, ast.Assign)
+    match call.func.attr, texts:
+        case "run_cell_magic", [name, line, body]:
+            return of_cell_magic(name, line, body)
+        case "run_line_magic", [name, line]:
+            return of_line_magic(name, line, is_bound=is_bound)
+        case "magic", [text]:
+            name, _, line = text.strip().lstrip("%").partition(" ")
+            return of_line_magic(name, line.strip(), is_bound=is_bound)
+        case "system", [command]:
+            return of_command(command, is_captured=False, is_bound=is_bound)
+        case "getoutput", [command]:
+            return of_command(command.removeprefix("!"), is_captured=True, is_bound=is_bound)
+    return Refused("it speaks to IPython's shell in a way that is not known here", "leave it out")
+
+
+def _transformed(source: str) -> tuple[str, list[int]]:
+    """The cell as IPython reads it, and the line of the cell from which each of its lines came."""
+    transformed = as_python(source)
+    given = source.split("\n")
+    at = next((number for number, text in enumerate(given) if text.strip()), 0)
+    origins: list[int] = []
+    for _ in transformed.split("\n"):
+        origins.append(min(at, len(given) - 1) + 1)
+        # A magic or a command may go on behind a backslash; IPython joins the lines.
+        if at < len(given) and given[at].lstrip()[:1] in "%!" and given[at].strip():
+            while at + 1 < len(given) and given[at].endswith("\\"):
+                at += 1
+        at += 1
+    return transformed, origins

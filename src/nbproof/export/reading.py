@@ -1,0 +1,157 @@
+"""A notebook as its exporter reads it: code cells as plain Python below their headings, and what must be refused."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..notebook.document import Cell, Document
+from ..notebook.syntax import is_silenced, python_tree
+from .plain import Note, Plain, as_plain
+
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
+_FENCES = ("```", "~~~")
+# The shell's memory of earlier cells is none that a package has.
+_HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
+_BLIND = {
+    "eval": "it runs code that stands in a text",
+    "exec": "it runs code that stands in a text",
+    "globals": "it looks at all names of the notebook at once",
+    "locals": "it looks at all names of the notebook at once",
+}
+_ASKING = "it waits for somebody to type"
+
+
+@dataclass(frozen=True, slots=True)
+class CellRefusal:
+    """Why a notebook cannot be exported: its cell (counted from 1), the line in it, the reason, and what would help."""
+
+    cell: int
+    line: int
+    reason: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"cell {self.cell}, line {self.line}: {self.reason}; {self.hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One code cell.
+
+    `number` counts all cells of the notebook from 1, `title` is the heading that it stands below, `level` the level of
+    that heading (0: none), and `words` the markdown since the last code cell.
+    """
+
+    number: int
+    id: str
+    source: str
+    lines: tuple[int, ...]
+    tree: ast.Module
+    is_silenced: bool
+    tags: tuple[str, ...]
+    title: str
+    level: int
+    is_first_below: bool
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of a notebook. With any `refusals` nothing may be made of it."""
+
+    document: Document
+    steps: tuple[Step, ...]
+    refusals: tuple[CellRefusal, ...]
+    notes: tuple[tuple[int, Note], ...]
+    needs: tuple[str, ...]
+    modules: frozenset[str]
+
+
+def read(document: Document) -> Reading:
+    """Read every cell; whatever is wrong with any of them is told at once."""
+    steps: list[Step] = []
+    refusals: list[CellRefusal] = []
+    notes: list[tuple[int, Note]] = []
+    needs: list[str] = []
+    modules: set[str] = set()
+    title, level, is_first, words = "", 0, False, ""
+    if not document.is_python:
+        refusals.append(CellRefusal(1, 1, f"the notebook is in {document.language}", "only Python becomes a package"))
+        return Reading(document, (), tuple(refusals), (), (), frozenset())
+    for number, cell in enumerate(document.cells, start=1):
+        if cell.kind == "markdown":
+            found = _last_heading(cell.source)
+            if found is None:
+                words = f"{words}\n\n{cell.source}".strip()
+            else:
+                level, title, words = found
+                is_first = True
+        if cell.kind != "code" or "skip-execution" in cell.tags or not cell.source.strip():
+            continue
+        try:
+            plain = as_plain(cell.source)
+            tree = python_tree(plain.source) if not plain.refusals else ast.Module([], [])
+        except SyntaxError as error:
+            refusals.append(CellRefusal(number, error.lineno or 1, f"{error.msg}", "mend the code"))
+            continue
+        refusals += [CellRefusal(number, each.line, each.reason, each.hint) for each in plain.refusals]
+        refusals += _blind(tree, plain, number)
+        notes += [(number, note) for note in plain.notes]
+        needs += plain.needs
+        modules |= plain.modules
+        if plain.source.strip():
+            steps.append(_step(number, cell, plain, tree, title, level, is_first, words))
+            is_first, words = False, ""
+    return Reading(document, tuple(steps), tuple(refusals), tuple(notes), tuple(needs), frozenset(modules))
+
+
+def _step(
+    number: int, cell: Cell, plain: Plain, tree: ast.Module, title: str, level: int, is_first: bool, words: str
+) -> Step:
+    return Step(
+        number, cell.id, plain.source, plain.lines, tree, is_silenced(plain.source), cell.tags, title, level, is_first,
+        words,
+    )  # fmt: skip
+
+
+def _last_heading(source: str) -> tuple[int, str, str] | None:
+    """The level and the title of the last heading of a markdown cell, and what stands below it."""
+    found = None
+    is_fenced = False
+    lines = source.split("\n")
+    for at, line in enumerate(lines):
+        if line.lstrip().startswith(_FENCES):
+            is_fenced = not is_fenced
+        match = None if is_fenced else _HEADING.fullmatch(line)
+        if match is not None:
+            found = len(match[1]), match[2], "\n".join(lines[at + 1 :]).strip()
+    return found
+
+
+def _blind(tree: ast.Module, plain: Plain, number: int) -> Iterator[CellRefusal]:
+    """What a cell does that nobody who reads it can follow."""
+    for node in ast.walk(tree):
+        line = plain.lines[min(getattr(node, "lineno", 1), len(plain.lines)) - 1] if plain.lines else 1
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            if node.id in _BLIND:
+                yield CellRefusal(number, line, f"`{node.id}`: {_BLIND[node.id]}", "say what it does in Python")
+            elif node.id == "input":
+                yield CellRefusal(number, line, f"`input`: {_ASKING}", "make the answer a parameter")
+            elif _HISTORY.fullmatch(node.id) and not _is_bound(tree, node.id):
+                yield CellRefusal(
+                    number, line, f"`{node.id}` is the shell's memory of earlier cells", "give the value a name"
+                )
+        elif isinstance(node, ast.Call) and "getpass" in (getattr(node.func, "attr", ""), getattr(node.func, "id", "")):
+            yield CellRefusal(number, line, f"`getpass`: {_ASKING}", "make the answer a secret parameter")
+
+
+def _is_bound(tree: ast.Module, name: str) -> bool:
+    """Whether the cell itself gives the name a value: `for _ in range(3)`."""
+    return any(
+        (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store))
+        or (isinstance(node, ast.arg) and node.arg == name)
+        for node in ast.walk(tree)
+    )

@@ -1,0 +1,1 @@
+"""Watching a notebook run: what each cell reads, binds, changes, shows, draws and touches, cell by cell."""

@@ -1,0 +1,245 @@
+"""Runs the cells of a notebook in a namespace that watches, one after another. Lives in a process of its own."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import builtins
+import contextlib
+import hashlib
+import inspect
+import io
+import sys
+import time
+import traceback
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ...notebook.dataflow import names_read
+from ...run.checkpoints.comparing import Digest
+from ...run.checkpoints.values import Unstorable, spelled
+from .names import Names, fresh
+from .seen import Run, Seen, Value
+from .touched import Touched, Watch, states
+
+LONGEST_TEXT, LONGEST_PRINT = 200, 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class CellCode:
+    """One cell as plain Python; `is_silenced` where a `;` at its end hides its last value."""
+
+    cell: int
+    source: str
+    is_silenced: bool = False
+
+
+def execute(cells: Sequence[CellCode]) -> Run:
+    """Run the cells; stop at the first that fails. Changes this process: to be called in one made for it."""
+    names, watch = fresh(), Watch()
+    sys.modules["__main__"].__dict__.update(__builtins__=builtins)
+    seen: list[Seen] = []
+    with _main_is(names):
+        for code in cells:
+            seen.append(_run_cell(code, names, watch))
+            if seen[-1].error:
+                break
+        values = {name: value_of(names[name]) for name in names.own() if not _is_scenery(names[name])}
+        return Run(tuple(seen), values, tuple(together({name: names[name] for name in values})))
+
+
+def value_of(value: Any) -> Value:
+    """A value, told apart as far as can be."""
+    try:
+        digest: str | None = Digest().of(value)
+    except (Unstorable, RecursionError):
+        digest = None
+    try:
+        text = repr(value)[:LONGEST_TEXT]
+    except Exception as error:
+        text = f"<{type(error).__name__} when shown>"
+    return Value(spelled(type(value)), digest, text)
+
+
+def together(values: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """The groups of names between whose values some object is shared that can change."""
+    held: dict[int, str] = {}
+    group = {name: {name} for name in values}
+    alive = []
+    for name, value in values.items():
+        digest = Digest()
+        with contextlib.suppress(Unstorable, RecursionError):
+            digest.of(value)
+        alive.append(digest)
+        for part in digest.kept:
+            if _is_fixed(part):
+                continue
+            other = held.setdefault(id(part), name)
+            if group[other] is not group[name]:
+                group[other] |= group[name]
+                for member in group[other]:
+                    group[member] = group[other]
+    told: set[int] = set()
+    for members in group.values():
+        if len(members) > 1 and id(members) not in told:
+            told.add(id(members))
+            yield tuple(sorted(members))
+
+
+def _is_fixed(value: Any) -> bool:
+    """Whether nobody can change the value, so that sharing it means nothing."""
+    return isinstance(
+        value, str | bytes | int | float | complex | tuple | frozenset | type | types.FunctionType
+        | types.BuiltinFunctionType | types.ModuleType | range
+    )  # fmt: skip
+
+
+def _is_scenery(value: Any) -> bool:
+    """Modules, functions and classes are compared as code, not as values."""
+    return isinstance(value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type)
+
+
+def _run_cell(code: CellCode, names: Names, watch: Watch) -> Seen:
+    shown: list[Value] = []
+    printed = io.StringIO()
+    touched = Touched()
+    before = _digests(names)
+    states_before = states()
+    names.begin()
+    began = time.perf_counter()
+    with _displaying(names, shown), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        names.begin()
+        watch.current = touched
+        error, line = "", None
+        try:
+            value = _evaluate(code, names)
+        except BaseException as raised:
+            watch.current = None
+            error, line = _told(raised, code)
+        else:
+            if value is not None and not code.is_silenced:
+                watch.current = None
+                shown.append(value_of(value))
+        finally:
+            watch.current = None
+    seconds = time.perf_counter() - began
+    names.settle()
+    names.read |= _read_by_classes(code.source) & names.before
+    reads, binds, deletes = set(names.read), set(names.bound), set(names.deleted)
+    after = _digests(names)
+    changed = states()
+    return Seen(
+        code.cell,
+        tuple(sorted(reads)),
+        tuple(sorted(binds & names.keys())),
+        tuple(sorted(deletes - names.keys())),
+        # A value that cannot be looked into may have changed whenever the cell could reach it.
+        tuple(sorted(name for name in before.keys() & after.keys() - binds if before[name] != after[name])),
+        tuple(shown),
+        tuple(_figures()),
+        printed.getvalue()[:LONGEST_PRINT],
+        tuple(sorted(touched.read - touched.written)),
+        tuple(sorted(touched.written)),
+        tuple(sorted(touched.network)),
+        tuple(sorted(touched.processes)),
+        tuple(sorted(name for name in changed if states_before.get(name, changed[name]) != changed[name])),
+        seconds,
+        error,
+        line,
+    )  # fmt: skip
+
+
+def _read_by_classes(source: str) -> set[str]:
+    """The names that the bodies of classes may read: Python looks them up past the namespace."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return set()
+    return {name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for name in names_read(node)}
+
+
+def _evaluate(code: CellCode, names: Names) -> Any:
+    """Run the statements; return the value of the last one, if it is an expression."""
+    tree = ast.parse(code.source, f"<cell {code.cell}>")
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    name = f"<cell {code.cell}>"
+    _finish(eval(compile(tree, name, "exec", flags=flags), names))  # noqa: S307 (the notebook's own code)
+    if not isinstance(last, ast.Expr):
+        return None
+    return _finish(eval(compile(ast.Expression(last.value), name, "eval", flags=flags), names))  # noqa: S307
+
+
+def _finish(value: Any) -> Any:
+    """What a cell with `await` in it comes to."""
+    if inspect.iscoroutine(value):
+        return asyncio.run(value)
+    return value
+
+
+def _told(raised: BaseException, code: CellCode) -> tuple[str, int | None]:
+    """The error in one line, and the line of the plain source that it left."""
+    lines = [frame.lineno for frame in traceback.extract_tb(raised.__traceback__)
+             if frame.filename == f"<cell {code.cell}>"]  # fmt: skip
+    text = f"{type(raised).__name__}: {raised}".strip().splitlines()[0]
+    return text, lines[0] if lines else getattr(raised, "lineno", None)
+
+
+def _digests(names: Names) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in names.own():
+        value = dict.__getitem__(names, name)
+        if not _is_scenery(value):
+            found[name] = value_of(value).digest
+    return found
+
+
+@contextlib.contextmanager
+def _displaying(names: Names, shown: list[Value]) -> Iterator[None]:
+    """Give `display` to the cells, as IPython does."""
+
+    def display(*values: Any, **options: Any) -> None:
+        shown.extend(value_of(value) for value in values)
+
+    before = getattr(builtins, "display", None)
+    builtins.display = display  # type: ignore[attr-defined]
+    module = sys.modules.get("IPython.display")
+    original = getattr(module, "display", None)
+    if module is not None:
+        module.display = display  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        if before is None:
+            del builtins.display  # type: ignore[attr-defined]
+        else:
+            builtins.display = before  # type: ignore[attr-defined]
+        if module is not None:
+            module.display = original  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _main_is(names: Names) -> Iterator[None]:
+    """Let classes of the cells be found where they say they are: in `__main__`."""
+    main = types.ModuleType("__main__")
+    before = sys.modules["__main__"]
+    main.__getattr__ = names.__getitem__  # type: ignore[method-assign]
+    sys.modules["__main__"] = main
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = before
+
+
+def _figures() -> Iterator[str]:
+    """A hash of what each open figure shows; they are closed, as a kernel closes them at the end of a cell."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    for number in pyplot.get_fignums():
+        figure = pyplot.figure(number)
+        figure.canvas.draw()
+        yield hashlib.sha256(bytes(figure.canvas.buffer_rgba())).hexdigest()
+    pyplot.close("all")

@@ -1,0 +1,93 @@
+"""What was seen of a watched run: plain values, as they cross from the process that ran it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value as far as it can be told apart: its type, a hash down to the last bit (None: it cannot be looked into),
+    and its text cut short, for people."""
+
+    kind: str
+    digest: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What one cell did.
+
+    `reads` are names that it read before it bound them; `binds` and `deletes` what it did to names itself; `mutates`
+    are names whose value is another one though the name was not bound anew. `shows` are the values it displayed, in
+    order, `figures` hashes of the figures it left open. `changes` names states of the process (random numbers, the
+    working folder, options of libraries) that are not as before. `error` is empty when the cell ended well.
+    """
+
+    cell: int
+    reads: tuple[str, ...] = ()
+    binds: tuple[str, ...] = ()
+    deletes: tuple[str, ...] = ()
+    mutates: tuple[str, ...] = ()
+    shows: tuple[Value, ...] = ()
+    figures: tuple[str, ...] = ()
+    prints: str = ""
+    files_read: tuple[str, ...] = ()
+    files_written: tuple[str, ...] = ()
+    network: tuple[str, ...] = ()
+    processes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    seconds: float = 0.0
+    error: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A whole run: its cells in the order they ran, the values of all names at the end, and which of them share parts.
+
+    `together` holds groups of names between which some object is shared: changed through one, the other changes, too.
+    """
+
+    cells: tuple[Seen, ...]
+    values: Mapping[str, Value] = field(default_factory=dict)
+    together: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def error(self) -> Seen | None:
+        """The cell that failed, if one did: none ran after it."""
+        return next((cell for cell in self.cells if cell.error), None)
+
+
+def steady(first: Run, second: Run) -> frozenset[str]:
+    """The names whose value was the same in both runs, down to the last bit."""
+    return frozenset(
+        name
+        for name, value in first.values.items()
+        if value.digest is not None and name in second.values and second.values[name].digest == value.digest
+    )
+
+
+def to_json(run: Run) -> dict[str, Any]:
+    return asdict(run)
+
+
+def from_json(found: Mapping[str, Any]) -> Run:
+    """Read what `to_json` made, after a way through JSON."""
+    cells = tuple(
+        Seen(**{
+            spec.name: _restored(spec.name, cell[spec.name]) for spec in fields(Seen)
+        })
+        for cell in found["cells"]
+    )  # fmt: skip
+    values = {name: Value(**value) for name, value in found["values"].items()}
+    return Run(cells, values, tuple(tuple(group) for group in found["together"]))
+
+
+def _restored(name: str, value: Any) -> Any:
+    if name == "shows":
+        return tuple(Value(**each) for each in value)
+    return tuple(value) if isinstance(value, list) else value

@@ -1,0 +1,51 @@
+"""Watch a notebook: its cells run in a fresh process that notes what each of them does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import NotWatched
+from .seen import Run, from_json
+
+if TYPE_CHECKING:
+    from .executor import CellCode
+
+# One thread: with more of them sums differ from run to run. One seed: sets keep their order.
+STEADY = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+LONGEST_WORDS = 400
+
+
+def watch(
+    cells: Sequence[CellCode], folder: Path, *, timeout_s: float | None = None, environ: Mapping[str, str] | None = None
+) -> Run:
+    """Run the cells in `folder`, and say what each did. A cell that fails is seen, too, as the last one.
+
+    Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
+    """
+    with tempfile.TemporaryDirectory(prefix="nbproof-watch-") as place:
+        output = Path(place) / "seen.json"
+        job = {"cells": [asdict(cell) for cell in cells], "folder": str(folder), "output": str(output)}
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "nbproof.export.watching"],
+                input=json.dumps(job),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
+                env={**(os.environ if environ is None else environ), **STEADY},
+            )
+        except subprocess.TimeoutExpired:
+            raise NotWatched(f"it was not done after {timeout_s:g} s") from None
+        if ended.returncode != 0 or not output.is_file():
+            words = (ended.stderr.strip().splitlines() or ["without a word"])[-1]
+            raise NotWatched(f"its process ended with {ended.returncode}: {words[:LONGEST_WORDS]}")
+        return from_json(json.loads(output.read_text(encoding="utf-8")))

@@ -1,0 +1,205 @@
+"""Watching a notebook: what each cell read, bound, changed, showed and touched, as it really happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nbproof.errors import NotWatched
+from nbproof.export.watching import executor
+from nbproof.export.watching.executor import CellCode
+from nbproof.export.watching.names import fresh
+from nbproof.export.watching.seen import Run, from_json, steady, to_json
+from nbproof.export.watching.watch import watch
+
+
+def watched(folder: Path, *sources: str) -> Run:
+    return watch(
+        [CellCode(at, source, source.endswith(";")) for at, source in enumerate(sources)], folder, timeout_s=300
+    )
+
+
+@pytest.fixture(scope="module")
+def names_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Cells that hand names on in every way that Python has."""
+    return watched(
+        tmp_path_factory.mktemp("names"),
+        "x = [1, 2]\ny = x\nlimit = 2",
+        "y.append(3)",
+        "def longest():\n    global z\n    z = len(x)\n    return [n for n in x if n > limit]",
+        "longest()",
+        "x = x + [4]\nx",
+        "del limit\nw = {'inside': x}",
+        "w['inside'].append(5);",
+        "class Box:\n    size = z\nbox = Box()\nbox.held = y",
+        "y += [6]",
+    )
+
+
+def test_reads_are_what_a_cell_takes_from_above(names_run: Run) -> None:
+    """Reads inside of functions count, when they happen; what a cell has bound itself does not."""
+    assert [cell.reads for cell in names_run.cells] == [
+        (), ("y",), (), ("limit", "longest", "x"), ("x",), ("x",), ("w",), ("y", "z"), ("y",)
+    ]  # fmt: skip
+
+
+def test_binds_and_deletes_are_seen_through_functions(names_run: Run) -> None:
+    """`global` inside of a function binds past the namespace, and is seen all the same."""
+    assert [cell.binds for cell in names_run.cells] == [
+        ("limit", "x", "y"), (), ("longest",), ("z",), ("x",), ("w",), (), ("Box", "box"), ("y",)
+    ]  # fmt: skip
+    assert [cell.deletes for cell in names_run.cells if cell.deletes] == [("limit",)]
+
+
+def test_changes_are_seen_through_every_alias(names_run: Run) -> None:
+    """A list that is changed through one name has changed under the other, too."""
+    assert names_run.cells[1].mutates == ("x", "y")
+    assert names_run.cells[6].mutates == ("w", "x")
+    assert names_run.cells[8].mutates == ("box",)
+
+
+def test_names_that_share_an_object_belong_together(names_run: Run) -> None:
+    """At the end `w` holds `x`, and `box` holds what `y` is."""
+    assert sorted(names_run.together) == [("box", "y"), ("w", "x")]
+
+
+def test_what_is_shown_is_kept(names_run: Run) -> None:
+    """The last expression of a cell, unless a `;` hides it."""
+    assert [[value.text for value in cell.shows] for cell in names_run.cells if cell.shows] == [
+        ["[3]"], ["[1, 2, 3, 4]"]
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
+    """Cells that touch files, the network, other processes, and the state of their own."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "given.csv").write_text("a\n1\n")
+    run = watched(
+        folder,
+        "import os, random, socket, subprocess, sys, warnings\nimport numpy as np\nimport pandas as pd",
+        "frame = pd.read_csv('given.csv')\nframe.to_csv('made.csv')",
+        "text = open('made.csv').read()\nos.remove('made.csv')",
+        "subprocess.run(['true'])",
+        "try:\n    socket.create_connection(('127.0.0.1', 9), timeout=0.1)\nexcept OSError:\n    pass",
+        "random.random()\nnp.random.seed(1)",
+        "os.environ['NBX'] = '1'\nos.chdir('/')\nsys.path.append('/x')",
+        "pd.set_option('display.max_rows', 3)\nwarnings.simplefilter('ignore')",
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nprint('drawn')",
+        "display(1, 'two')",
+        "import asyncio\nawait asyncio.sleep(0)\nlate = 1",
+        "input('your name? ')",
+        "never = 1",
+    )
+    return folder, run
+
+
+def test_files_are_seen(world_run: tuple[Path, Run]) -> None:
+    """What is read and written, by its path; a file that is removed counts as written."""
+    folder, run = world_run
+
+    assert run.cells[1].files_read == (str(folder / "given.csv"),)
+    assert run.cells[1].files_written == (str(folder / "made.csv"),)
+    assert run.cells[2].files_read == ()
+    assert run.cells[2].files_written == (str(folder / "made.csv"),)
+    assert run.cells[9].files_read == run.cells[9].files_written == ()
+
+
+def test_processes_and_connections_are_seen(world_run: tuple[Path, Run]) -> None:
+    """Whatever leaves the process is named."""
+    _, run = world_run
+
+    assert any("true" in process for process in run.cells[3].processes)
+    assert any("9" in place for place in run.cells[4].network)
+    assert [cell.cell for cell in run.cells if cell.processes or cell.network] == [3, 4]
+
+
+def test_the_state_of_the_process_is_seen(world_run: tuple[Path, Run]) -> None:
+    """Random numbers, variables, the folder, the path, and options of libraries: each by its name, when it changes."""
+    _, run = world_run
+
+    assert run.cells[5].changes == ("numpy.random", "random")
+    assert run.cells[6].changes == ("environment variables", "sys.path", "working folder")
+    assert run.cells[7].changes == ("pandas options", "warnings")
+    assert run.cells[9].changes == ()
+
+
+def test_figures_and_words_are_seen(world_run: tuple[Path, Run]) -> None:
+    """A figure counts by what it shows, and belongs to the cell that left it open."""
+    _, run = world_run
+
+    assert [len(cell.figures) for cell in run.cells[8:10]] == [1, 0]
+    assert run.cells[8].prints == "drawn\n"
+    assert [value.text for value in run.cells[9].shows] == ["1", "'two'"]
+
+
+def test_a_cell_that_fails_is_the_last(world_run: tuple[Path, Run]) -> None:
+    """Nobody answers a question; the error, and the line, are told, and nothing runs after it."""
+    _, run = world_run
+
+    assert run.error is run.cells[-1]
+    assert (run.cells[-1].cell, run.cells[-1].line) == (11, 1)
+    assert run.cells[-1].error.startswith("EOFError")
+    assert run.values["late"].text == "1"
+
+
+def test_two_runs_tell_what_is_steady(tmp_path: Path) -> None:
+    """What is drawn without a seed, or told by a clock, is another value in the second run."""
+    cells = (
+        "import random, time",
+        "drawn = random.random()\nseen_at = time.time_ns()",
+        "fixed = sum(range(9))\nkinds = {'a', 'b'}",
+    )
+
+    first, second = watched(tmp_path, *cells), watched(tmp_path, *cells)
+
+    assert steady(first, second) == {"fixed", "kinds"}
+    assert from_json(to_json(first)) == first
+
+
+def test_a_process_that_dies_is_told(tmp_path: Path) -> None:
+    """It is no result, and the reason is one line."""
+    with pytest.raises(NotWatched, match="ended with 3"):
+        watched(tmp_path, "import os\nos._exit(3)")
+
+
+def test_a_process_that_takes_too_long_is_told(tmp_path: Path) -> None:
+    with pytest.raises(NotWatched, match=r"not done after 0\.5 s"):
+        watch([CellCode(0, "while True: pass")], tmp_path, timeout_s=0.5)
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+STATEMENTS = st.one_of(
+    st.builds("{} = [{}]".format, NAMES, st.integers(0, 3)),
+    st.builds("{} = {}".format, NAMES, NAMES),
+    st.builds("{}.append({})".format, NAMES, st.integers(0, 3)),
+    st.builds("{} = {} + {}".format, NAMES, NAMES, NAMES),
+    st.builds("def f_{0}(): return {0}".format, NAMES),
+)
+
+
+@given(st.lists(STATEMENTS, max_size=12))
+@settings(max_examples=200, deadline=None)
+def test_nothing_changes_unseen(statements: list[str]) -> None:
+    """After any statement each name whose value is another one was seen to be bound, or to have changed."""
+    names = fresh(a=[0], b=[1], c=[2])
+    for at, statement in enumerate(statements):
+        before = {name: repr(dict.__getitem__(names, name)) for name in "abc"}
+
+        seen = executor._run_cell(CellCode(at, statement), names, SILENT)
+
+        after = {name: repr(dict.__getitem__(names, name)) for name in "abc"}
+        assert {name for name in "abc" if before[name] != after[name]} <= {*seen.binds, *seen.mutates}
+        assert {*seen.mutates} <= {name for name in "abc" if before[name] != after[name]}
+
+
+class _Silent:
+    """Hears nothing: an audit hook cannot be taken away again."""
+
+    current = None
+
+
+SILENT = _Silent()
