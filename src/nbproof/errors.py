@@ -349,9 +349,9 @@ class ApprovalInvalid(Refused):
 
     hint = "nbproof review log shows every decision; ask for a new one: nbproof review request NOTEBOOK"
 
-    def __init__(self, where: str, found: str, expected: str) -> None:
+    def __init__(self, where: str, found: str, expected: str, *, hint: str | None = None) -> None:
         self.where, self.found, self.expected = where, found, expected
-        super().__init__(f"{where}: found {found}; expected {expected}")
+        super().__init__(f"{where}: found {found}; expected {expected}", hint=hint)
 
 
 class NotApproved(Refused):

@@ -61,7 +61,7 @@ def test_conditions_are_part_of_the_state(notebook: Path) -> None:
     late = standing(project(notebook), notebook, now=datetime(2999, 2, 1, tzinfo=UTC))
 
     assert (found.state, found.sentence) == ("approved with conditions", "approved by Ana, if: watch it")
-    assert late.state == "requested"
+    assert late.state == "ended"
     assert "was due on 2999-01-31" in late.sentence
 
 
@@ -363,7 +363,7 @@ def test_an_approval_runs_out(tmp_path: Path) -> None:
 
     assert state(notebook) == "approved"
     assert state(notebook, now=datetime.now(UTC) + timedelta(days=29)) == "approved"
-    assert state(notebook, now=datetime.now(UTC) + timedelta(days=31)) == "requested"
+    assert state(notebook, now=datetime.now(UTC) + timedelta(days=31)) == "ended"
 
 
 def test_a_notebook_that_cannot_be_read_is_not_approved(notebook: Path) -> None:

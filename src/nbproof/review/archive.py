@@ -76,7 +76,11 @@ class Archive:
         for path in sorted((self.project / FOLDER).glob("*.dsse.json")):
             name = f"{FOLDER}/{path.name}"
             if name not in named:
-                raise ApprovalInvalid(name, "a decision that no line of the ledger names", "one line for each decision")
+                # A line was dropped, or nbproof was killed between the two: only people can tell which.
+                raise ApprovalInvalid(
+                    name, "a decision that no line of the ledger names", "one line for each decision",
+                    hint=f"git log -- {name}; if its writing was interrupted: rm {name}",
+                )  # fmt: skip
 
     def _content(self, digest: ContentHash) -> Path:
         return self.project / CONTENT / f"{digest.hex}.json"

@@ -16,6 +16,7 @@ from .binding import shown
 # Below this two cells have nothing to do with one another.
 ALIKE = 0.5
 LONGEST = 200_000
+MOST_PAIRS = 40_000
 
 Fate = Literal["added", "removed", "changed", "moved", "moved and changed"]
 
@@ -157,6 +158,9 @@ def _paired(before: Sequence[Part], after: Sequence[Part]) -> dict[int, int]:
     _pair_equal(before, after, pairs, key=lambda part: (part.kind, part.source, part.tags), fits=lambda *_: True)
     free = sorted(set(range(len(before))) - set(pairs.values()))
     scored = []
+    # Likeness is found pair by pair; of notebooks with nothing in common nobody wants to wait for it.
+    if len(free) * (len(after) - len(pairs)) > MOST_PAIRS:
+        return pairs
     for new in (place for place in range(len(after)) if place not in pairs):
         for old in free:
             score = _likeness(before[old], after[new])

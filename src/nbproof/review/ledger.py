@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from ..errors import LedgerBroken
+from ..errors import LedgerBroken, ReviewRefused, Unwritable
 from ..files import sync_folder
 from ..records import ContentHash
 from .plainly import spelled, understood
@@ -76,11 +76,20 @@ class Ledger:
     @contextmanager
     def held(self) -> Iterator[tuple[Entry, ...]]:
         """Keep every other writer out, and read it."""
-        from filelock import FileLock
+        from filelock import FileLock, Timeout
 
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_name(".ledger.lock"), timeout=LOCK_S):
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path.with_name(".ledger.lock"), timeout=LOCK_S)
+            lock.acquire()
+        except Timeout:
+            raise ReviewRefused(f"`{FILE}`", ["somebody else is writing it"], hint="try again") from None
+        except OSError as error:
+            raise Unwritable(self.path.parent, error.strerror or str(error)) from None
+        try:
             yield self.read()
+        finally:
+            lock.release()
 
     def append(self, entries: tuple[Entry, ...], **facts: Any) -> Entry:
         """Add a line behind `entries`, which `held` gave; it is on the disk when this returns."""

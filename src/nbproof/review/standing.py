@@ -169,8 +169,14 @@ def _judged(
         if conditions:
             return _with(about, "approved with conditions", f"approved by {people}, if: {'; '.join(conditions)}")
         return _with(about, "approved", f"approved by {people}")
+    since = asked.number if asked else 0
+    lapsed = [given for given in newest if given.problem and given.approval.is_yes and given.entry.number > since]
+    if lapsed:
+        said, problem = lapsed[-1].approval, lapsed[-1].problem
+        return _with(about, "ended", f"the approval of {said.at[:10]} by {said.reviewer} counts no more: {problem}",
+                     changes=(Change("approval", said.reviewer, problem),))  # fmt: skip
     if is_open and asked is not None:
-        lacking = "; ".join(filter(None, [usable, *missing, *(given.problem for given in newest)]))
+        lacking = "; ".join(filter(None, [usable, *missing]))
         return _with(about, "requested", f"{asked.by} asked for a review; so far: {lacking}", missing=missing)
     return _past(about, binding, asked, last)
 

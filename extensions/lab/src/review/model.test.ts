@@ -1,5 +1,5 @@
 import { RequestError } from '../request';
-import { conditionsIn, marked, ReviewModel, type Ask, type IStanding } from './model';
+import { conditionsIn, inOrder, marked, ReviewModel, type Ask, type ICheck, type IStanding } from './model';
 
 const nobody = { name: '', reason: 'anonymous', hint: '' };
 const standing: IStanding = {
@@ -131,6 +131,19 @@ describe('review', () => {
       { text: 'watch the drift', due: '2027-01-31' },
       { text: 'mail a@b.c', due: null }
     ]);
+  });
+
+  it('shows first what weighs most', () => {
+    const check = (code: string, verdict: string, severity: string): ICheck =>
+      ({ code, verdict, severity }) as ICheck;
+    const checks = [
+      check('a', 'passed', 'error'),
+      check('b', 'not evaluated', 'error'),
+      check('c', 'failed', 'note'),
+      check('d', 'failed', 'error')
+    ];
+
+    expect(inOrder(checks).map(one => one.code)).toEqual(['d', 'c', 'b', 'a']);
   });
 
   it('marks lines by a sign and not by colour alone', () => {

@@ -269,6 +269,17 @@ export function conditionsIn(text: string): ICondition[] {
     });
 }
 
+/** What weighs most comes first; what passed comes last. */
+export function inOrder(checks: ICheck[]): ICheck[] {
+  const weight = (check: ICheck): number =>
+    check.verdict === 'passed'
+      ? 4
+      : check.verdict === 'not evaluated'
+        ? 3
+        : ['error', 'warning', 'note'].indexOf(check.severity);
+  return [...checks].sort((one, other) => weight(one) - weight(other));
+}
+
 /** The sign in front of a line of a difference, and its text: never colour alone. */
 export function marked(line: string): { mark: '+' | '−' | ' '; text: string } {
   const mark = line[0] === '+' ? '+' : line[0] === '-' ? '−' : ' ';

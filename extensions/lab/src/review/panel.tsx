@@ -6,6 +6,7 @@ import * as React from 'react';
 
 import { Banner, Failure, Quiet } from '../notice';
 import {
+  inOrder,
   marked,
   type ICellChange,
   type ICheck,
@@ -62,10 +63,10 @@ function Content(props: IProps): JSX.Element {
         <>
           <Standing standing={found} trans={trans} />
           <Actions {...props} standing={found} />
-          <Checks {...props} standing={found} />
           {model.difference && (
             <Difference difference={model.difference} since={model.since} trans={trans} goTo={actions.goTo} />
           )}
+          <Checks {...props} standing={found} />
           <Bound standing={found} trans={trans} />
         </>
       )}
@@ -203,7 +204,7 @@ function Checks(props: IProps & { standing: IStanding }): JSX.Element {
     <section aria-label={trans.__('Checks')}>
       <h3>{trans.__('Checks')}</h3>
       <ul className="nbp-Review-checks">
-        {standing.checks.map(check => (
+        {inOrder(standing.checks).map(check => (
           <li key={check.code} data-code={check.code} data-verdict={check.verdict}>
             <span
               className={`nbp-Review-verdict nbp-mod-${check.verdict === 'failed' ? check.severity : 'none'}`}
