@@ -11,7 +11,7 @@ import pytest
 from reviewed import CELLS, PARAMETERS, key, printed, write_key, write_notebook, write_project
 
 from nbproof.cli.main import carry_out
-from nbproof.review.checking import check
+from nbproof.review.checking import check, keep, kept
 from nbproof.review.checks.catalogue import ALL
 from nbproof.settings import Settings, load
 
@@ -267,6 +267,48 @@ def test_what_the_checks_said_is_signed(notebook: Path, review: Any, tmp_path: P
     assert review("check", notebook)[0] == 0
     assert review(*words)[0] == 0
     assert review("verify", notebook)[0] == 0
+
+
+@pytest.mark.slow
+def test_products_are_compared_and_thrown_away(tmp_path: Path) -> None:
+    """A notebook of a pipeline reads what its upstream made; what it makes itself is compared, and its own stays."""
+    notebook = write_project(tmp_path / "project")
+    declared = ("p", ["parameters"], "upstream = ['first']\nproduct = None\nrows: int = 3")
+    write = "import random, pathlib\npathlib.Path(product['table']).write_text(f'a\\n{random.random()}')"
+    write_notebook(notebook, [declared, ("a", [], f"print(product['table'], upstream)\n{write}")])
+    write_notebook(notebook.with_name("first.ipynb"), [
+        ("p", ["parameters"], "upstream = None\nproduct = None"), ("a", [], "1"),
+    ])  # fmt: skip
+    (notebook.parent / "pipeline.yaml").write_text(
+        "tasks:\n- {source: first.ipynb, product: build/first.ipynb}\n"
+        "- {source: score.ipynb, product: {nb: build/score.ipynb, table: build/table.csv}, params: {rows: 4}}\n"
+    )
+    (notebook.parent / "build").mkdir()
+    (notebook.parent / "build/first.ipynb").write_text("{}")
+    (notebook.parent / "build/table.csv").write_text("mine")
+
+    found = checked(notebook)
+
+    assert found["NBP101"].verdict == "passed"
+    assert messages(found["NBP103"]) == ["its product `table` is another one in the second run"]
+    assert sorted(path.name for path in (notebook.parent / "build").iterdir()) == ["first.ipynb", "table.csv"]
+    assert (notebook.parent / "build/table.csv").read_text() == "mine"
+
+
+def test_verdicts_are_of_the_thresholds_of_now(tmp_path: Path) -> None:
+    """What was held to other thresholds, or was of another content, is not what a decision says."""
+    notebook = write_project(tmp_path / "project")
+    settings = Settings(experiment="x", review_thresholds={"auc": ">= 0.8"})
+    report = check(notebook.parents[1], notebook, settings, is_static=True)
+    keep(notebook.parents[1], report, settings)
+
+    def known(core: str, settings: Settings) -> bool:
+        return kept(notebook.parents[1], "notebooks/score.ipynb", core, settings) is not None
+
+    assert known(report.bound, settings)
+    assert not known(report.bound, Settings(experiment="x", review_thresholds={"auc": ">= 0.9"}))
+    assert not known("0" * 64, settings)
+    assert not known("", settings)
 
 
 def test_settings_of_reviews_are_read(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def state(asked: Asked) -> dict[str, Any]:
     name = relative(project.root.resolve(), notebook)
     settings = project.settings
     found = standing(project.root, notebook, lock=settings.review_lock)
-    last = kept(project.root, name, found.binding.core.hex) if found.binding else None
+    last = kept(project.root, name, found.binding.core.hex, settings) if found.binding else None
     read = Report(name, static_outcomes(notebook, project.root, settings)).to_json()["checks"]
     ran = [one for one in (last or {}).get("checks", ()) if one["code"] not in {held["code"] for held in read}]
     missing = Report(name, not_run(settings, "it has not been run for its review")).to_json()["checks"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ApprovalInvalid
+from ..errors import ApprovalInvalid, StorageFailed
 from ..files import write_atomically
 from ..records import ContentHash
 from .dsse import Envelope
@@ -31,14 +31,14 @@ class Archive:
         digest = ContentHash.of(content)
         moment = re.sub(r"[^0-9TZ]", "", at)
         name = f"{FOLDER}/{stem}-{moment}-{decision}-{digest.short}.dsse.json"
-        write_atomically(self.project / name, content)
+        _write(self.project / name, content)
         return name, digest.hex
 
     def keep_content(self, content: bytes) -> None:
         """Keep the canonical content of a notebook under its digest."""
         path = self._content(ContentHash.of(content))
         if not path.exists():
-            write_atomically(path, content)
+            _write(path, content)
 
     def content(self, digest: ContentHash) -> bytes:
         """The content that was decided about; raises `ApprovalInvalid` when it is gone or is not that content."""
@@ -84,3 +84,10 @@ class Archive:
 
     def _content(self, digest: ContentHash) -> Path:
         return self.project / CONTENT / f"{digest.hex}.json"
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        raise StorageFailed(str(path), error.strerror or str(error)) from error

@@ -42,7 +42,7 @@ def check(
     is_same = _bound(project, notebook, settings) == bound
     report = Report(name, (*outcomes, *dynamic), bound if is_same else "", metrics)
     if report.bound:
-        keep(project, report)
+        keep(project, report, settings)
     return report
 
 
@@ -54,19 +54,23 @@ def require_passing(project: Path, notebook: Path, settings: Settings) -> None:
         raise ReviewRefused(f"`{report.notebook}`", told, hint=f"nbproof review check --static {report.notebook}")
 
 
-def keep(project: Path, report: Report) -> None:
+def keep(project: Path, report: Report, settings: Settings) -> None:
     """Keep what the checks said last."""
-    content = json.dumps(report.to_json(), indent=1, ensure_ascii=False).encode()
+    told = {**report.to_json(), "held_to": dict(settings.review_thresholds)}
+    content = json.dumps(told, indent=1, ensure_ascii=False).encode()
     write_atomically(_file(project, report.notebook), content)
 
 
-def kept(project: Path, notebook: str, core: str) -> dict[str, Any] | None:
-    """What the checks said last, if they looked at what is there now."""
+def kept(project: Path, notebook: str, core: str, settings: Settings) -> dict[str, Any] | None:
+    """What the checks said last, if they looked at what is there now, and held it to the thresholds of now."""
     try:
         found: dict[str, Any] = json.loads(_file(project, notebook).read_bytes())
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and core and found.get("bound") == core else None
+    if not isinstance(found, dict) or not core:
+        return None
+    is_same = found.get("bound") == core and found.get("held_to") == dict(settings.review_thresholds)
+    return found if is_same else None
 
 
 def to_sign(
@@ -79,7 +83,7 @@ def to_sign(
         Checked(held.check.code, held.severity, held.verdict, len(held.findings), held.reason)
         for held in static_outcomes(notebook, project, settings)
     ]
-    last = kept(project, name, core) or {}
+    last = kept(project, name, core, settings) or {}
     known = {one.code for one in checked}
     checked += [
         Checked(one["code"], one["severity"], one["verdict"], len(one["findings"]), one["reason"])
