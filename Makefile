@@ -34,7 +34,7 @@ demo: $(VENV)/.installed-dev extension
 	@echo "→ what came of it"
 	@$(BIN)/nbproof runs show --results
 
-test: $(VENV)/.installed-dev extension chromium
+test: $(VENV)/.installed-dev $(VENV)/ipykernel-7/.installed extension chromium
 	@echo "→ run every test (quick ones only: make quick), first those of the panels"
 	@cd $(LAB) && $(JLPM) test
 	@$(PYTEST)
@@ -90,6 +90,13 @@ panels: extension
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python -m nbproof.cli.reference > docs/reference/cli.md
 	@$(BIN)/nbproof plot pipelines/credit --plain -o docs/pipeline.svg
+
+# The tests of warm kernels run with this version, too: it lies beside the environment's own, which it is put before.
+$(VENV)/ipykernel-7/.installed: tests/run/warm/ipykernel-7.txt | $(VENV)/.installed-dev
+	@echo "→ install ipykernel 7 beside the environment's own, for the tests of warm kernels"
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --target $(@D)/site-packages -r $<
+	@touch $@
 
 clean:
 	@echo "→ remove records, products and caches"

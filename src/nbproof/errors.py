@@ -41,6 +41,7 @@ NbproofError
     ├── ModelRefused                a packaged model is not whole, or not what it says
     ├── ModelUnsteady               a model changes its answer between two calls
     ├── PathRefused                 a page asks for a file outside of the server's folder
+    ├── RecordUnusable              a tracked run does not hold what is asked of it, or not safely
     └── ReportRefused               a document lacks a section or says a number without its source
 """
 
@@ -282,9 +283,9 @@ class TrackerUnavailable(WorkFailed):
 
     hint = "nbproof runs sync"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, hint: str | None = None) -> None:
         self.reason = reason
-        super().__init__(f"the tracker cannot be reached: {reason}; expected an answer")
+        super().__init__(f"the tracker cannot be reached: {reason}; expected an answer", hint=hint)
 
 
 class JournalDamaged(WorkFailed):
@@ -422,6 +423,14 @@ class PathRefused(Refused):
         super().__init__(
             f"`{path[:200]}` lies outside of the folder that the server shows", hint="start the server further up"
         )
+
+
+class RecordUnusable(Refused):
+    """A tracked run does not hold what is asked of it, or holds it in a way that cannot be trusted."""
+
+    def __init__(self, run: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.run, self.found, self.expected = run, found, expected
+        super().__init__(f"run {run}: found {found}; expected {expected}", hint=hint)
 
 
 class ReportRefused(Refused):

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .errors import SettingsInvalid
@@ -39,10 +39,11 @@ class Settings:
     a finished run waits for its records to reach the tracker before it leaves them in the spool. Of what a cell, and
     a whole notebook, puts out, no more than `cell_output_bytes` and `notebook_output_bytes` are kept. `warm` lets
     kernels be forked from a process that has imported what they import; `warm_idle_s` is how long such a process waits
-    for further kernels before it ends. `review_key` is the private key that signs decisions and `review_name` the name
-    of whoever uses this project here; `review_lock` is the file that pins the environment (None: the kernel's own
-    packages stand for it); `review_severity` says how much each check weighs, `review_thresholds` what metrics must
-    reach.
+    for further kernels before it ends. `recording` is how much is recorded of the cells that run in JupyterLab: `off`,
+    `metadata` (no code, no messages of errors) or `full`. `review_key` is the private key that signs decisions and
+    `review_name` the name of whoever uses this project here; `review_lock` is the file that pins the environment (None:
+    the kernel's own packages stand for it); `review_severity` says how much each check weighs, `review_thresholds` what
+    metrics must reach.
     """
 
     experiment: str
@@ -55,6 +56,7 @@ class Settings:
     warm_idle_s: float = 900.0
     cell_output_bytes: int = 10_000_000
     notebook_output_bytes: int = 100_000_000
+    recording: Literal["off", "metadata", "full"] = "metadata"
     review_key: str | None = None
     review_name: str | None = None
     review_lock: str | None = None
@@ -211,6 +213,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "delivery_wait_s": ("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
     "experiment": ("a name", _is_text),
     "notebook_output_bytes": ("a whole number above 0", _is_count),
+    "recording": ('"off", "metadata" or "full"', lambda value: value in ("off", "metadata", "full")),
     "review_key": ("the file of a private key", _is_text),
     "review_lock": ("a file of the project", _is_text),
     "review_name": ("a name", _is_text),

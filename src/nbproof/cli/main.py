@@ -16,6 +16,7 @@ MODULES = {
     "doctor": "health",
     "explain": "explaining",
     "init": "starting",
+    "lab": "opening",
     "plot": "drawing",
     "review": "reviewing",
     "run": "building",
