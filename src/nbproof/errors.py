@@ -13,6 +13,8 @@ NbproofError
 │   ├── DataUnusable                rows that are to be explained do not fit
 │   ├── ModelUnusable               a model that is to be explained is not fitted, or cannot be asked
 │   ├── KernelUnusable              the interpreter of a kernel does not run
+│   ├── KeyUnusable                 a key file cannot sign, or a line is no key that could have signed
+│   ├── ReviewAskedWrongly          a review asks for something that cannot be asked for
 │   ├── RequestInvalid              a page asks for something that no door answers
 │   ├── UnknownName                 nothing is called that
 │   ├── ExtraMissing                a package that an extra brings is not installed
@@ -26,10 +28,15 @@ NbproofError
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
 │   ├── JournalDamaged              the record of a run holds a line that cannot be read
+│   ├── ChecksFailed                a notebook does not pass the checks before its review
 │   ├── Cancelled                   an explanation was cancelled before its end
 │   └── ServiceFailed               a service ended or did not become ready
 └── Refused                         nbproof will not do this (exit 3)
     ├── Busy                        another build of this pipeline is running
+    ├── ApprovalInvalid             a signed decision is not what somebody trusted has signed
+    ├── NotApproved                 nobody who counts has approved what is there now
+    ├── ReviewRefused               a review may not go on like this
+    ├── LedgerBroken                the ledger of reviews is not what was written
     ├── ExplanationRefused          an explanation would say something wrong
     ├── ModelRefused                a packaged model is not whole, or not what it says
     ├── ModelUnsteady               a model changes its answer between two calls
@@ -155,6 +162,22 @@ class KernelUnusable(AskedWrongly):
         )
 
 
+class KeyUnusable(AskedWrongly):
+    """A key file cannot sign, or a line is no key whose signature could be checked."""
+
+    def __init__(self, key: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.key, self.found, self.expected = key, found, expected
+        super().__init__(f"key {key}: found {found}, expected {expected}", hint=hint)
+
+
+class ReviewAskedWrongly(AskedWrongly):
+    """A review asks for something that cannot be asked for as it stands."""
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}, expected {expected}", hint=hint)
+
+
 class RequestInvalid(AskedWrongly):
     """A page of JupyterLab asks for something in words that no door understands."""
 
@@ -276,6 +299,17 @@ class JournalDamaged(WorkFailed):
         )
 
 
+class ChecksFailed(WorkFailed):
+    """A notebook does not pass the checks before its review."""
+
+    def __init__(self, notebook: str, failed: Iterable[str]) -> None:
+        self.notebook, self.failed = notebook, tuple(failed)
+        super().__init__(
+            f"`{notebook}`: {len(self.failed)} checks failed ({', '.join(self.failed)}); expected none",
+            hint=f"nbproof review check {notebook}",
+        )
+
+
 class Cancelled(WorkFailed):
     """An explanation was cancelled; nothing of it is kept."""
 
@@ -308,6 +342,46 @@ class Busy(Refused):
         super().__init__(
             f"`{pipeline}` is being built by {holder}; expected no other build",
             hint="wait for it, or run again with --wait",
+        )
+
+
+class ApprovalInvalid(Refused):
+    """A signed decision is not what somebody trusted has signed, byte for byte."""
+
+    hint = "nbproof review log shows every decision; ask for a new one: nbproof review request NOTEBOOK"
+
+    def __init__(self, where: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.where, self.found, self.expected = where, found, expected
+        super().__init__(f"{where}: found {found}; expected {expected}", hint=hint)
+
+
+class NotApproved(Refused):
+    """Nobody who counts has approved what is there now."""
+
+    def __init__(self, notebook: str, found: str) -> None:
+        self.notebook, self.found = notebook, found
+        super().__init__(
+            f"`{notebook}`: {found}; expected an approval of what is there now",
+            hint=f"nbproof review request {notebook}",
+        )
+
+
+class ReviewRefused(Refused):
+    """A review may not go on like this: the policy, or what was asked for, stands against it."""
+
+    def __init__(self, what: str, problems: Iterable[str], *, hint: str | None = None) -> None:
+        self.what, self.problems = what, tuple(problems)
+        super().__init__(f"{what}: {'; '.join(self.problems)}", hint=hint)
+
+
+class LedgerBroken(Refused):
+    """The ledger of reviews is not what was written: the first line that shows it."""
+
+    def __init__(self, ledger: str, line: int, found: str, expected: str) -> None:
+        self.ledger, self.line, self.found, self.expected = ledger, line, found, expected
+        super().__init__(
+            f"`{ledger}`: line {line}: found {found}; expected {expected}",
+            hint=f"compare with what was committed: git log -p -- {ledger}",
         )
 
 

@@ -7,7 +7,8 @@ import { experiments } from './experiments/plugin';
 import { explain } from './explain/plugin';
 import { pipeline } from './pipeline/plugin';
 import { recording } from './recording/plugin';
+import { review } from './review/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [about, experiments, explain, pipeline, recording];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [about, experiments, explain, pipeline, recording, review];
 
 export default plugins;

@@ -17,5 +17,6 @@ export const COMMANDS = {
   explainModel: 'nbproof:explain-model',
   explainRow: 'nbproof:explain-row',
   showRecording: 'nbproof:show-recording',
-  toggleRecording: 'nbproof:toggle-recording'
+  toggleRecording: 'nbproof:toggle-recording',
+  showReview: 'nbproof:show-review'
 } as const;

@@ -18,6 +18,7 @@ MODULES = {
     "init": "starting",
     "lab": "opening",
     "plot": "drawing",
+    "review": "reviewing",
     "run": "building",
     "runs": "history",
     "status": "inspecting",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import about, building, experiments, following, recording
+from . import about, building, experiments, following, recording, reviewing
 from .doors import Route, Server, handlers
 from .recorder import Recorder
 
@@ -28,7 +28,7 @@ SCHEMA = {
 
 def routes() -> tuple[Route, ...]:
     """Every route of every part."""
-    parts = (about, building, experiments, following, recording)
+    parts = (about, building, experiments, following, recording, reviewing)
     return tuple(route for part in parts for route in part.ROUTES)
 
 

@@ -112,7 +112,7 @@ class MlflowTracker:
 
     def deliver_session(self, session: NotebookSession, files: Files) -> None:
         """Record a session of a notebook as far as it is known by now; raises `TrackerUnavailable`."""
-        with _as_unavailable():
+        with as_unavailable():
             self._log_session(session, files)
 
     # Events

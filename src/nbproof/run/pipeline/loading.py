@@ -172,7 +172,7 @@ def tasks_of(notebook: Path, project: Path) -> tuple[tuple[str, str], ...]:
     """
     notebook = notebook.resolve()
     found = [(os.path.relpath(notebook, project.resolve()), notebook.stem)]
-    for file in _pipeline_files(project):
+    for file in pipeline_files(project):
         for source, name in _named_sources(file):
             if source == notebook:
                 found.append((os.path.relpath(file, project), name))
