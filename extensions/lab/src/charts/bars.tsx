@@ -1,6 +1,6 @@
 /** Bars of one or two methods side by side, on one scale. */
 
-import * as React from 'react';
+import { h } from '../h';
 
 import type { Say } from '../say';
 import { Arrow, Chart, ROW, SMALL, WIDTH, fitted, signed } from './frame';

@@ -1,6 +1,6 @@
 /** Many rows at once: for each feature a swarm of points, one a row, where its share lies. */
 
-import * as React from 'react';
+import { h } from '../h';
 
 import type { Say } from '../say';
 import { Chart, SMALL, WIDTH, fitted, signed } from './frame';

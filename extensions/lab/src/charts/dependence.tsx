@@ -1,6 +1,6 @@
 /** How a feature's share depends on its value: one point a row. */
 
-import * as React from 'react';
+import { h } from '../h';
 
 import type { Say } from '../say';
 import { Chart, SMALL, WIDTH, fitted, signed } from './frame';

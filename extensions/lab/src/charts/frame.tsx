@@ -1,6 +1,7 @@
 /** What every chart has: a picture with a name of its own, and the same numbers as a table. */
 
 import * as React from 'react';
+import { h } from '../h';
 
 import { shown } from './scale';
 

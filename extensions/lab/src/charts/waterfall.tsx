@@ -1,6 +1,6 @@
 /** The way from the base to the prediction, one share after another. */
 
-import * as React from 'react';
+import { h } from '../h';
 
 import type { Say } from '../say';
 import { Arrow, Chart, ROW, SMALL, WIDTH, fitted, signed } from './frame';

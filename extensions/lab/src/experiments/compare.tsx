@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
+import { h, Fragment } from '../h';
 
 import { LineChart, letter } from '../charts/line';
 import { doors as allDoors, type Doors, type ICellChange, type Line } from './client';

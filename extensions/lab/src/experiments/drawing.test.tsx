@@ -1,6 +1,6 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { CommandRegistry } from '@lumino/commands';
-import * as React from 'react';
+import { h } from '../h';
 import { act } from 'react';
 import { createRoot, type Root } from 'react-dom/client';
 

@@ -2,6 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { h } from '../h';
 
 import { shown } from '../charts/scale';
 import { inSight, scrolledTo, seconds, type IRun } from './rows';

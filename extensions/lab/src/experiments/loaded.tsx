@@ -2,6 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { h } from '../h';
 
 import { Failure, Quiet } from '../notice';
 

@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
+import { h } from '../h';
 
 import { Failure, Quiet } from '../notice';
 import { RunList } from './list';

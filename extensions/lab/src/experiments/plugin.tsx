@@ -16,7 +16,7 @@ import { ReactWidget, searchIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 import { MessageLoop } from '@lumino/messaging';
 import { Poll, Throttler } from '@lumino/polling';
-import * as React from 'react';
+import { h } from '../h';
 
 import { CurrentNotebook } from '../current';
 import { onFacts } from '../facts';

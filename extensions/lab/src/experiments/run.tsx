@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
+import { h } from '../h';
 
 import { Banner, Failure } from '../notice';
 import { doors as allDoors, type Doors, type IWhole } from './client';

@@ -2,6 +2,7 @@
 
 import { UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
+import { h, Fragment } from '../h';
 
 import { shown } from '../charts/scale';
 import { Bars } from '../charts/bars';

@@ -4,6 +4,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import * as React from 'react';
+import { h } from '../h';
 import { flushSync } from 'react-dom';
 import { createRoot, type Root } from 'react-dom/client';
 

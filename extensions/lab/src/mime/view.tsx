@@ -1,6 +1,6 @@
 /** An explanation as it is looked at: one row by both methods on one scale, or what matters over many rows. */
 
-import * as React from 'react';
+import { h, Fragment } from '../h';
 
 import { Bars } from '../charts/bars';
 import { Beeswarm } from '../charts/beeswarm';

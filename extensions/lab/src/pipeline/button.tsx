@@ -1,6 +1,7 @@
 /** A button that keeps the focus when it is switched off: who has just pressed it must not be thrown to the start. */
 
 import * as React from 'react';
+import { h } from '../h';
 
 export function Button(props: {
   isOff: boolean | undefined;

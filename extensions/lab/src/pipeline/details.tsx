@@ -2,6 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { h, Fragment } from '../h';
 
 import { Failure } from '../notice';
 import { Button } from './button';

@@ -2,6 +2,7 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
+import { h } from '../h';
 
 import { Banner, Failure, Quiet } from '../notice';
 import { Button } from './button';

@@ -1,7 +1,7 @@
 /** The states of a task: a word, a sign and a colour for each, so that none stands alone. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import * as React from 'react';
+import { h } from '../h';
 
 import type { ITask, State } from './client';
 

@@ -4,6 +4,7 @@ import { UseSignal } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
 import * as React from 'react';
+import { h, Fragment } from '../h';
 
 import { Banner, Failure, Quiet } from '../notice';
 import { duration, LEVELS, shownRows, type IExecution, type Level, type RecordingModel } from './model';

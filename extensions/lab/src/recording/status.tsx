@@ -3,7 +3,7 @@
 import { UseSignal, VDomRenderer } from '@jupyterlab/ui-components';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
-import * as React from 'react';
+import { h } from '../h';
 
 import type { IRecording } from './model';
 import { statusWords } from './words';

@@ -3,7 +3,7 @@
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
-import * as React from 'react';
+import { h, Fragment } from '../h';
 
 import { conditionsIn, type ICondition, type IStanding } from './model';
 import { Bound } from './panel';

@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
+import { h, Fragment } from '../h';
 
 import { Banner, Failure, Quiet } from '../notice';
 import {
