@@ -282,7 +282,8 @@ def test_a_file_that_somebody_removes_is_begun_again(kernel: Any) -> None:
 
 def interrupt(kernel: Any, code: str) -> None:
     """Run a cell that says `now`, and interrupt it then."""
-    kernel.client.execute(code)
+    # What comes right behind a cell that failed is turned down otherwise.
+    kernel.client.execute(code, stop_on_error=False)
     while kernel.client.get_iopub_msg(timeout=60)["content"].get("text") != "now\n":
         pass
     kernel.manager.interrupt_kernel()
