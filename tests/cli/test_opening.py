@@ -151,7 +151,11 @@ def test_the_doctor_looks_for_the_panels(tmp_path: Path) -> None:
     (config / "labconfig").mkdir(parents=True)
     (config / "labconfig/page_config.json").write_text('{"disabledExtensions": {"nbproof": true}}')
     off = checks.panels([str(folder)], [str(config)])
+    (config / "labconfig/page_config.d").mkdir()
+    (config / "labconfig/page_config.json").rename(config / "labconfig/page_config.d/mine.json")
+    off_by_a_file_of_many = checks.panels([str(folder)], [str(config)])
 
     assert [found.state for found in (missing, old, there, off)] == ["broken", "note", "ok", "broken"]
     assert "JupyterLab" in there.found
+    assert off_by_a_file_of_many == off
     assert off.mend == "jupyter labextension enable nbproof"

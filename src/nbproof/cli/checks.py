@@ -146,9 +146,15 @@ def is_disabled(extension: str, config_path: Iterable[str] | None = None) -> boo
     from jupyter_core.paths import jupyter_config_path
 
     disabled: dict[str, bool] = {}
-    for folder in reversed(list(config_path if config_path is not None else jupyter_config_path())):
+    folders = [Path(folder) for folder in (config_path if config_path is not None else jupyter_config_path())]
+    files = [
+        file
+        for folder in reversed(folders)
+        for file in (*sorted(folder.glob("labconfig/page_config.d/*.json")), folder / "labconfig/page_config.json")
+    ]
+    for file in files:
         try:
-            found = json.loads((Path(folder) / "labconfig" / "page_config.json").read_bytes()).get("disabledExtensions")
+            found = json.loads(file.read_bytes()).get("disabledExtensions")
         except (OSError, ValueError, AttributeError):
             continue
         # Older versions write a list.

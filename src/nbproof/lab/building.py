@@ -9,11 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NbproofError, ParameterInvalid, PipelineInvalid, RequestInvalid, UnknownName
-from ..files import write_atomically
-from ..notebook import contract, document
-from ..run.logs import folder_of, log_path
-from ..run.pipeline.loading import homes_of, pipeline_files
-from ..track.journal import RUN_ID
 from . import pipeline_view as view
 from .doors import Asked, Route
 from .pipeline_runs import ask, plain_text, runs_of
@@ -31,6 +26,8 @@ def pipeline(asked: Asked) -> dict[str, Any]:
     The state is looked up by `nbproof status` in a process of its own: hashing data takes the whole of a core, reading
     some pipelines imports Ploomber, and placeholders are filled from the working directory, which the server shares.
     """
+    from ..run.pipeline.loading import pipeline_files
+
     root, project = asked.server.root, asked.project.root
     files = [file for file in pipeline_files(project) if file.resolve().is_relative_to(root.resolve())]
     chosen = _chosen(asked.file(), files, project)
@@ -49,6 +46,8 @@ def pipeline(asked: Asked) -> dict[str, Any]:
 
 def _chosen(path: Path, files: list[Path], project: Path) -> Path | None:
     """The pipeline that is meant: the file itself, that of a notebook, the one nearest above, else the first."""
+    from ..run.pipeline.loading import homes_of
+
     if path in files:
         return path
     if path.is_file() and (homes := homes_of(path, project)):
@@ -84,6 +83,8 @@ def _seen(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def parameters(asked: Asked) -> dict[str, Any]:
     """What the notebook `path` declares: the JSON Schema of its parameters, in the order of declaration."""
+    from ..notebook import contract, document
+
     found = contract.read(document.read(asked.file()))
     return {
         "schema": view.shown(found.json_schema()),
@@ -95,6 +96,8 @@ def parameters(asked: Asked) -> dict[str, Any]:
 
 def check(asked: Asked) -> dict[str, Any]:
     """What is wrong with values typed for the notebook `path`, by parameter; starts nothing and keeps nothing."""
+    from ..notebook import contract, document
+
     texts = _texts(asked.body.get("parameters", {}))
     found = contract.read(document.read(asked.file()))
     try:
@@ -183,6 +186,9 @@ def output(asked: Asked) -> dict[str, Any]:
 
 def log(asked: Asked) -> dict[str, Any]:
     """The end of what the cells of `task` said in the run `run_id` of the project, as the run's log keeps it."""
+    from ..run.logs import folder_of, log_path
+    from ..track.journal import RUN_ID
+
     run_id = asked.text("run_id")
     folder = folder_of(asked.project.root, run_id)
     file = log_path(folder, asked.text("task"))
@@ -202,6 +208,8 @@ def executed(asked: Asked) -> dict[str, Any]:
     It is kept in a folder that is hidden from them; the copy lies beside the executed notebook that the task would have
     made, and is named for what it is.
     """
+    from ..files import write_atomically
+
     file, name = _pipeline_file(asked), asked.text("task")
     found = {task["task"]: task for task in _status(asked, file)["tasks"]}
     if name not in found:
