@@ -83,7 +83,7 @@ def test_every_panel_is_accessible_and_stays_at_home(
         page.wait_for_load_state("networkidle")
         found[element] = violations(page, element)
 
-    assert found == dict.fromkeys(PANELS.values(), [])
+    assert found == {element: [] for element in PANELS.values()}
     assert {urllib.parse.urlsplit(asked).hostname for asked in heard["asked"] if "://" in asked} == {"127.0.0.1"}
     assert [words for words in heard["refused"] if "nbproof" in words] == []
     assert heard["failed"] == []
@@ -91,8 +91,8 @@ def test_every_panel_is_accessible_and_stays_at_home(
 
 def test_a_hostile_notebook_harms_nobody(lab: Lab, page: Page, heard: dict[str, list[str]], tmp_path: Path) -> None:
     """Opened, with every panel open beside it, nothing of what it holds is carried out."""
-    explanation = {"version": 1, "audit": {"title": HARM}, "explanations": [
-        {"values": [[[1.0]]], "base": [[0.0]], "feature_names": [HARM], "output_names": [HARM], "method": HARM}]}  # fmt: skip
+    shares = {"values": [[[1.0]]], "base": [[0.0]], "feature_names": [HARM], "output_names": [HARM], "method": HARM}
+    explanation = {"version": 1, "audit": {"title": HARM}, "explanations": [shares]}
     output = {
         "output_type": "display_data",
         "metadata": {},
