@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test extension chromium quick check format lint types imports panels docs clean
+.PHONY: help demo test extension chromium quick check format lint types imports panels screenshots docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make quick   run the tests that take seconds"
 	@echo "make check   format, lint, types, imports, panels, docs and every test"
+	@echo "make screenshots  picture every panel of JupyterLab, in light and in dark"
 	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
 	@echo "make clean   remove what runs and tests made (the environment stays)"
 
@@ -86,6 +87,10 @@ imports: $(VENV)/.installed-dev
 panels: extension
 	@echo "→ check the panels of JupyterLab"
 	@cd $(LAB) && $(JLPM) lint
+
+screenshots: extension
+	@echo "→ picture every panel of JupyterLab, in light and in dark"
+	@$(BIN)/python tests/ui/screenshots.py build/screenshots
 
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python -m nbproof.cli.reference > docs/reference/cli.md

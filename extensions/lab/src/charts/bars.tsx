@@ -14,7 +14,7 @@ export interface IBar {
   shares: (number | null)[];
 }
 
-const NAMES = 168;
+const NAMES = 200;
 const GAP = 14;
 const LABEL = 60;
 const TOP = 26;
@@ -89,7 +89,7 @@ export function Bars(props: {
       })}
       {bars.map((bar, row) => (
         <text key={row} x={NAMES - 8} y={TOP + ROW * row + ROW / 2 + 4} textAnchor="end">
-          {fitted(bar.value ? `${bar.name} = ${bar.value}` : bar.name, 27)}
+          {fitted(bar.value ? `${bar.name} = ${bar.value}` : bar.name, 26)}
         </text>
       ))}
     </Chart>

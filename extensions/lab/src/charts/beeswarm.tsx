@@ -13,7 +13,7 @@ export interface ISwarm {
   heights: (number | null)[];
 }
 
-const NAMES = 150;
+const NAMES = 180;
 const LANE = 30;
 const RADIUS = 2.2;
 /** Levels of height; each has a fill of its own, from the lowest to the highest. */

@@ -12,7 +12,7 @@ export interface IStep {
   share: number;
 }
 
-const NAMES = 168;
+const NAMES = 200;
 const LABEL = 60;
 
 export function Waterfall(props: {
@@ -68,7 +68,7 @@ export function Waterfall(props: {
           <g key={at}>
             <line className="nbp-Chart-link" x1={from} x2={from} y1={y - ROW + 4} y2={y + 7} />
             <text x={NAMES - 8} y={y + 4} textAnchor="end">
-              {fitted(step.value ? `${step.name} = ${step.value}` : step.name, 27)}
+              {fitted(step.value ? `${step.name} = ${step.value}` : step.name, 26)}
             </text>
             <Arrow from={from} to={to} y={y} isUp={step.share >= 0} />
             <text x={Math.max(from, to) + 4} y={y + 4} fontSize={SMALL}>
