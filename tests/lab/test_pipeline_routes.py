@@ -121,7 +121,9 @@ def test_a_run_is_told_to_every_page_and_leaves_all_fresh(lab: Lab, project: Pat
     edited = get(lab, "pipeline", path=project.name)
 
     assert facts[0]["kind"] == "begun"
-    assert [fact["task"] for fact in facts if fact.get("now", {}).get("outcome") == "done"] == ["make", "use", "tell"]
+    # What is told is how a task stands; it may be told again before the run is over.
+    done = dict.fromkeys(fact["task"] for fact in facts if fact.get("now", {}).get("outcome") == "done")
+    assert list(done) == ["make", "use", "tell"]
     assert (found["run"]["outcome"], found["run"]["error"]) == ("done", None)
     assert states(found) == {"make": "fresh", "use": "fresh", "tell": "fresh"}
     assert found["tasks"][0]["executed"] == f"{project.name}/build/make.ipynb"
