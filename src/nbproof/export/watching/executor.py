@@ -225,7 +225,14 @@ def _main_is(names: Names) -> Iterator[None]:
     """Let classes of the cells be found where they say they are: in `__main__`."""
     main = types.ModuleType("__main__")
     before = sys.modules["__main__"]
-    main.__getattr__ = names.__getitem__  # type: ignore[method-assign]
+
+    def found(name: str) -> Any:
+        try:
+            return dict.__getitem__(names, name)
+        except KeyError:
+            raise AttributeError(name) from None
+
+    main.__getattr__ = found  # type: ignore[method-assign]
     sys.modules["__main__"] = main
     try:
         yield
