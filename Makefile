@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test extension chromium quick check format lint types imports panels docs clean
+.PHONY: help demo test extension chromium quick check format lint types imports panels screenshots docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,7 @@ help:
 	@echo "make test    run every test"
 	@echo "make quick   run the tests that take seconds"
 	@echo "make check   format, lint, types, imports, panels, docs and every test"
+	@echo "make screenshots  picture every panel of JupyterLab, in light and in dark"
 	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
 	@echo "make clean   remove what runs and tests made (the environment stays)"
 
@@ -34,7 +35,7 @@ demo: $(VENV)/.installed-dev extension
 	@echo "→ what came of it"
 	@$(BIN)/nbproof runs show --results
 
-test: $(VENV)/.installed-dev extension chromium
+test: $(VENV)/.installed-dev $(VENV)/ipykernel-7/.installed extension chromium
 	@echo "→ run every test (quick ones only: make quick), first those of the panels"
 	@cd $(LAB) && $(JLPM) test
 	@$(PYTEST)
@@ -87,9 +88,20 @@ panels: extension
 	@echo "→ check the panels of JupyterLab"
 	@cd $(LAB) && $(JLPM) lint
 
+screenshots: extension
+	@echo "→ picture every panel of JupyterLab, in light and in dark"
+	@$(BIN)/python tests/ui/screenshots.py build/screenshots
+
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python -m nbproof.cli.reference > docs/reference/cli.md
 	@$(BIN)/nbproof plot pipelines/credit --plain -o docs/pipeline.svg
+
+# The tests of warm kernels run with this version, too: it lies beside the environment's own, which it is put before.
+$(VENV)/ipykernel-7/.installed: tests/run/warm/ipykernel-7.txt | $(VENV)/.installed-dev
+	@echo "→ install ipykernel 7 beside the environment's own, for the tests of warm kernels"
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --target $(@D)/site-packages -r $<
+	@touch $@
 
 clean:
 	@echo "→ remove records, products and caches"

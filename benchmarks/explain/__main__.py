@@ -1,9 +1,11 @@
-"""Explanations beside those of lime, shap, captum, Woodelf and the boosting libraries: one table.
+"""Explanations beside those of lime, shap, captum, shapash, Woodelf and the boosting libraries: one table.
 
-    python -m benchmarks.explain                   # about six minutes on one core; writes results/explain.json
-    python -m benchmarks.explain --rows 1000000    # the file of the acceptance lines; some minutes more
+    python -m benchmarks.explain                                  # about seven minutes on one core
+    python -m benchmarks.explain --rows 1000000                   # the file of the acceptance lines; some minutes more
+    python -m benchmarks.explain --only big_file --rows 1000000   # that file alone
 
-Each part is measured in a process of its own, on one thread, one after the other.
+Writes results/explain.json; parts that are not measured now stay there as they were, each with its own time, machine
+and load. Each part is measured in a process of its own, on one thread, one after the other.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ import os
 import subprocess
 import sys
 import time
-from importlib.metadata import version
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +25,9 @@ from ..machine import machine
 from .records import ONE_THREAD, Record, table_of
 
 RESULT = Path(__file__).parents[1] / "results" / "explain.json"
-PARTS = ("lime_cases", "shap_cases", "audit_cases")
-PACKAGES = ("captum", "lightgbm", "lime", "nbproof", "numpy", "scikit-learn", "shap", "torch", "woodelf_explainer",
-            "xgboost-cpu")  # fmt: skip
+PARTS = ("lime_cases", "shap_cases", "audit_cases", "big_file", "shapash_cases")
+PACKAGES = ("captum", "lightgbm", "lime", "nbproof", "numpy", "scikit-learn", "shap", "shapash", "torch",
+            "woodelf_explainer", "xgboost-cpu")  # fmt: skip
 
 
 def main() -> int:
@@ -32,20 +35,34 @@ def main() -> int:
         "python -m benchmarks.explain", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the large file")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone; can be given again")
     asked = parser.parse_args()
-    began = machine()
-    records = [record for part in PARTS for record in _measured(part, asked.rows)]
-    print(table_of(records))
+    parts = _kept()
+    for part in asked.only or PARTS:
+        began = machine()
+        records = _measured(part, asked.rows)
+        print(table_of(records), end="\n\n", flush=True)
+        if records:
+            parts[part] = {
+                "measured": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+                "machine": {**began, "load_average_after": machine()["load_average"]},
+                "versions": _versions(),
+                "records": [_written(each) for each in records],
+            }
+            _write(parts)
+    is_met = [each["met"] for part in asked.only or PARTS if part in parts for each in parts[part]["records"]]
+    return 1 if False in is_met else 0
+
+
+def _kept() -> dict[str, Any]:
+    """The parts that were measured before."""
+    return dict(json.loads(RESULT.read_text())["parts"]) if RESULT.exists() else {}
+
+
+def _write(parts: Mapping[str, Any]) -> None:
     RESULT.parent.mkdir(exist_ok=True)
-    told = {
-        "benchmark": "explain",
-        "measured": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "machine": began,
-        "versions": {name: version(name) for name in PACKAGES},
-        "records": [_written(each) for each in records],
-    }
+    told = {"benchmark": "explain", "parts": {part: parts[part] for part in PARTS if part in parts}}
     RESULT.write_text(json.dumps(told, indent=1) + "\n")
-    return 0 if all(each.is_met is not False for each in records) else 1
 
 
 def _measured(part: str, rows: int) -> list[Record]:
@@ -56,6 +73,16 @@ def _measured(part: str, rows: int) -> list[Record]:
         check=True,
     )
     return [Record(**each) for each in json.loads(ran.stdout.splitlines()[-1])]
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _written(record: Record) -> dict[str, Any]:

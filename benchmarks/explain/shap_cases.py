@@ -1,28 +1,24 @@
-"""Shapley values beside those of shap, captum, Woodelf and the boosting libraries.
+"""Shapley values beside those of shap, captum and Woodelf.
 
-    python -m benchmarks.explain.shap_cases                      # about three minutes on one core
-    python -m benchmarks.explain.shap_cases --cases 'file*' --rows 1000000
+    python -m benchmarks.explain.shap_cases                         # about three minutes on one core
+    python -m benchmarks.explain.shap_cases --cases 'black box*'
 
 Times are CPU seconds of this process, one thread; errors are relative to exact values (their Euclidean norm).
 """
 
 from __future__ import annotations
 
-import resource
-import tempfile
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nbproof.explain.batches import explain_file
 from nbproof.explain.question import ask
 from nbproof.explain.shapley.dispatch import explain
 
@@ -120,6 +116,69 @@ def black_box_network(_: int) -> Iterator[Record]:
     yield from _at_equal_calls(case, model, asked, background, exact)
 
 
+def small_budgets(_: int) -> Iterator[Record]:
+    """Few coalitions of three smooth networks, 14 features, mean over seeds; exact values by all 2^14 coalitions."""
+    for name, build in _SMOOTH.items():
+        errors: dict[int, list[tuple[float, float]]] = {128: [], 256: [], 512: []}
+        for seed in range(3):
+            model = build(np.random.default_rng(seed))
+            rows = np.random.default_rng(100 + seed).normal(size=(12, 14))
+            background, asked = rows[:8], rows[8:]
+            exact = explain(ask(model, asked, background=background), method="enumerated").values[:, :, 0]
+            for samples, found in errors.items():
+                found.append(_beside_kernel(model, asked, background, exact, samples, seed))
+        for samples, found in errors.items():
+            ours, theirs = (float(np.sqrt(np.mean(np.square(each)))) for each in zip(*found, strict=True))
+            case = f"black box, 14 features, {name}, {samples} coalitions"
+            yield Record(case, "nbproof", "error", ours, f"<= {theirs / 3:.4f}")
+            yield Record(case, "shap KernelExplainer, default", "error", theirs)
+            yield Record(case, "nbproof", "part of KernelExplainer's", ours / theirs)
+
+
+def _beside_kernel(
+    model: Any, asked: Array, background: Array, exact: Array, samples: int, seed: int
+) -> tuple[float, float]:  # fmt: skip
+    import shap
+
+    # KernelExplainer draws from numpy's global generator.
+    np.random.seed(seed)
+    theirs = shap.KernelExplainer(model, background).shap_values(asked, nsamples=samples, silent=True)
+    ours = [
+        _error(
+            explain(ask(model, asked, background=background), method="sampled", samples=samples, seed=each)
+            .values[:, :, 0],
+            exact,
+        )
+        for each in range(3)
+    ]  # fmt: skip
+    return float(np.sqrt(np.mean(np.square(ours)))), _error(theirs, exact)
+
+
+def _relu(rng: np.random.Generator) -> Any:
+    first, second, last = rng.normal(size=(14, 64)) * 0.4, rng.normal(size=(64, 64)) / 8, rng.normal(size=64) / 4
+    return lambda points: 1 / (1 + np.exp(-(np.maximum(np.maximum(points @ first, 0) @ second, 0) @ last)))
+
+
+def _tanh(rng: np.random.Generator) -> Any:
+    first, second, last = rng.normal(size=(14, 32)) * 0.5, rng.normal(size=(32, 32)) * 0.4, rng.normal(size=32)
+    return lambda points: np.tanh(np.tanh(points @ first) @ second) @ last
+
+
+def _swish(rng: np.random.Generator) -> Any:
+    first, second = rng.normal(size=(14, 64)) / 14**0.5, rng.normal(size=(64, 64)) / 8
+    last = rng.normal(size=64) / 8
+
+    def bent(z: Array) -> Array:
+        return np.asarray(z / (1 + np.exp(-1.702 * z)))
+
+    return lambda points: bent(bent(points @ first) @ second) @ last
+
+
+_SMOOTH: dict[str, Callable[[np.random.Generator], Any]] = {
+    "sigmoid of ReLU": _relu, "wild tanh": _tanh, "swish": _swish,
+}  # fmt: skip
+
+
 def _at_equal_calls(case: str, model: Any, asked: Array, background: Array, exact: Array) -> Iterator[Record]:
     import shap
 
@@ -202,48 +261,13 @@ def population(_: int) -> Iterator[Record]:
     yield Record(case, "shap interventional, by 40 × 100 rows", "CPU s", by_shap * 50 * 20)
 
 
-def file_to_file(rows: int) -> Iterator[Record]:
-    """Parquet to Parquet through boosted trees, beside the library's own contributions of an array in memory."""
-    import lightgbm
-    import pandas as pd
-    import xgboost
-
-    table, score = _data(rows, 30)
-    names = [f"x{at}" for at in range(30)]
-    learnt = pd.DataFrame(table[:20_000], columns=names)
-    models: dict[str, Any] = {
-        "xgboost": xgboost.XGBClassifier(n_estimators=100, max_depth=5, n_jobs=1),
-        "lightgbm": lightgbm.LGBMClassifier(n_estimators=100, n_jobs=1, verbose=-1),
-    }
-    for library, model in models.items():
-        case = f"file to file, {rows} × 30 rows, {library}"
-        model.fit(learnt, score[:20_000] > 0)
-        own: Callable[[], Any]
-        if library == "xgboost":
-            own = lambda: model.get_booster().predict(  # noqa: B023, E731
-                xgboost.DMatrix(table, feature_names=names, nthread=1), pred_contribs=True
-            )
-        else:
-            own = lambda: model.predict(table, pred_contrib=True)  # noqa: B023, E731
-        with tempfile.TemporaryDirectory() as folder:
-            source, target = Path(folder) / "rows.parquet", Path(folder) / "shares.parquet"
-            pd.DataFrame(table, columns=names).to_parquet(source, row_group_size=50_000)
-            native = min(_cpu(own)[0] for _ in range(2))
-            ours = min(_cpu(lambda: explain_file(model, source, target))[0] for _ in range(2))  # noqa: B023
-        yield Record(case, library, "CPU s", native)
-        yield Record(case, "nbproof", "CPU s", ours)
-        yield Record(case, "nbproof", "times the library's own", ours / native, "<= 1.15")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-        yield Record(case, "this process, with the whole table", "peak GiB", peak, "<= 2")
-
-
 CASES = (
     Case("deep forest", deep_forest),
     Case("black box, trees", black_box_trees),
     Case("black box, network", black_box_network),
+    Case("small budgets", small_budgets),
     Case("torch module", network_gradients),
     Case("population", population),
-    Case("file to file", file_to_file),
 )
 
 

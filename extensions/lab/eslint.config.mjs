@@ -12,6 +12,8 @@ export default [
       ...hooks.configs.recommended.rules,
       '@typescript-eslint/explicit-function-return-type': ['error', { allowExpressions: true }],
       '@typescript-eslint/no-explicit-any': 'error',
+      // JSX becomes calls of `h`, which this rule does not see.
+      '@typescript-eslint/no-unused-vars': ['error', { varsIgnorePattern: '^(h|Fragment)$' }],
       eqeqeq: 'error',
       // A text from elsewhere is drawn as text, whatever it holds.
       'no-restricted-syntax': [

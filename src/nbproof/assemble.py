@@ -11,15 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import settings as settings_file
-from .errors import StorageFailed
+from .errors import NbproofError, StorageFailed
+from .notebook.digest import digest as digest_of
+from .notebook.document import parse
+from .notebook.document import read as read_document
 from .records import Event, Limits, Listener, OutputCaps, TaskFinished
 from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
 from .run.freshness import Verdict
-from .run.pipeline.loading import Loaded, find
+from .run.pipeline.loading import Loaded, find, part
 from .run.pipeline.loading import load as load_loaded
+from .run.provenance import git_state
+from .run.sources.environment import of_kernel as environment_of
 from .run.warm.pool import IDLE_VARIABLE
 from .settings import Settings
+from .track import kept
+from .track.capture.session import Around
 from .track.courier import Courier
 from .track.delivery import DeliveryReport
 from .track.journal import Journal
@@ -55,12 +62,23 @@ def open_project(start: Path) -> Project:
     return Project(root, settings_file.load(root, os.environ))
 
 
-def load_pipeline(project: Project, target: Path, parameters: Sequence[str] = ()) -> Loaded:
-    """Read and check the pipeline or notebook `target`. A notebook that is a task of a pipeline stays itself alone."""
+def load_pipeline(
+    project: Project,
+    target: Path,
+    parameters: Sequence[str] = (),
+    *,
+    task: str | None = None,
+    downstream: bool = False,
+) -> Loaded:
+    """Read and check the pipeline or notebook `target`. A notebook that is a task of a pipeline stays itself alone.
+
+    With `task` it is the part of the pipeline that has this task, and what depends on it with `downstream`.
+    """
     settings = project.settings
     caps = OutputCaps(settings.cell_output_bytes, settings.notebook_output_bytes)
     limits = Limits(timeout_s=settings.timeout_s)
-    return load_loaded(find(target), project.root, parameters, default_limits=limits, caps=caps)
+    whole = load_loaded(find(target), project.root, parameters, default_limits=limits, caps=caps)
+    return whole if task is None else part(whole, task, downstream=downstream)
 
 
 def plan(project: Project, loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:
@@ -115,6 +133,26 @@ def run(
         )
         delivery = courier.wait(settings.delivery_wait_s)
     return RunReport(run_id, ended.outcome, time.monotonic() - began, tuple(finished.values()), delivery)
+
+
+def around(project: Project, notebook: Path | None, kernel: str, *, keep: bool = False) -> Around:
+    """What a session of `notebook` runs in, as it is now: commit, environment of `kernel`, content of the file.
+
+    What cannot be found out is left out. With `keep` the file itself is kept until the session is delivered.
+    """
+    at = time.time()
+    commit, is_dirty = git_state(project.root)
+    environment = digest = content = None
+    with contextlib.suppress(NbproofError):
+        environment = str(environment_of(kernel).lock)
+    with contextlib.suppress(NbproofError, OSError):
+        if notebook is not None and keep:
+            content = kept.keep(notebook, kept.folder(project.root)).hex
+            # The digest is that of the very content that was kept: the file may be changing under us.
+            digest = str(digest_of(parse(notebook, (kept.folder(project.root) / content).read_bytes())))
+        elif notebook is not None:
+            digest = str(digest_of(read_document(notebook)))
+    return Around(at, commit, is_dirty, environment, digest, content)
 
 
 @contextlib.contextmanager

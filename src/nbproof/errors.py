@@ -13,6 +13,8 @@ NbproofError
 │   ├── DataUnusable                rows that are to be explained do not fit
 │   ├── ModelUnusable               a model that is to be explained is not fitted, or cannot be asked
 │   ├── KernelUnusable              the interpreter of a kernel does not run
+│   ├── KeyUnusable                 a key file cannot sign, or a line is no key that could have signed
+│   ├── ReviewAskedWrongly          a review asks for something that cannot be asked for
 │   ├── RequestInvalid              a page asks for something that no door answers
 │   ├── UnknownName                 nothing is called that
 │   ├── ExtraMissing                a package that an extra brings is not installed
@@ -26,14 +28,20 @@ NbproofError
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
 │   ├── JournalDamaged              the record of a run holds a line that cannot be read
+│   ├── ChecksFailed                a notebook does not pass the checks before its review
 │   ├── Cancelled                   an explanation was cancelled before its end
 │   └── ServiceFailed               a service ended or did not become ready
 └── Refused                         nbproof will not do this (exit 3)
     ├── Busy                        another build of this pipeline is running
+    ├── ApprovalInvalid             a signed decision is not what somebody trusted has signed
+    ├── NotApproved                 nobody who counts has approved what is there now
+    ├── ReviewRefused               a review may not go on like this
+    ├── LedgerBroken                the ledger of reviews is not what was written
     ├── ExplanationRefused          an explanation would say something wrong
     ├── ModelRefused                a packaged model is not whole, or not what it says
     ├── ModelUnsteady               a model changes its answer between two calls
     ├── PathRefused                 a page asks for a file outside of the server's folder
+    ├── RecordUnusable              a tracked run does not hold what is asked of it, or not safely
     └── ReportRefused               a document lacks a section or says a number without its source
 """
 
@@ -154,6 +162,22 @@ class KernelUnusable(AskedWrongly):
         )
 
 
+class KeyUnusable(AskedWrongly):
+    """A key file cannot sign, or a line is no key whose signature could be checked."""
+
+    def __init__(self, key: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.key, self.found, self.expected = key, found, expected
+        super().__init__(f"key {key}: found {found}, expected {expected}", hint=hint)
+
+
+class ReviewAskedWrongly(AskedWrongly):
+    """A review asks for something that cannot be asked for as it stands."""
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}, expected {expected}", hint=hint)
+
+
 class RequestInvalid(AskedWrongly):
     """A page of JupyterLab asks for something in words that no door understands."""
 
@@ -259,9 +283,9 @@ class TrackerUnavailable(WorkFailed):
 
     hint = "nbproof runs sync"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, hint: str | None = None) -> None:
         self.reason = reason
-        super().__init__(f"the tracker cannot be reached: {reason}; expected an answer")
+        super().__init__(f"the tracker cannot be reached: {reason}; expected an answer", hint=hint)
 
 
 class JournalDamaged(WorkFailed):
@@ -272,6 +296,17 @@ class JournalDamaged(WorkFailed):
         super().__init__(
             f"`{journal}`: line {line} is {found}, expected the record of one event",
             hint=f"move the file away: mv {journal} {journal}.damaged",
+        )
+
+
+class ChecksFailed(WorkFailed):
+    """A notebook does not pass the checks before its review."""
+
+    def __init__(self, notebook: str, failed: Iterable[str]) -> None:
+        self.notebook, self.failed = notebook, tuple(failed)
+        super().__init__(
+            f"`{notebook}`: {len(self.failed)} checks failed ({', '.join(self.failed)}); expected none",
+            hint=f"nbproof review check {notebook}",
         )
 
 
@@ -307,6 +342,46 @@ class Busy(Refused):
         super().__init__(
             f"`{pipeline}` is being built by {holder}; expected no other build",
             hint="wait for it, or run again with --wait",
+        )
+
+
+class ApprovalInvalid(Refused):
+    """A signed decision is not what somebody trusted has signed, byte for byte."""
+
+    hint = "nbproof review log shows every decision; ask for a new one: nbproof review request NOTEBOOK"
+
+    def __init__(self, where: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.where, self.found, self.expected = where, found, expected
+        super().__init__(f"{where}: found {found}; expected {expected}", hint=hint)
+
+
+class NotApproved(Refused):
+    """Nobody who counts has approved what is there now."""
+
+    def __init__(self, notebook: str, found: str) -> None:
+        self.notebook, self.found = notebook, found
+        super().__init__(
+            f"`{notebook}`: {found}; expected an approval of what is there now",
+            hint=f"nbproof review request {notebook}",
+        )
+
+
+class ReviewRefused(Refused):
+    """A review may not go on like this: the policy, or what was asked for, stands against it."""
+
+    def __init__(self, what: str, problems: Iterable[str], *, hint: str | None = None) -> None:
+        self.what, self.problems = what, tuple(problems)
+        super().__init__(f"{what}: {'; '.join(self.problems)}", hint=hint)
+
+
+class LedgerBroken(Refused):
+    """The ledger of reviews is not what was written: the first line that shows it."""
+
+    def __init__(self, ledger: str, line: int, found: str, expected: str) -> None:
+        self.ledger, self.line, self.found, self.expected = ledger, line, found, expected
+        super().__init__(
+            f"`{ledger}`: line {line}: found {found}; expected {expected}",
+            hint=f"compare with what was committed: git log -p -- {ledger}",
         )
 
 
@@ -348,6 +423,14 @@ class PathRefused(Refused):
         super().__init__(
             f"`{path[:200]}` lies outside of the folder that the server shows", hint="start the server further up"
         )
+
+
+class RecordUnusable(Refused):
+    """A tracked run does not hold what is asked of it, or holds it in a way that cannot be trusted."""
+
+    def __init__(self, run: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.run, self.found, self.expected = run, found, expected
+        super().__init__(f"run {run}: found {found}; expected {expected}", hint=hint)
 
 
 class ReportRefused(Refused):

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from .errors import ExtraMissing
 
 EXTRA_OF = {
+    "cryptography": "review",
+    "detect_secrets": "review",
     "fastapi": "serve",
     "httpx": "serve",
     "ipywidgets": "lab",

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-import tempfile
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` so that a reader sees the old content or the new, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with written_at_end(path) as unfinished:
+        unfinished.write_bytes(content)
+
+
+@contextmanager
+def written_at_end(target: Path) -> Iterator[Path]:
+    """A file beside `target` to write to: it becomes `target` when the block ends well, and goes when it does not.
+
+    It is readable for whom the umask says. What a killed writer of the same target has left goes first.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _remove_unfinished(target)
+    unfinished, lock = _locked(target)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        yield unfinished
+        os.fsync(lock)
+        unfinished.replace(target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    finally:
+        os.close(lock)
+    sync_folder(target.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -30,3 +45,40 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _locked(target: Path) -> tuple[Path, int]:
+    """A new file and a descriptor that holds its lock: the system lets go of it when this process ends, however."""
+    while True:
+        path = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:
+            # A file system without locks; there nothing is ever taken for left behind.
+            return path, descriptor
+        if os.fstat(descriptor).st_nlink:
+            return path, descriptor
+        # Another writer took it for left behind, in the moment before it was locked.
+        os.close(descriptor)
+
+
+def _remove_unfinished(target: Path) -> None:
+    """Remove the unfinished files of `target` that no living process holds."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.unfinished")
+    with os.scandir(target.parent) as entries:
+        left = [entry.path for entry in entries if name.fullmatch(entry.name)]
+    for path in left:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            # Another writer was faster, or it is another user's.
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            Path(path).unlink()
+        except OSError:
+            # Its writer lives.
+            continue
+        finally:
+            os.close(descriptor)

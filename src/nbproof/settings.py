@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from .errors import SettingsInvalid
 
 PROJECT_FILE = "pyproject.toml"
 TABLE = "tool.nbproof"
+# Tables within it: `key` in `[tool.nbproof.review]` is the setting `review_key`.
+GROUPS = ("review",)
+SEVERITIES = ("error", "warning", "note", "off")
+CODE = re.compile(r"NBP\d{3}")
+THRESHOLD = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)")
 PREFIX = "NBPROOF_"
 # nbproof sets these itself in the processes that it starts; they are no settings.
 OWN_VARIABLES = frozenset({"NBPROOF_KEEP", "NBPROOF_LEASE", "NBPROOF_LOG", "NBPROOF_PRELOAD", "NBPROOF_RUNTIME"})
@@ -33,7 +39,11 @@ class Settings:
     a finished run waits for its records to reach the tracker before it leaves them in the spool. Of what a cell, and
     a whole notebook, puts out, no more than `cell_output_bytes` and `notebook_output_bytes` are kept. `warm` lets
     kernels be forked from a process that has imported what they import; `warm_idle_s` is how long such a process waits
-    for further kernels before it ends.
+    for further kernels before it ends. `recording` is how much is recorded of the cells that run in JupyterLab: `off`,
+    `metadata` (no code, no messages of errors) or `full`. `review_key` is the private key that signs decisions and
+    `review_name` the name of whoever uses this project here; `review_lock` is the file that pins the environment (None:
+    the kernel's own packages stand for it); `review_severity` says how much each check weighs, `review_thresholds` what
+    metrics must reach.
     """
 
     experiment: str
@@ -46,6 +56,12 @@ class Settings:
     warm_idle_s: float = 900.0
     cell_output_bytes: int = 10_000_000
     notebook_output_bytes: int = 100_000_000
+    recording: Literal["off", "metadata", "full"] = "metadata"
+    review_key: str | None = None
+    review_name: str | None = None
+    review_lock: str | None = None
+    review_severity: Mapping[str, str] = field(default_factory=dict)
+    review_thresholds: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_project(start: Path) -> Path:
@@ -107,7 +123,19 @@ def _from_file(file: Path) -> dict[str, Any]:
     where = f"[{TABLE}] in {file}"
     if not isinstance(table, dict):
         raise SettingsInvalid(where, f"a {type(table).__name__}", "a table")
-    return {name: _checked(f"`{name}` of {where}", name, value) for name, value in table.items()}
+    return {name: _checked(f"`{name}` of {where}", name, value) for name, value in _flat(table).items()}
+
+
+def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with the keys of its groups spelled out."""
+    plain = {name: value for name, value in table.items() if not (name in GROUPS and isinstance(value, dict))}
+    grouped = {
+        f"{group}_{name}": value
+        for group in GROUPS
+        if isinstance(table.get(group), dict)
+        for name, value in table[group].items()
+    }
+    return {**plain, **grouped}
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -130,12 +158,20 @@ def _from_text(name: str, text: str) -> Any:
     """The value that `text` means for the setting `name`; text that means none is returned as it is."""
     if name in ("tracking", "warm"):
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
+    if name in _TABLES:
+        return _table_from_text(text)
     if name in _WHOLE or name in ("timeout_s", "delivery_wait_s", "warm_idle_s"):
         try:
             return int(text) if name in _WHOLE else float(text)
         except ValueError:
             return text
     return text
+
+
+def _table_from_text(text: str) -> Any:
+    """`auc=>=0.85,brier=<=0.1`: names and values."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _checked(where: str, name: str, value: Any) -> Any:
@@ -160,12 +196,29 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_severities(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        CODE.fullmatch(code) and weight in SEVERITIES for code, weight in value.items()
+    )
+
+
+def _is_thresholds(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(t, str) and THRESHOLD.fullmatch(t) for t in value.values())
+
+
+_TABLES = frozenset({"review_severity", "review_thresholds"})
 _WHOLE = frozenset({"cell_output_bytes", "notebook_output_bytes", "workers"})
 _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "cell_output_bytes": ("a whole number above 0", _is_count),
     "delivery_wait_s": ("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
     "experiment": ("a name", _is_text),
     "notebook_output_bytes": ("a whole number above 0", _is_count),
+    "recording": ('"off", "metadata" or "full"', lambda value: value in ("off", "metadata", "full")),
+    "review_key": ("the file of a private key", _is_text),
+    "review_lock": ("a file of the project", _is_text),
+    "review_name": ("a name", _is_text),
+    "review_severity": ("a table of codes (NBP001) with error, warning, note or off", _is_severities),
+    "review_thresholds": ('a table of metrics with bounds (">= 0.85", "<= 0.1")', _is_thresholds),
     "timeout_s": ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
     "tracking": ("true or false", lambda value: isinstance(value, bool)),
     "tracking_uri": ("the URI of an MLflow tracker", _is_text),

@@ -180,11 +180,17 @@ def test_only_processes_of_this_project_are_looked_at(tmp_path: Path) -> None:
 
 def test_a_machine_without_warm_kernels_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the reason; nothing is broken, for kernels start all the same."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("NBPROOF_RUNTIME", str(tmp_path))
     assert checks.warm_kernels(True).state == "ok"
     assert checks.warm_kernels(False).mend == "set warm = true"
 
-    tmp_path.chmod(0o755)
-    monkeypatch.setenv("NBPROOF_RUNTIME", str(tmp_path))
+    (tmp_path / "one.refused").write_text('{"refused": "`x` cannot be imported ahead", "module": "x"}')
+    assert checks.warm_kernels(True).state == "ok"
+    (tmp_path / "two.refused").write_text('{"refused": "ipykernel 99 is not known here", "module": ""}')
+    assert checks.warm_kernels(True).state == "note"
+    assert checks.warm_kernels(True).found == "kernels started cold lately: ipykernel 99 is not known here"
 
+    tmp_path.chmod(0o755)
     assert checks.warm_kernels(True).state == "note"
     assert "must belong to this user alone" in checks.warm_kernels(True).found

@@ -214,8 +214,8 @@ def test_the_doctor_finds_a_healthy_project(demo: Path) -> None:
     found = {finding["check"]: finding["state"] for finding in answer(demo, "doctor")}
 
     assert set(found) == {
-        "python", "extras", "ploomber", "kernel", "warm kernels", "jupyterlab", "project", "tracker", "locks",
-        "processes",
+        "python", "extras", "ploomber", "kernel", "warm kernels", "jupyterlab", "panels", "project", "tracker",
+        "locks", "processes",
     }  # fmt: skip
     assert "broken" not in found.values()
 

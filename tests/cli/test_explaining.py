@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from lime.lime_tabular import LimeTabularExplainer
 
 from nbproof.cli.explaining import RowsDone
 from nbproof.cli.main import carry_out
+from nbproof.explain import loading
 from nbproof.explain.folder import load
 
 DRAW = np.random.default_rng(0)
@@ -103,6 +105,47 @@ def test_what_a_note_asks_for_can_be_given(tmp_path: Path) -> None:
     assert kept.lime.settings["fix_point_mass"] is True
 
 
+def test_lime_can_go_on_in_one_stream(tmp_path: Path) -> None:
+    """With --stream the rows are explained as by successive calls of one lime explainer."""
+    folder = tmp_path / "e"
+    asked = ["explain", "forest.skops", "new.parquet", "-b", "training.csv", "--no-audit", "--rows", "3", "--seed", "5"]
+
+    assert carry_out([*asked, "--stream", "-o", str(folder)]) == 0
+
+    found = load(folder).lime
+    training, forest = FRAME.iloc[60:].astype(float), loading.model("forest.skops")
+    theirs = LimeTabularExplainer(training.to_numpy(), random_state=5)
+    assert found is not None
+    assert found.surrogate is not None
+    assert found.settings["mode"] == "stream"
+    for row in range(3):
+        each = theirs.explain_instance(
+            FRAME.iloc[row].to_numpy(float),
+            lambda points: forest.predict_proba(pd.DataFrame(points, columns=FRAME.columns)),
+        )
+        expected = np.zeros(3)
+        for feature, weight in each.local_exp[1]:
+            expected[feature] = weight
+        assert found.surrogate.coefficients[row, :, 0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_lime_can_take_as_many_samples_as_it_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --adaptive the settings tell how many there were, and how stable it is; the audit uses as many."""
+    folder = tmp_path / "e"
+    asked = ["explain", "forest.skops", "new.parquet", "-b", "training.csv", "--rows", "12"]
+
+    assert carry_out([*asked, "--adaptive", "-o", str(folder)]) == 0
+
+    kept = load(folder)
+    assert kept.lime is not None
+    assert kept.audit is not None
+    assert kept.lime.settings["stability_floor"] == 0.9
+    assert kept.lime.settings["stability"] >= 0.9
+    assert kept.lime.settings["is_stable"] is True
+    assert kept.lime.settings["samples"] >= 5000
+    assert kept.audit.line("repeatability of LIME").value == 0.0
+
+
 def test_without_a_background_there_is_no_lime_and_that_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,6 +201,11 @@ CASES: dict[str, tuple[list[str], int, str]] = {
     ),
     "rows of a file": (["forest.skops", "new.parquet", "--rows", "3", "-o", "e.parquet"], 2, "goes with a folder"),
     "run of a file": (["forest.skops", "new.parquet", "--run", "x", "-o", "e.parquet"], 2, "goes with a folder"),
+    "stream of a file": (["forest.skops", "new.parquet", "--stream", "-o", "e.parquet"], 2, "a file holds SHAP alone"),
+    "adaptive without LIME": (
+        ["forest.skops", "new.parquet", "-b", "training.csv", "--no-lime", "--adaptive"], 2, "go with LIME",
+    ),
+    "stream without rows to learn from": (["forest.skops", "new.parquet", "--stream"], 2, "needs --background"),
     "nothing to drop": (["forest.skops", "new.parquet", "--drop", "x"], 2, "found no column x to drop"),
 }  # fmt: skip
 

@@ -218,6 +218,17 @@ class TestOnTheCut:
         assert found["additivity_error"] < 1e-6
         assert [0 <= each["r_squared"] <= 1 for each in found["lime"]] == [True, True, True]
 
+    def test_the_explanation_comes_with_its_audit(self, engagement: Engagement) -> None:
+        """It says by which method it was made, and how far it can be trusted: nothing failed, much was measured."""
+        found = engagement.read("06_training", "explanation")
+        verdicts = [each["verdict"] for each in found["audit"]]
+
+        assert found["is_exact"] is True
+        assert found["unit"] == "log-odds before calibration"
+        assert "fail" not in verdicts
+        assert verdicts.count("pass") >= 4
+        assert {each["verdict"] for each in found["audit"] if each["value"] is None} == {"not evaluated"}
+
 
 class TestRefusals:
     """Each gate closes when it should."""

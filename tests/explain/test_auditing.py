@@ -12,6 +12,7 @@ import numpy as np
 import planted
 import pytest
 import torch
+from sklearn.ensemble import RandomForestClassifier
 
 from nbproof.errors import Cancelled, DataUnusable, ExplanationRefused
 from nbproof.explain import auditing, question
@@ -19,7 +20,8 @@ from nbproof.explain.auditing import Audit
 from nbproof.explain.explanation import Explanation
 from nbproof.explain.judging import looked
 from nbproof.explain.line import Gauge, Line
-from nbproof.explain.question import Question
+from nbproof.explain.question import Question, ask
+from nbproof.explain.shapley import dispatch
 
 
 def audited(
@@ -263,7 +265,38 @@ def test_rows_that_are_real_are_no_probes() -> None:
     line = audited(planted.asked(), shap=real_rows_only, lime=None).line("could SHAP be gamed")
 
     assert line.verdict == "not evaluated"
-    assert "hardly any made-up row" in line.sentence
+    assert "asks the model about no made-up row" in line.sentence
+
+
+def _of_trees(method: str | None) -> Line:
+    """The line about SHAP of a forest whose features follow one another, explained by `method`."""
+    known = related(400, 1)
+    forest = RandomForestClassifier(10, max_depth=4, random_state=0).fit(known, known[:, 0] > 0)
+    asked = ask(forest, related(30, 0), background=known)
+
+    def shap(question: Question, seed: int) -> Explanation:
+        return dispatch.explain(question, method=method, seed=seed)
+
+    return audited(asked, shap=shap, lime=None).line("could SHAP be gamed")
+
+
+def test_a_method_that_reads_the_trees_has_no_probes_to_recognise() -> None:
+    """Tree SHAP asks nothing: the line is not evaluated, says why, and what it does not look at."""
+    line = _of_trees(None)
+
+    assert (line.verdict, line.value) == ("not evaluated", None)
+    assert line.sentence.startswith("Not evaluated: the method trees reads the trees")
+    assert "no made-up row" in line.sentence
+    assert "is not looked at" in line.sentence
+
+
+def test_the_rows_that_interventional_values_weigh_are_probes() -> None:
+    """Values against a population weigh answers to mixed rows, and those are told from real rows with ease."""
+    line = _of_trees("interventional")
+
+    assert line.verdict == "warn"
+    assert line.value is not None
+    assert 0.9 < line.value < 1.0
 
 
 def test_a_reversed_ranking_is_a_drift() -> None:

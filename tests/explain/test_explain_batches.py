@@ -112,7 +112,7 @@ def test_text_that_comes_late_is_known_from_the_start(tmp_path: Path) -> None:
     )
 
     found = pd.read_parquet(tmp_path / "shares.parquet")
-    assert (written.method, written.feature_names) == ("enumerated", ("town",))
+    assert (written.method, written.feature_names) == ("pipeline", ("town",))
     assert found["share of town"][240] > 0.5
     assert written.largest_gap <= 1e-6
 

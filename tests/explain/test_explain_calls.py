@@ -47,12 +47,11 @@ def test_both_methods_explain_a_frame_with_text(mixed: Any) -> None:
     assert isinstance(made, Both)
     assert made.shap is not None
     assert made.lime is not None
-    np.testing.assert_allclose(made.shap.total()[:, 0], mixed.predict_proba(ROWS)[:, 1], atol=1e-6)
-    assert made.shap.unit == made.lime.unit == "probability"
+    np.testing.assert_allclose(made.shap.total()[:, 0], mixed.decision_function(ROWS), atol=1e-5)
+    assert made.shap.unit == made.lime.unit == "log-odds"
     assert made.shap.output_names == ("repaid",)
     assert "k€" in made.shap[0]._repr_mimebundle_()["image/svg+xml"]
     assert made.lime.surrogate is not None
-    assert made.lime.cost.model_rows < made.shap.cost.model_rows
 
 
 def test_the_same_call_gives_the_same_bits(mixed: Any) -> None:
@@ -65,6 +64,19 @@ def test_the_same_call_gives_the_same_bits(mixed: Any) -> None:
     assert other.lime is not None
     assert one.shap.equals(other.shap)
     assert one.lime.equals(other.lime)
+
+
+def test_lime_takes_as_many_samples_as_stability_takes(mixed: Any) -> None:
+    """With a floor the samples grow from those that were asked for, and a note says where they did not suffice."""
+    few = explain.lime(mixed, ROWS, TRAINING, samples=20)
+    grown = explain.lime(mixed, ROWS, TRAINING, samples=20, until_stable=0.95)
+
+    assert few.settings["samples"] == 20
+    assert "stability" not in few.settings
+    assert grown.settings["samples"] > 20
+    assert grown.settings["stability"] >= 0.95
+    assert grown.seed == 0
+    assert grown.equals(explain.lime(mixed, ROWS, TRAINING, samples=20, until_stable=0.95))
 
 
 def test_a_slice_of_a_call_shows_itself() -> None:

@@ -27,7 +27,12 @@ def test_the_guide_s_code_runs(
     target = np.where(frame["income"] > 0, "repaid", "default")
     rows, training = frame.iloc[:12], frame.iloc[12:]
     model = RandomForestClassifier(4, max_depth=3, random_state=0).fit(training, target[12:])
-    names: dict[str, Any] = {"model": model, "rows": rows, "training": training}
+    names: dict[str, Any] = {
+        "model": model, "rows": rows, "training": training, "weights": np.arange(48),
+        "classifier": lambda texts: [float("good" in each) for each in texts],
+        "network": lambda pictures: pictures.reshape(len(pictures), -1)[:, :64].mean(axis=1),
+        "picture": draw.random((14, 14, 3)),
+    }  # fmt: skip
     blocks = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
 
     with own_store(tmp_path, "guide"), mlflow.start_run():

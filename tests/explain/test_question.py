@@ -38,8 +38,9 @@ def test_a_question_knows_the_model_s_answers() -> None:
     """The prediction is the model's own, in its unit, and the asked rows are counted."""
     question = ask(mixed(), FRAME.iloc[:5], background=FRAME, feature_units={"age": "years"})
 
-    np.testing.assert_array_equal(question.prediction, mixed().predict_proba(FRAME.iloc[:5])[:, 1:])
-    assert question.answers.unit == "probability"
+    chance = mixed().predict_proba(FRAME.iloc[:5])[:, 1:]
+    np.testing.assert_allclose(question.prediction, np.log(chance / (1 - chance)), atol=1e-12)
+    assert question.answers.unit == "log-odds"
     assert question.answers.outputs == ("True",)
     assert question.answers.complement == "False"
     assert question.feature_units == ("years", "", "")

@@ -117,17 +117,20 @@ def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float = 30.0) ->
 
 @contextlib.contextmanager
 def jupyter_lab(folder: Path, *options: str, panels: bool = True, **variables: str) -> Iterator[Lab]:
-    """A JupyterLab server at home in `folder`, which has our kernelspec and panels as users of the wheel have them."""
+    """A JupyterLab server at home in `folder`, which has our kernelspec and panels as users of the wheel have them.
+
+    A second one in the same folder finds what the first one left.
+    """
     root, data, config = folder / "root", folder / "data", folder / "config"
     for made in (root, data, config):
-        made.mkdir(parents=True)
-    shutil.copytree(SPEC, data / "kernels" / WARM)
-    (data / "labextensions").mkdir()
-    if panels:
+        made.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(SPEC, data / "kernels" / WARM, dirs_exist_ok=True)
+    (data / "labextensions").mkdir(exist_ok=True)
+    if panels and not (data / "labextensions/nbproof").is_symlink():
         (data / "labextensions/nbproof").symlink_to(PANELS)
-    else:
+    elif not panels:
         # The environment may have them, too.
-        (config / "labconfig").mkdir()
+        (config / "labconfig").mkdir(exist_ok=True)
         (config / "labconfig/page_config.json").write_text('{"disabledExtensions": {"nbproof": true}}')
     _write_settings(config / "lab/user-settings")
     token, port, log = secrets.token_hex(16), free_port(), folder / "lab.log"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
-import websocket
-from lab_server import ANSWER_S, SPEC, USUAL, WARM, Lab, is_gone, is_warm, jupyter_lab, process_of, stop, wait_until
+from lab_kernels import answers, channels, run, send, start, started
+from lab_server import SPEC, USUAL, WARM, Lab, is_gone, is_warm, jupyter_lab, process_of, stop, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -27,67 +24,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One server for the tests that leave it as it was."""
     with jupyter_lab(tmp_path_factory.mktemp("lab")) as server:
         yield server
-
-
-def start(lab: Lab, spec: str, path: str = "untitled.ipynb") -> str:
-    """Start a session as JupyterLab does; return the id of its kernel."""
-    wanted = {"path": path, "name": path, "type": "notebook", "kernel": {"name": spec}}
-    return str(lab.ask("sessions", wanted)["kernel"]["id"])
-
-
-@contextlib.contextmanager
-def started(lab: Lab, spec: str) -> Iterator[str]:
-    kernel_id = start(lab, spec, f"{uuid.uuid4()}.ipynb")
-    try:
-        yield kernel_id
-    finally:
-        for session in lab.ask("sessions"):
-            if session["kernel"]["id"] == kernel_id:
-                lab.ask(f"sessions/{session['id']}", method="DELETE")
-
-
-@contextlib.contextmanager
-def channels(lab: Lab, kernel_id: str) -> Iterator[websocket.WebSocket]:
-    address = lab.address.replace("http", "ws", 1)
-    header = [f"Authorization: token {lab.token}"]
-    connection = websocket.create_connection(
-        f"{address}/api/kernels/{kernel_id}/channels", header=header, timeout=ANSWER_S
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def send(connection: websocket.WebSocket, cell: str) -> str:
-    """Ask for a cell; return the id of the question."""
-    question = uuid.uuid4().hex
-    header = {"msg_id": question, "msg_type": "execute_request", "session": "test", "username": "", "version": "5.3"}
-    content = {"code": cell, "silent": False, "store_history": True, "allow_stdin": False, "stop_on_error": True}
-    message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-    connection.send(json.dumps(message))
-    return question
-
-
-def answers(connection: websocket.WebSocket, question: str) -> Iterator[dict[str, Any]]:
-    """What is said to a question, until the kernel is idle again."""
-    while True:
-        message = json.loads(connection.recv())
-        if message["parent_header"].get("msg_id") != question or message["channel"] != "iopub":
-            continue
-        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-            return
-        yield message
-
-
-def run(lab: Lab, kernel_id: str, cell: str) -> str:
-    """Run a cell; return what it printed, or its error."""
-    said = ""
-    with channels(lab, kernel_id) as connection:
-        for message in answers(connection, send(connection, cell)):
-            content = message["content"]
-            said += content.get("text", "") if message["msg_type"] == "stream" else content.get("ename", "")
-    return said
 
 
 def test_the_spec_starts_what_the_usual_one_starts(lab: Lab) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from lab_server import USUAL, Lab
 from notebook_page import open_notebook
@@ -26,14 +28,20 @@ control
 
 
 def test_a_reader_sees_the_explanation_and_edits_the_row(lab: Lab, page: Page) -> None:
-    """The picture is shown as it is; an edited value changes prediction and picture, and one outside is marked."""
+    """The picture tells of each class; an edited value changes prediction and picture, and one outside is marked."""
     notebook = open_notebook(page, lab, lab.write("explained.ipynb", USUAL, MADE, EDITED))
 
     notebook.run(0)
     notebook.has_run(0, 1)
-    picture = notebook.output(0).locator("img[src^='data:image/svg+xml']")
+    made = notebook.cell(0).locator(".nbp-RenderedExplanation")
+    picture = made.get_by_role("img").first
     expect(picture).to_be_visible()
-    assert picture.evaluate("image => image.naturalWidth") == 820
+    expect(picture).to_have_attribute(
+        "aria-label", re.compile(r"^Why the probability of (yes|no) is .*: shares by SHAP \(trees, exact\), LIME")
+    )
+    answered = made.get_by_test_id("prediction").inner_text()
+    made.get_by_role("combobox", name="Class").select_option(index=1)
+    expect(made.get_by_test_id("prediction")).not_to_have_text(answered)
 
     notebook.run(1)
     notebook.has_run(1, 2)

@@ -3,7 +3,12 @@
 import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
 
 import { about } from './about/plugin';
+import { experiments } from './experiments/plugin';
+import { explain } from './explain/plugin';
+import { pipeline } from './pipeline/plugin';
+import { recording } from './recording/plugin';
+import { review } from './review/plugin';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [about];
+const plugins: JupyterFrontEndPlugin<unknown>[] = [about, experiments, explain, pipeline, recording, review];
 
 export default plugins;

@@ -1,6 +1,7 @@
 /** What every panel says in the same way: that it is at work, that there is nothing, that something went wrong. */
 
 import * as React from 'react';
+import { h } from './h';
 
 import { RequestError } from './request';
 

@@ -2,6 +2,7 @@
 
 import { ReactWidget, type LabIcon } from '@jupyterlab/ui-components';
 import * as React from 'react';
+import { h } from './h';
 
 import { Failure } from './notice';
 

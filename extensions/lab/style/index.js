@@ -1,1 +1,5 @@
 import './base.css';
+import './pipeline.css';
+import './experiments.css';
+import './explain.css';
+import './recording.css';

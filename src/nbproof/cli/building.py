@@ -11,7 +11,7 @@ import click
 from ..errors import RunFailed
 from ..records import Event, TaskFinished, TaskStarted
 from .output import as_json, duration, in_words, near, print_json, print_table
-from .progress import Follow, progress_on
+from .progress import Follow, Progress, progress_on
 from .target import chosen, pipeline_argument
 
 if TYPE_CHECKING:
@@ -30,18 +30,30 @@ if TYPE_CHECKING:
     metavar="NAME=VALUE",
     help="Set a parameter in every notebook that declares it; TASK.NAME=VALUE sets it in one. May be repeated.",
 )
-@click.option("--force", is_flag=True, help="Run every task, fresh or not.")
+@click.option(
+    "--task", metavar="NAME", help="Run this task of the pipeline alone, and what it needs where that is stale."
+)
+@click.option("--downstream", is_flag=True, help="With --task: run what depends on it, too.")
+@click.option("--force", is_flag=True, help="Run every task, fresh or not; with --task only those that it asks for.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many notebooks may run at once.")
 @click.option("--wait", is_flag=True, help="Wait for another build of this pipeline instead of refusing.")
 @click.option("--follow", is_flag=True, help="Show what the cells print, while they run.")
+@click.option(
+    "--events",
+    is_flag=True,
+    help="Print one line of JSON an event on stdout, while it runs; end when nobody reads them any more.",
+)
 @as_json
 def run(
     pipeline: Path | None,
     parameters: tuple[str, ...],
+    task: str | None,
+    downstream: bool,
     force: bool,
     workers: int | None,
     wait: bool,
     follow: bool,
+    events: bool,
     as_json: bool,
 ) -> None:
     """Run what is stale, headless, and record it.
@@ -52,14 +64,25 @@ def run(
     Example:
       nbproof run pipelines/credit --workers 2
       nbproof run notebooks/06_training.ipynb -p seed=1 --follow
+      nbproof run --task features --downstream
     """
     from ..assemble import load_pipeline, open_project
 
+    _refuse_what_does_not_go_together(task=task, downstream=downstream, follow=follow, events=events, as_json=as_json)
     here = Path.cwd()
     project = open_project(here if pipeline is None else pipeline)
     target = chosen(pipeline, here=here, project=project.root)
-    loaded = load_pipeline(project, target, parameters)
-    carry_out(project, loaded, workers=workers, force=force, wait=wait, follow=follow, as_json=as_json)
+    loaded = load_pipeline(project, target, parameters, task=task, downstream=downstream)
+    carry_out(project, loaded, workers=workers, force=force, wait=wait, follow=follow, events=events, as_json=as_json)
+
+
+def _refuse_what_does_not_go_together(
+    *, task: str | None, downstream: bool, follow: bool, events: bool, as_json: bool
+) -> None:
+    if downstream and task is None:
+        raise click.UsageError("found --downstream without --task; expected the task to begin at")
+    if events and (as_json or follow):
+        raise click.UsageError("found --events beside --json or --follow; expected one way to tell what happens")
 
 
 def carry_out(
@@ -72,13 +95,13 @@ def carry_out(
     as_json: bool,
     resume: bool = False,
     follow: bool = False,
+    events: bool = False,
 ) -> None:
     """Run `loaded` under the eyes of the user; raises `RunFailed` when a task failed."""
     from .. import assemble
 
     reasons = StartReasons()
-    following = Follow(is_prefixed=len(loaded.pipeline.tasks) > 1) if follow else None
-    with progress_on(follow=following) as progress:
+    with _shown(loaded, follow=follow, events=events) as progress:
         report = assemble.run(
             project,
             loaded,
@@ -90,9 +113,17 @@ def carry_out(
         )
     if as_json:
         print_json(report)
-    else:
+    elif not events:
         _sum_up(project, loaded.pipeline.name, report, reasons)
     _raise_if_failed(report)
+
+
+def _shown(loaded: Loaded, *, follow: bool, events: bool) -> Progress:
+    if events:
+        from .events import Events
+
+        return Events()
+    return progress_on(follow=Follow(is_prefixed=len(loaded.pipeline.tasks) > 1) if follow else None)
 
 
 class StartReasons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import sys
@@ -113,6 +114,54 @@ def server_extensions(enabled: Mapping[str, bool]) -> Finding:
     )
 
 
+def panels(folders: Iterable[str] | None = None, config_path: Iterable[str] | None = None) -> Finding:
+    """Whether JupyterLab shows our panels: built, where it looks for extensions, switched off by nobody."""
+    if not is_installed("jupyterlab"):
+        return Finding("panels", "note", "jupyterlab is not installed", "pip install 'nbproof[lab]'")
+    from jupyter_core.paths import jupyter_path
+
+    places = [Path(folder) / "nbproof" for folder in folders or jupyter_path("labextensions")]
+    place = next((place for place in places if (place / "package.json").is_file()), None)
+    if place is None:
+        return Finding(
+            "panels", "broken", "not found where JupyterLab looks for extensions",
+            "pip install --force-reinstall --no-deps nbproof; in a checkout: make extension",
+        )  # fmt: skip
+    if is_disabled("nbproof", config_path):
+        return Finding("panels", "broken", f"{place}: switched off", "jupyter labextension enable nbproof")
+    shown = json.loads((place / "package.json").read_bytes()).get("version")
+    ours = installed_version("nbproof")
+    if shown != ours:
+        return Finding(
+            "panels",
+            "note",
+            f"{place}: of nbproof {shown}, but this is {ours}",
+            "pip install --force-reinstall nbproof",
+        )
+    return Finding("panels", "ok", f"{shown} in {place}, JupyterLab {installed_version('jupyterlab')}")
+
+
+def is_disabled(extension: str, config_path: Iterable[str] | None = None) -> bool:
+    """Whether JupyterLab is told to leave an extension out, as its configuration files say, the most general first."""
+    from jupyter_core.paths import jupyter_config_path
+
+    disabled: dict[str, bool] = {}
+    folders = [Path(folder) for folder in (config_path if config_path is not None else jupyter_config_path())]
+    files = [
+        file
+        for folder in reversed(folders)
+        for file in (*sorted(folder.glob("labconfig/page_config.d/*.json")), folder / "labconfig/page_config.json")
+    ]
+    for file in files:
+        try:
+            found = json.loads(file.read_bytes()).get("disabledExtensions")
+        except (OSError, ValueError, AttributeError):
+            continue
+        # Older versions write a list.
+        disabled.update(found if isinstance(found, dict) else dict.fromkeys(found or (), True))
+    return disabled.get(extension, False)
+
+
 def enabled_server_extensions(config_path: Iterable[str] | None = None) -> dict[str, bool]:
     """What the Jupyter server would load, as its configuration files say, the most general first."""
     if not is_installed("jupyter_server"):
@@ -175,6 +224,8 @@ def warm_kernels(is_on: bool) -> Finding:
         folder = pool.check()
     except pool.NotWarm as reason:
         return Finding("warm kernels", "note", f"kernels start cold: {reason}")
+    if refusals := pool.refusals():
+        return Finding("warm kernels", "note", f"kernels started cold lately: {'; '.join(refusals)}")
     return Finding("warm kernels", "ok", f"{len(pool.zygotes())} processes to fork from, sockets in {folder}")
 
 

@@ -24,6 +24,8 @@ TABLES = (".parquet", ".pq")
 SHOWN_FEATURES = 10
 # Where nothing can be overwritten a line is written so often.
 PLAIN_EVERY_S = 10.0
+# Of the first features of LIME so many are the same under five seeds, where that is asked for.
+STABLE = 0.9
 # From here on it is worth saying beforehand how long it will take.
 LONG_S = 2.0
 
@@ -49,6 +51,8 @@ LONG_S = 2.0
 @click.option("--features", type=click.IntRange(min=1), default=10, show_default=True, help="Features LIME selects.")
 @click.option("--categorical", multiple=True, metavar="COLUMN", help="A column of numbers that stand for kinds.")
 @click.option("--fix-point-mass", is_flag=True, help="Ask about a bin of one value at that value, unlike lime.")
+@click.option("--stream", is_flag=True, help="LIME: one stream of random numbers for all rows, as lime's own calls do.")
+@click.option("--adaptive", is_flag=True, help="LIME: double the samples until 5 seeds agree on 90 % of what is first.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of DATA that the model does not take.")
 @click.option("--no-lime", is_flag=True, help="SHAP alone.")
 @click.option("--no-audit", is_flag=True, help="No audit.")
@@ -70,6 +74,8 @@ def explain(
     features: int,
     categorical: tuple[str, ...],
     fix_point_mass: bool,
+    stream: bool,
+    adaptive: bool,
     drop: tuple[str, ...],
     no_lime: bool,
     no_audit: bool,
@@ -97,16 +103,21 @@ def explain(
 
     fitted = models.read(loading.model(model, trusted=trust, unsafe_read_pickles=unsafe_read_pickles))
     if output.suffix.lower() in TABLES:
-        _refuse_for_a_file(rows, strict, run_id)
+        _refuse_for_a_file(rows, strict, run_id, stream or adaptive)
         written = _explained_file(fitted, data, background, output, drop, unit, method, samples, seed)
         _tell_file(written, as_json)
         return
+    if (stream or adaptive) and (no_lime or background is None):
+        raise click.UsageError("--stream and --adaptive go with LIME, which needs --background TRAINING_DATA")
     names = _columns(fitted, data, drop)
     from ..explain import calls
 
     frame = _taken(fitted, loading.table(data, rows=rows, columns=names))
     against = None if background is None else _taken(fitted, loading.table(background, columns=names))
-    options = calls.LimeOptions(features=features, categorical=categorical, fix_point_mass=fix_point_mass)
+    options = calls.LimeOptions(
+        features=features, categorical=categorical, fix_point_mass=fix_point_mass,
+        mode="stream" if stream else "row", until_stable=STABLE if adaptive else None,
+    )  # fmt: skip
     kept = _explained(
         fitted, frame, against, names, unit=unit, method=method, samples=samples, seed=seed,
         lime=None if no_lime or against is None else options, is_audited=not no_audit, strict=strict,
@@ -184,7 +195,7 @@ def _explained(
         )  # fmt: skip
 
 
-def _refuse_for_a_file(rows: int, strict: bool, run_id: str | None) -> None:
+def _refuse_for_a_file(rows: int, strict: bool, run_id: str | None, has_lime: bool) -> None:
     source = click.get_current_context().get_parameter_source("rows")
     if source is not None and source.name == "COMMANDLINE":
         raise click.UsageError(f"--rows {rows} goes with a folder; a file holds every row")
@@ -192,6 +203,8 @@ def _refuse_for_a_file(rows: int, strict: bool, run_id: str | None) -> None:
         raise click.UsageError("--run goes with a folder; a file stays where it is")
     if strict:
         raise click.UsageError("--strict goes with a folder; a file has no audit")
+    if has_lime:
+        raise click.UsageError("--stream and --adaptive go with a folder; a file holds SHAP alone")
 
 
 def _explained_file(

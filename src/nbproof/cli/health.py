@@ -56,6 +56,7 @@ def examine(project: Project) -> Iterator[Finding]:
     yield checks.kernel("python3", checks.known_kernels())
     yield checks.warm_kernels(project.settings.warm)
     yield checks.server_extensions(checks.enabled_server_extensions())
+    yield checks.panels()
     yield checks.writable(project.root)
     yield checks.tracker(tracker_of(project))
     yield checks.locks(held_by)

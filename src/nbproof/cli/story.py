@@ -11,7 +11,10 @@ from ..records import Event, LoggedEntry, RunFinished, RunStarted, TaskFinished,
 
 @dataclass(frozen=True, slots=True)
 class TaskStory:
-    """One task of a run. `products` maps keys to (path, hash); `metrics` are those of the notebook itself."""
+    """One task of a run. `products` maps keys to (path, hash); `metrics` are those of the notebook itself.
+
+    `at` is its end, or its start while it has none; `notebook` the executed notebook, relative to the project.
+    """
 
     task: str
     outcome: str
@@ -20,6 +23,8 @@ class TaskStory:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     products: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    at: float = 0.0
+    notebook: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,8 @@ def _task(name: str, run: RunStarted, events: Sequence[Event], unfinished: str) 
     ended = [event for event in events if isinstance(event, TaskFinished) and event.task == name]
     reason = begun[-1].reason if begun else ""
     if not ended:
-        return TaskStory(name, unfinished if begun else "not started", 0.0, reason, parameters)
+        at = begun[-1].at if begun else 0.0
+        return TaskStory(name, unfinished if begun else "not started", 0.0, reason, parameters, at=at)
     last = ended[-1]
     return TaskStory(
         task=name,
@@ -88,6 +94,8 @@ def _task(name: str, run: RunStarted, events: Sequence[Event], unfinished: str) 
         parameters=parameters,
         metrics=metrics(last.logged),
         products=last.products,
+        at=last.at,
+        notebook=last.notebook,
     )
 
 
@@ -107,6 +115,19 @@ def made_by(task: str, runs: Iterable[RunStory]) -> tuple[RunStory, TaskStory] |
             if found.task == task and found.outcome == "done":
                 return run, found
     return None
+
+
+def last_of(tasks: Iterable[str], runs: Iterable[RunStory]) -> dict[str, tuple[RunStory, TaskStory]]:
+    """The newest run (they come newest first) in which each task did something: one that was fresh did nothing."""
+    looked_for, found = set(tasks), dict[str, tuple[RunStory, TaskStory]]()
+    for run in runs:
+        for task in run.tasks:
+            if task.task in looked_for and task.outcome not in ("fresh", "not started"):
+                found[task.task] = run, task
+                looked_for.discard(task.task)
+        if not looked_for:
+            break
+    return found
 
 
 def differences(before: RunStory, after: RunStory) -> Iterator[Difference]:

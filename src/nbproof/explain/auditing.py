@@ -33,7 +33,9 @@ from .judging.looked import ROWS, Explain, Looked, spread, taken
 from .line import Line, Verdict
 from .question import Question
 
-STEPS: Sequence[Callable[[Looked], list[Line]]] = (
+Step = Callable[[Looked], list[Line]]
+
+STEPS: Sequence[Step] = (
     completeness.judge,
     fidelity.judge,
     agreement.judge,
@@ -115,16 +117,19 @@ def audit(
     explain_lime: Explain | None,
     seed: int = 0,
     approved: Explanation | None = None,
+    steps: Sequence[Step] = STEPS,
 ) -> Audit:
     """Judge the explanations `shap` and `lime` of the rows of `question`.
 
     `explain_shap` and `explain_lime` explain other questions in the very same way, with a seed: some rows again,
     against other backgrounds, of a network with fresh weights. Of more than 100 rows 100 are looked at, evenly spread.
-    `approved` is an explanation of an earlier version of the model, to which the new one is compared.
+    `approved` is an explanation of an earlier version of the model, to which the new one is compared. `steps` are the
+    judges that are asked; the numbers of each do not depend on which others are.
 
     Raises `ExplanationRefused` where the explanations are not of these rows, in this unit, and where a guard refuses.
     """
     began = time.process_time(), time.perf_counter()
+    question.refuse_weights("an audit")
     # What the audit asks the model is not what an explanation costs.
     question = replace(question, asked=replace(question.asked, rows=0))
     _refuse_strangers(question, shap, lime)
@@ -140,7 +145,7 @@ def audit(
         explain_lime=explain_lime,
         seed=seed,
     )
-    lines = tuple(line for judge in STEPS for line in judge(looked))
+    lines = tuple(line for judge in steps for line in judge(looked))
     cost = Cost(question.asked.rows, time.process_time() - began[0], time.perf_counter() - began[1])
     methods = (shap.method,) if lime is None else (shap.method, lime.method)
     return Audit(lines, len(picked), len(question.rows), seed, methods, shap.unit, cautions, cost)

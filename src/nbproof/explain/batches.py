@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataUnusable
-from ..files import sync_folder
+from ..files import written_at_end
 from .explanation import Cost, Explanation, Unit
 from .model import Model, read
 from .progress import Progress, Watch
@@ -80,7 +77,7 @@ def explain_file(
     seen.begin()
     held: _Held | None = None
     question: Question | None = None
-    with _written_at_end(target) as temporary, _Writer(temporary) as writer:
+    with written_at_end(target) as temporary, _Writer(temporary) as writer:
         for batch in table.batches((*taken, *keep)):
             rows = _rows(batch.select(list(taken)), as_frame)
             if question is None:
@@ -266,20 +263,3 @@ class _Writer:
             "background_sha256": None if found.origins.background is None else str(found.origins.background),
         }
         self._file.add_key_value_metadata({METADATA: json.dumps(told)})
-
-
-@contextmanager
-def _written_at_end(target: Path) -> Iterator[Path]:
-    """A temporary file beside `target` that becomes it when the block ends well, and goes when it does not."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
-    temporary.touch(exist_ok=False)
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(target.parent)

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import ExplanationRefused
 from . import auditing, folder, guards
-from .auditing import Audit
+from .auditing import STEPS, Audit, Step
 from .explanation import Explanation, Unit
 from .folder import Kept
 from .guards import Caution
+from .metrics import ranking
 from .progress import Estimate, Watch
 from .question import Question, ask
 from .shapley import dispatch
 from .shown import Both, Shown, shown
 from .shown import both as _both
-from .surrogate import tabular
+from .surrogate import adaptive, tabular
 
 if TYPE_CHECKING:
     from .whatif import WhatIf
@@ -30,7 +31,11 @@ TOLD_BY_LIME = {"point mass": "fix_point_mass", "undeclared categories": "catego
 
 @dataclass(frozen=True, slots=True)
 class LimeOptions:
-    """How LIME explains a table; each as in `lime`."""
+    """How LIME explains a table; each as in `lime`.
+
+    `until_stable` is the floor that the stability over seeds must pass, between 0 and 1: `samples` are doubled until it
+    does (see `surrogate.adaptive`). None: `samples` are drawn, however stable.
+    """
 
     features: int | None = 10
     samples: int = 5000
@@ -39,6 +44,7 @@ class LimeOptions:
     selection: str = "auto"
     categorical: Sequence[int | str] = ()
     fix_point_mass: bool = False
+    until_stable: float | None = None
 
 
 def shap(
@@ -46,6 +52,7 @@ def shap(
     rows: Any,
     background: Any = None,
     *,
+    background_weights: Any = None,
     method: str | None = None,
     seed: int = 0,
     samples: int | None = None,
@@ -58,15 +65,16 @@ def shap(
 ) -> Shown:
     """Shapley values of `rows`, by `method` or by the one that fits the model.
 
-    `background` are rows to compare with: a black box needs them, trees and boosted models do not. `unit` chooses
-    among what the model answers ("probability", "log-odds", "raw"; None: the model's own). `samples` is how much a
-    sampling method draws, `seed` with what. With `strict` a caution (see `guards`) is a refusal.
+    `background` are rows to compare with: a black box needs them, trees and boosted models do not.
+    `background_weights` says of each of them how much it counts; a method that cannot take that refuses it. `unit`
+    chooses among what the model answers ("probability", "log-odds", "raw"; None: the model's own). `samples` is how
+    much a sampling method draws, `seed` with what. With `strict` a caution (see `guards`) is a refusal.
 
     Raises `ModelUnusable` and `DataUnusable` for what cannot be asked, `ModelUnsteady`, `ExplanationRefused` for what
     would be wrong, `Cancelled` when `watch` asks for the end.
     """
     question = ask(
-        model, rows, background=background, unit=unit,
+        model, rows, background=background, background_weights=background_weights, unit=unit,
         output_names=output_names, feature_names=feature_names, feature_units=feature_units,
     )  # fmt: skip
     return shown(_shap(question, method, seed, samples, strict, watch))
@@ -85,6 +93,7 @@ def lime(
     selection: str = "auto",
     categorical: Sequence[int | str] = (),
     fix_point_mass: bool = False,
+    until_stable: float | None = None,
     unit: Unit | None = None,
     output_names: Sequence[str] | None = None,
     feature_names: Sequence[str] | None = None,
@@ -94,13 +103,14 @@ def lime(
 ) -> Shown:
     """Local linear models of `rows` by LIME, with the numbers of lime 0.2.0.1; `training` tells how values are spread.
 
-    See `surrogate.tabular.explain` for the options, and `shap` for the others and for what is raised.
+    `until_stable` is a floor for the stability over seeds, such as 0.9: `samples` are doubled until it is passed.
+    See `surrogate.tabular.explain` for the other options, and `shap` for the rest and for what is raised.
     """
     question = ask(
         model, rows, background=training, unit=unit,
         output_names=output_names, feature_names=feature_names, feature_units=feature_units,
     )  # fmt: skip
-    options = LimeOptions(features, samples, mode, discretizer, selection, categorical, fix_point_mass)
+    options = LimeOptions(features, samples, mode, discretizer, selection, categorical, fix_point_mass, until_stable)
     return shown(_lime(question, options, seed, strict, watch))
 
 
@@ -157,7 +167,7 @@ def explained(
         guards.side_by_side(by_shap, by_lime)
     found = None
     if is_audited:
-        found = _audit(question, by_shap, by_lime, samples, lime, seed, approved, watch)
+        found = audited(question, by_shap, by_lime, samples, lime, seed, approved, watch)
         failed = [line.name for line in found.judged("fail")]
         if strict and failed:
             raise ExplanationRefused("the audit", f"failed: {', '.join(failed)}", "an audit that fails nothing")
@@ -193,7 +203,7 @@ def audit(
     by_shap = shap if shap is not None else _shap(question, None, seed, samples, False, None)
     if lime is None and options is not None:
         lime = _lime(question.again(), options, seed, False, None)
-    return _audit(question, by_shap, lime, samples, options, seed, approved)
+    return audited(question, by_shap, lime, samples, options, seed, approved)
 
 
 def estimate(
@@ -201,12 +211,14 @@ def estimate(
     rows: Any,
     background: Any = None,
     *,
+    background_weights: Any = None,
     method: str | None = None,
     samples: int | None = None,
     unit: Unit | None = None,
 ) -> Estimate:
     """How long `shap` would take for these rows, by a probe of a few of them."""
-    return dispatch.estimate(ask(model, rows, background=background, unit=unit), method=method, samples=samples)
+    question = ask(model, rows, background=background, background_weights=background_weights, unit=unit)
+    return dispatch.estimate(question, method=method, samples=samples)
 
 
 def save(what: Explanation | Kept, to: str | Path) -> None:
@@ -288,14 +300,23 @@ def _lime(question: Question, options: LimeOptions, seed: int, strict: bool, wat
 
 
 def _by_lime(question: Question, options: LimeOptions, seed: int, watch: Watch | None = None) -> Explanation:
-    return tabular.explain(
-        question, seed=seed, features=options.features, samples=options.samples, mode=options.mode,
-        discretizer=options.discretizer, selection=options.selection, categorical=options.categorical,
-        fix_point_mass=options.fix_point_mass, watch=watch,
-    )  # fmt: skip
+    def with_samples(with_seed: int, samples: int) -> Explanation:
+        return tabular.explain(
+            question, seed=with_seed, features=options.features, samples=samples, mode=options.mode,
+            discretizer=options.discretizer, selection=options.selection, categorical=options.categorical,
+            fix_point_mass=options.fix_point_mass, watch=watch,
+        )  # fmt: skip
+
+    if options.until_stable is None:
+        return with_samples(seed, options.samples)
+    # Longer lists of few features are alike by chance.
+    top, most = ranking.depth(question.rows.shape[1]), max(adaptive.MOST, options.samples)
+    return adaptive.grow(
+        with_samples, seed=seed, floor=options.until_stable, top=top, samples=options.samples, most=most
+    ).explanation
 
 
-def _audit(
+def audited(
     question: Question,
     by_shap: Explanation,
     by_lime: Explanation | None,
@@ -304,6 +325,7 @@ def _audit(
     seed: int,
     approved: Explanation | None,
     watch: Watch | None = None,
+    steps: Sequence[Step] = STEPS,
 ) -> Audit:
     """The audit, with explainers that explain other rows in the very same way; what cancels them cancels it."""
     quiet = None if watch is None else Watch(cancel=watch.cancel)
@@ -311,12 +333,17 @@ def _audit(
     def shap_again(asked: Question, with_seed: int) -> Explanation:
         return dispatch.explain(asked, method=by_shap.method, seed=with_seed, samples=samples, watch=quiet)
 
+    # With as many samples as were enough, not in search of them again.
+    used = options or LimeOptions()
+    if by_lime is not None and used.until_stable is not None:
+        used = replace(used, samples=int(by_lime.settings["samples"]), until_stable=None)
+
     def lime_again(asked: Question, with_seed: int) -> Explanation:
-        return _by_lime(asked, options or LimeOptions(), with_seed, quiet)
+        return _by_lime(asked, used, with_seed, quiet)
 
     return auditing.audit(
         question, by_shap, by_lime, explain_shap=shap_again, explain_lime=None if by_lime is None else lime_again,
-        seed=seed, approved=approved,
+        seed=seed, approved=approved, steps=steps,
     )  # fmt: skip
 
 

@@ -263,12 +263,17 @@ def _log_odds(ask: Callable[[Any], Any], classes: Sequence[str]) -> Answers:
 def _sklearn(model: Any, unit: Unit | None) -> Model:
     name = type(model).__name__
     _refuse_unfitted(model)
+    if name == "Pipeline" and type(model).__module__.startswith("sklearn.") and len(model.steps) > 1:
+        as_last = _as_last_step(model)
+        if as_last is not None:
+            return Model(name, "function", model, as_last, *_inputs(model))
     answers: list[Answers] = []
     classes = _classes(model)
     if hasattr(model, "predict_proba") and classes is not None:
         answers.append(_probability(model.predict_proba, classes))
         if hasattr(model, "decision_function") and _is_logistic(model):
-            answers.append(_log_odds(model.decision_function, classes))
+            # Its terms, or its trees, add up in log-odds.
+            answers.insert(0, _log_odds(model.decision_function, classes))
     elif hasattr(model, "decision_function") and classes is not None:
         binary = len(classes) == 2
         outputs = (classes[1],) if binary else classes
@@ -281,13 +286,22 @@ def _sklearn(model: Any, unit: Unit | None) -> Model:
         raise ModelUnusable(
             name, "a model without predict_proba, decision_function or predict", "one that can be asked"
         )
-    if _is_boosted(name) and len(answers) > 1:
-        # Their trees add up in log-odds.
-        answers.reverse()
-    if name in LINEAR and len(answers) > 1:
-        answers.reverse()
     family: Family = "trees" if name in TREES else "linear" if name in LINEAR else "function"
     return Model(name, family, model, tuple(answers), *_inputs(model))
+
+
+def _as_last_step(pipeline: Any) -> tuple[Answers, ...] | None:
+    """The answers of a pipeline: those of its last step alone, in the same units and order; None where it has none."""
+    before, last = pipeline[:-1], pipeline.steps[-1][1]
+    try:
+        read_last = read(last)
+    except ModelUnusable:
+        return None
+    return tuple(replace(each, ask=_after(before, each.ask)) for each in read_last.answers)
+
+
+def _after(before: Any, ask: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda rows: ask(before.transform(rows))
 
 
 def _targets(model: Any) -> tuple[str, ...]:

@@ -55,21 +55,28 @@ class Watch:
     every_s: float = 0.1
     _began: float = field(default=0.0, init=False)
     _told: float = field(default=0.0, init=False)
+    _at: tuple[int, int] = field(default=(0, 1), init=False)
 
     def begin(self) -> None:
         self._began = self._told = time.perf_counter()
 
     def step(self, done: int, total: int) -> None:
         """Say that `done` of `total` rows are done; let other threads run; raise `Cancelled` if that was asked for."""
-        if done < total and self.cancel is not None and self.cancel.is_set():
-            raise Cancelled(done, total)
-        time.sleep(BREATH_S)
+        self._at = done, total
+        self.breathe()
         if self.report is None:
             return
         now = time.perf_counter()
         if done == total or now - self._told >= self.every_s:
             self._told = now
             self.report(Progress(done, total, now - self._began))
+
+    def breathe(self) -> None:
+        """Let other threads run; raise `Cancelled` if that was asked for, and there is something left to do."""
+        done, total = self._at
+        if done < total and self.cancel is not None and self.cancel.is_set():
+            raise Cancelled(done, total)
+        time.sleep(BREATH_S)
 
 
 def chunks(total: int, size: int, watch: Watch) -> Iterator[slice]:

@@ -35,12 +35,14 @@ class Server:
     """What of the Jupyter server the parts may use.
 
     `root` is the folder whose files it shows. `tell(part, facts)` sends facts to every open page; it may be called
-    from any thread. `notebook_of(kernel_id)` is the contents path of the notebook that a kernel runs for, if any.
+    from any thread. `notebook_of(kernel_id)` is the contents path of the notebook that a kernel runs for, if any;
+    not to be called in the loop. `recorder` is the part that records executions.
     """
 
     root: Path
     tell: Tell
     notebook_of: Callable[[str], str | None]
+    recorder: Any = None
 
 
 @dataclass(frozen=True, slots=True)

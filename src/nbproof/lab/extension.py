@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from . import about
+from . import about, building, experiments, following, recording, reviewing
 from .doors import Route, Server, handlers
+from .recorder import Recorder
 
 EVENT = "https://nbproof.invalid/events/fact/v1"
 SCHEMA = {
@@ -27,13 +28,24 @@ SCHEMA = {
 
 def routes() -> tuple[Route, ...]:
     """Every route of every part."""
-    return (*about.ROUTES,)
+    parts = (about, building, experiments, following, recording, reviewing)
+    return tuple(route for part in parts for route in part.ROUTES)
 
 
 def load(app: Any) -> None:
     """Open the doors. Nothing heavy is imported, and nothing is started, before somebody asks for it."""
     app.event_logger.register_event_schema(SCHEMA)
-    server = Server(Path(app.root_dir), _teller(app), lambda kernel: None)
+    tell = _teller(app)
+    recorder = Recorder(
+        root=Path(app.root_dir),
+        kernels=app.kernel_manager,
+        sessions=app.session_manager,
+        loop=app.io_loop.asyncio_loop,
+        log=app.log,
+        tell=tell,
+    )
+    server = Server(Path(app.root_dir), tell, recorder.notebook_of, recorder)
+    recorder.listen(app.event_logger)
     app.web_app.add_handlers(".*$", handlers(routes(), server, app.web_app.settings["base_url"]))
     app.log.info("nbproof: the panels have their doors")
 

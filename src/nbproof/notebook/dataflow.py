@@ -99,6 +99,38 @@ def names_read(node: ast.AST) -> set[str]:
     return {read.id for read in _reads(node, frozenset())}
 
 
+def names_read_now(node: ast.stmt) -> set[str]:
+    """The names that a statement may read when it runs, before it has certainly bound them itself.
+
+    What the body of a function reads, it reads when it is called; that is left out where the statement defines it.
+    """
+    later = _parts_at_definition(node)
+    if later is not None:
+        return {
+            name
+            for part in later
+            for name in (names_read_now(part) if isinstance(part, ast.stmt) else names_read(part))
+        }
+    reader = _Reader(dict.fromkeys(names_read(node), ()), words=False)
+    reader.read_block([node], frozenset())
+    return set(reader.found)
+
+
+def bound_names(node: ast.AST) -> set[str]:
+    """The names that running `node` may bind or unbind in the scope it stands in."""
+    return set(_bound(node))
+
+
+def certainly_bound(node: ast.stmt) -> frozenset[str]:
+    """The names that a statement has bound once it has run to its end, whatever the values were."""
+    return _Reader({}, words=False).read_block([node], frozenset())
+
+
+def global_writes(node: ast.AST) -> set[str]:
+    """The names that functions or classes inside `node` declare `global` and bind."""
+    return _global_writes(node)
+
+
 def is_constant(node: ast.AST | None) -> bool:
     """Whether evaluating `node` twice gives the same immutable value, whatever else has happened."""
     if node is None or isinstance(node, ast.Constant):
@@ -255,6 +287,18 @@ def _bound(node: ast.AST) -> Iterator[str]:
         yield node.rest
     for child in ast.iter_child_nodes(node):
         yield from _bound(child)
+
+
+def _parts_at_definition(node: ast.stmt) -> list[ast.AST] | None:
+    """What of a definition is evaluated where it stands; None for what is no definition."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return [*node.decorator_list, *_at_definition(node.args), *([node.returns] if node.returns else [])]
+    if isinstance(node, ast.ClassDef):
+        return [*node.decorator_list, *node.bases, *(one.value for one in node.keywords), *node.body]
+    is_named = isinstance(node, ast.Assign) and all(isinstance(target, ast.Name) for target in node.targets)
+    if is_named and isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+        return list(_at_definition(node.value.args))
+    return None
 
 
 def _at_definition(arguments: ast.arguments) -> list[ast.expr]:

@@ -53,7 +53,7 @@ def plan(loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:
     verdicts: dict[str, Verdict] = {}
     look = Look(loaded.memory)
     for task in pipeline.tasks:
-        if force:
+        if force and loaded.is_asked(task.name):
             verdicts[task.name] = Verdict(task.name, "stale", ("it was asked for by force",))
             continue
         record = state.records.read(task.name)

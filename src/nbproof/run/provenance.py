@@ -12,7 +12,7 @@ from .sources import environment
 
 def provenance(project: Path, kernel: str) -> Provenance:
     """Describe what a run of `project` with `kernel` comes from; outside git the commit is None."""
-    commit, is_dirty = _git_state(project)
+    commit, is_dirty = git_state(project)
     return Provenance(
         git_commit=commit,
         git_dirty=is_dirty,
@@ -31,7 +31,7 @@ def _own_version() -> str:
     return version("nbproof")
 
 
-def _git_state(project: Path) -> tuple[str | None, bool]:
+def git_state(project: Path) -> tuple[str | None, bool]:
     """The commit that is checked out, and whether files that git tracks differ from it; one call of git tells both."""
     lines = _git(project, "status", "--porcelain=v2", "--branch", "--untracked-files=no").splitlines()
     headers = [line for line in lines if line.startswith("# ")]

@@ -90,11 +90,12 @@ class Build:
 
     def look_ahead(self) -> tuple[Task, ...]:
         """Find what is fresh before anything starts, with a single look; return the tasks that may have to run."""
-        if not self.session.force:
-            look = self._look()
-            for task in self.pipeline.tasks:
-                if self.ahead.issuperset(task.upstream) and self._judge(task, look)[0].is_fresh:
-                    self.ahead.add(task.name)
+        look = self._look()
+        for task in self.pipeline.tasks:
+            if self._is_forced(task) or not self.ahead.issuperset(task.upstream):
+                continue
+            if self._judge(task, look)[0].is_fresh:
+                self.ahead.add(task.name)
         return tuple(task for task in self.pipeline.tasks if task.name not in self.ahead)
 
     def carry_out(self) -> Mapping[str, str]:
@@ -163,13 +164,16 @@ class Build:
         state = self.session.state
         record = state.records.read(task.name)
         now = self._fingerprint(task, look)
-        if self.session.force:
+        if self._is_forced(task):
             return Verdict(task.name, "stale", ("it was asked for by force",)), now
         found = verdict(task.name, record, now, fingerprints.contents(task, look), state.environments.packages)
         if found.is_fresh and isinstance(record, TaskRecord):
             self.made[task.name] = record.products
             look.learn(record, self.pipeline.project)
         return found, now
+
+    def _is_forced(self, task: Task) -> bool:
+        return self.session.force and self.session.loaded.is_asked(task.name)
 
     def _fingerprint(self, task: Task, look: Look) -> Fingerprint:
         return fingerprints.fingerprint(

@@ -15,8 +15,20 @@ from typing import TYPE_CHECKING, TextIO
 
 from ..errors import TrackerUnavailable
 from ..settings import Settings, load
-from .delivery import DeliveryReport, count_waiting, deliver, deliver_to, has_work, is_over, why_not
-from .journal import path_of
+from .capture.place import sessions
+from .delivery import (
+    DeliveryReport,
+    count_waiting,
+    count_waiting_of_sessions,
+    deliver,
+    deliver_sessions_to,
+    deliver_to,
+    has_news_of_sessions,
+    has_work,
+    is_over,
+    why_not,
+)
+from .journal import is_live, path_of
 from .store import file_of, store_uri
 from .tracker import Tracker
 
@@ -26,6 +38,13 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STOP_WAIT_S = 5.0
+# Sessions that go on are told this often, and at most a tenth of the time is spent on it.
+SESSIONS_POLL_S = 5.0
+SESSIONS_SHARE = 10
+# Without news for so long, the process ends; whoever has news starts another.
+SESSIONS_IDLE_S = 120.0
+# Kernels that lose their server end within seconds.
+ORPHANS_END_S = 15.0
 READY = "ready"
 
 
@@ -116,11 +135,49 @@ class Courier:
         self._is_ready.set()
 
 
+class SessionCourier:
+    """A courier process for the sessions of one project; it ends with the process `pid`, or when nothing is new."""
+
+    def __init__(self, project: Path, settings: Settings, *, pid: int, stays: bool = False) -> None:
+        """With `stays` the process does not end for lack of news while `pid` lives: nobody would wake it again."""
+        self._project, self._settings, self._pid = project, settings, pid
+        self._more = ("--stay",) if stays else ()
+        self._process: subprocess.Popen[str] | None = None
+        self._report: DeliveryReport | None = None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the last round did not deliver everything, or why nothing can be delivered at all."""
+        said = self._report.reason if self._report is not None else None
+        return why_not(self._settings) or said
+
+    def wake(self) -> None:
+        """See to it that a process looks after the sessions; called whenever there is news."""
+        if why_not(self._settings) is not None:
+            return
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._let_go()
+        self._process = _spawn(self._project, self._settings, "--sessions", "--follow", str(self._pid), *self._more)
+        threading.Thread(target=self._listen, args=(self._process,), name="session courier", daemon=True).start()
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        with contextlib.suppress(ValueError, OSError):
+            for line in process.stdout:
+                if line.startswith("{"):
+                    self._report = DeliveryReport.from_json(line)
+
+    def _let_go(self) -> None:
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
+
+
 def sync(project: Path, settings: Settings) -> DeliveryReport:
     """Deliver now what waits. A process of its own does it, so that MLflow leaves no trace in this one."""
     reason = why_not(settings)
     if reason is not None:
-        return DeliveryReport(0, count_waiting(project), reason)
+        return DeliveryReport(0, count_waiting(project) + count_waiting_of_sessions(project), reason)
     if not has_work(project):
         return DeliveryReport(0, 0)
     process = _spawn(project, settings)
@@ -210,6 +267,55 @@ def follow(
         _rest(journal, size, pause_s if reason else None, runner)
 
 
+def follow_sessions(
+    project: Path, settings: Settings, server: psutil.Process | None, answers: TextIO, *, stays: bool = False
+) -> DeliveryReport:
+    """Deliver the sessions of `project` while `server`, or the kernel that asked for it, lives and there is news.
+
+    After each round with news `answers` gets its report. When the server is gone, its kernels are given a moment to
+    end, so that their last word is delivered, too.
+    """
+    from .mlflow_tracker import open_tracker
+
+    tracker: Tracker | None = None
+    delivered, reason, failures, quiet_since = 0, None, 0, time.monotonic()
+    orphaned_at: float | None = None
+    while True:
+        if orphaned_at is None and not _is_alive(server):
+            orphaned_at = time.monotonic()
+        is_last = orphaned_at is not None and (
+            not _any_lives(project) or time.monotonic() > orphaned_at + ORPHANS_END_S
+        )
+        began = time.monotonic()
+        if has_news_of_sessions(project):
+            try:
+                tracker = tracker or open_tracker(project, settings)
+                report = deliver_sessions_to(tracker, project)
+                delivered, reason = delivered + report.delivered, report.reason
+            except TrackerUnavailable as error:
+                reason = error.reason
+            failures = failures + 1 if reason else 0
+            quiet_since = time.monotonic()
+            with contextlib.suppress(BrokenPipeError):
+                answers.write(f"{DeliveryReport(delivered, count_waiting_of_sessions(project), reason).to_json()}\n")
+        if is_last or (not stays and time.monotonic() > quiet_since + SESSIONS_IDLE_S):
+            return DeliveryReport(delivered, count_waiting_of_sessions(project), reason)
+        pause_s = max(SESSIONS_POLL_S, SESSIONS_SHARE * (time.monotonic() - began))
+        _rest_of_sessions(server, min(pause_s * 2 ** min(failures, 3), LONGEST_PAUSE_S))
+
+
+def _rest_of_sessions(server: psutil.Process | None, pause_s: float) -> None:
+    """Sleep for `pause_s`; what a server leaves behind is looked at sooner."""
+    until = time.monotonic() + pause_s
+    while time.monotonic() < until and _is_alive(server):
+        time.sleep(POLL_S)
+    time.sleep(POLL_S)
+
+
+def _any_lives(project: Path) -> bool:
+    return any(is_live(path) for path in sessions(project))
+
+
 def _rest(journal: Path, size: int, at_most_s: float | None, runner: psutil.Process | None) -> None:
     """Sleep until the journal has grown beyond `size` (or for `at_most_s`), the run is over or its runner is gone."""
     until = None if at_most_s is None else time.monotonic() + at_most_s
@@ -274,14 +380,18 @@ def main() -> int:
     parser.add_argument("project", type=Path, help="the project's folder")
     parser.add_argument("--follow", type=int, metavar="PID", help="the runner; the courier ends with it")
     parser.add_argument("--run", metavar="RUN_ID", help="the run that the runner carries out")
+    parser.add_argument("--sessions", action="store_true", help="look after the sessions of notebooks instead")
+    parser.add_argument("--stay", action="store_true", help="do not end for lack of news")
     asked = parser.parse_args()
-    if (asked.follow is None) != (asked.run is None):
-        parser.error("--follow and --run go together")
+    if (asked.follow is None) != (asked.run is None and not asked.sessions):
+        parser.error("--follow goes together with --run or --sessions")
     project = asked.project.resolve()
     with _noise_to(_log_file(project)) as answers:
         settings = load(project, os.environ)
         if asked.follow is None:
             report = deliver(project, settings)
+        elif asked.sessions:
+            report = follow_sessions(project, settings, _process(asked.follow), answers, stays=asked.stay)
         else:
             report = follow(project, settings, _process(asked.follow), asked.run, answers)
         answers.write(f"{report.to_json()}\n")

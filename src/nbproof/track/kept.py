@@ -56,10 +56,10 @@ def find(project: Path, content: ContentHash, original: Path) -> Path | None:
     return None
 
 
-def discard(project: Path, before: float) -> None:
-    """Remove kept files written before the time `before` (seconds since the epoch)."""
+def discard(project: Path, before: float, *, spare: frozenset[str] = frozenset()) -> None:
+    """Remove kept files written before the time `before` (seconds since the epoch), but those named in `spare`."""
     with contextlib.suppress(FileNotFoundError):
         for file in folder(project).iterdir():
             with contextlib.suppress(FileNotFoundError):
-                if file.stat().st_mtime < before:
+                if file.name not in spare and file.stat().st_mtime < before:
                     file.unlink()

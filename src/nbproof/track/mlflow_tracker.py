@@ -20,6 +20,7 @@ from urllib.parse import quote
 from ..errors import TrackerUnavailable
 from ..records import ContentHash, LoggedEntry, RunFinished, RunStarted, TaskFinished, TaskStarted
 from ..settings import Settings
+from .capture.session import NotebookSession, as_json
 from .lines import Entry, as_text
 from .store import (
     ARTIFACT_ROOT_VARIABLE,
@@ -39,6 +40,7 @@ CUT_MARK = " … [cut; whole in parameters.json]"
 LONGEST_PARAMETER, LONGEST_TAG = 6000, 8000
 MOST_METRICS, MOST_OTHERS = 1000, 100
 PAGE_ROWS = 1000
+SESSION_STATUS = {"done": "FINISHED", "killed": "KILLED", "died": "FAILED"}
 STATUS = {"done": "FINISHED", "failed": "FAILED", "stopped": "KILLED", "blocked": "KILLED", "fresh": "FINISHED"}
 # A request that is tried again inside the client could make a run twice; we look first, then try again ourselves.
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
@@ -52,7 +54,7 @@ def open_tracker(project: Path, settings: Settings) -> MlflowTracker:
     uri = store_uri(project, settings)
     check_reachable(uri)
     os.environ.update(QUIET | IMPATIENT)
-    with _as_unavailable():
+    with as_unavailable():
         from mlflow.tracking import MlflowClient
 
         if not is_embedded(project, settings):
@@ -88,10 +90,11 @@ class MlflowTracker:
         self._client = client
         self._experiment = self._find_experiment(experiment, artifacts)
         self._known: dict[str, str] = {}
+        self._told: dict[str, int] = {}
 
     def deliver(self, entry: Entry, files: Files) -> None:
         """Record one event of a run; raises `TrackerUnavailable` when MLflow does not take it."""
-        with _as_unavailable():
+        with as_unavailable():
             match entry.event:
                 case RunStarted():
                     self._begin_run(entry.event)
@@ -104,8 +107,13 @@ class MlflowTracker:
 
     def interrupt(self, run_id: str, at: float) -> None:
         """Mark what is still running in `run_id` as killed; raises `TrackerUnavailable`."""
-        with _as_unavailable():
+        with as_unavailable():
             self._end_left_over(run_id, at)
+
+    def deliver_session(self, session: NotebookSession, files: Files) -> None:
+        """Record a session of a notebook as far as it is known by now; raises `TrackerUnavailable`."""
+        with as_unavailable():
+            self._log_session(session, files)
 
     # Events
 
@@ -235,6 +243,64 @@ class MlflowTracker:
             self._client.set_tag(run.info.run_id, "nbproof.outcome", "interrupted")
             self._client.set_terminated(run.info.run_id, "KILLED", max(run.info.start_time, _milliseconds(at)))
 
+    # Sessions of notebooks
+
+    def _log_session(self, session: NotebookSession, files: Files) -> None:
+        run = self._run(
+            _key("session", session.session_id),
+            name=Path(session.notebook or "without a notebook").name,
+            at=session.opened_at,
+            tags={"nbproof.kind": "session", "nbproof.session": session.session_id, "mlflow.source.type": "NOTEBOOK"},
+        )
+        at = _milliseconds(session.last_at)
+        numbers = _session_metrics(session)
+        step = len(session.executions)
+        metrics = [(name, value, at, step) for name, value in numbers.items()]
+        self._log(run, tags=_session_tags(session), metrics=metrics)
+        self._client.log_dict(run, _session_content(session, self._runs_made_in(session)), "executions.json")
+        self._log_entries_of_session(run, session, files)
+        if session.outcome == "running":
+            return
+        kept = [around.notebook_sha256 for around in session.around if around.notebook_sha256 is not None]
+        if kept and session.notebook is not None:
+            path = Path(session.notebook)
+            self._upload(run, ContentHash(kept[-1]), path, path.name, "notebook", files)
+        self._client.set_terminated(run, SESSION_STATUS[session.outcome], at)
+
+    def _runs_made_in(self, session: NotebookSession) -> dict[str, list[str]]:
+        """The runs of this store that say which execution made them; a kernel does not see each of nested runs."""
+        if not any(execution.runs for execution in session.executions):
+            return {}
+        made: dict[str, list[str]] = {}
+        experiments = [experiment.experiment_id for experiment in self._client.search_experiments()]
+        for found in self._search(f"tags.`nbproof.session` = '{session.session_id}'", experiments):
+            if "nbproof.exec_id" in found.data.tags:
+                made.setdefault(found.data.tags["nbproof.exec_id"], []).append(str(found.info.run_id))
+        return made
+
+    def _log_entries_of_session(self, run: str, session: NotebookSession, files: Files) -> None:
+        """What the notebook logged itself; by one tracker once, by another again, which changes nothing."""
+        entries = [entry for _, entry in session.logged][self._told.get(session.session_id, 0) :]
+        for child in dict.fromkeys(entry.child for entry in entries):
+            own = [entry for entry in entries if entry.child == child]
+            into = run if child is None else self._child_of_session(run, session, child, own[0].at)
+            self._log_own(into, own, session.last_at, files)
+        self._told[session.session_id] = len(session.logged)
+        if session.outcome != "running":
+            for child in {entry.child for _, entry in session.logged if entry.child is not None}:
+                nested = self._child_of_session(run, session, child, session.last_at)
+                self._client.set_terminated(nested, SESSION_STATUS[session.outcome], _milliseconds(session.last_at))
+
+    def _child_of_session(self, run: str, session: NotebookSession, child: str, at: float) -> str:
+        tags = {
+            "nbproof.kind": "child",
+            "nbproof.session": session.session_id,
+            "nbproof.child": child,
+            "mlflow.parentRunId": run,
+            "mlflow.source.type": "NOTEBOOK",
+        }
+        return self._run(_key("session", session.session_id, child), name=child, at=at, tags=tags)
+
     # Runs
 
     def _run(self, key: str, *, name: str, at: float, tags: Mapping[str, str]) -> str:
@@ -269,11 +335,13 @@ class MlflowTracker:
         for runs in by_key.values():
             self._only(runs)
 
-    def _search(self, query: str) -> list[Any]:
+    def _search(self, query: str, experiments: list[str] | None = None) -> list[Any]:
         found: list[Any] = []
         token = None
         while True:
-            page = self._client.search_runs([self._experiment], query, max_results=PAGE_ROWS, page_token=token)
+            page = self._client.search_runs(
+                experiments or [self._experiment], query, max_results=PAGE_ROWS, page_token=token
+            )
             found += page
             token = page.token
             if not token:
@@ -349,6 +417,66 @@ class MlflowTracker:
         return None
 
 
+def _session_tags(session: NotebookSession) -> dict[str, str]:
+    tags = {
+        "nbproof.notebook": session.notebook or "",
+        "nbproof.kernel_id": session.kernel_id,
+        "nbproof.kernel_life": str(session.life),
+        "nbproof.python": session.python,
+        "nbproof.recording": session.level,
+        "nbproof.outcome": session.outcome,
+        "mlflow.source.name": session.notebook or "",
+    }
+    if session.around:
+        first, last = session.around[0], session.around[-1]
+        found = {
+            "mlflow.source.git.commit": first.git_commit,
+            "nbproof.environment": first.environment,
+            "nbproof.digest": last.digest,
+            # The commit says what ran only if nothing was changed, neither at the beginning nor at the end.
+            "nbproof.git_dirty": str(
+                any(around.git_dirty or around.git_commit != first.git_commit for around in session.around)
+            ).lower(),
+        }
+        tags |= {name: value for name, value in found.items() if value is not None}
+    if session.damaged or session.missed:
+        missed = [f"{session.missed} lines were not written"] if session.missed else []
+        tags["nbproof.damaged"] = "; ".join([*session.damaged, *missed])
+    return tags
+
+
+def _session_metrics(session: NotebookSession) -> dict[str, float]:
+    outcomes = [execution.outcome for execution in session.executions]
+    return {
+        "executions": float(len(outcomes)),
+        "errors": float(outcomes.count("error")),
+        "lost": float(outcomes.count("lost")),
+        # What a cell ran in its turn is part of its own time.
+        "seconds": sum(each.seconds or 0.0 for each in session.executions if each.parent is None),
+    }
+
+
+def _session_content(session: NotebookSession, made: Mapping[str, list[str]]) -> dict[str, Any]:
+    executions = [as_json(execution) for execution in session.executions]
+    for execution in executions:
+        execution["runs"] = list(dict.fromkeys([*execution["runs"], *made.get(execution["exec_id"], ())]))
+    return {
+        "session": session.session_id,
+        "notebook": session.notebook,
+        "kernel_id": session.kernel_id,
+        "kernel_life": session.life,
+        "outcome": session.outcome,
+        "executions": executions,
+        "logged": [
+            {"exec_id": exec_id, "kind": entry.kind, "values": dict(entry.values), "child": entry.child,
+             "step": entry.step, "at": entry.at}
+            for exec_id, entry in session.logged
+        ],
+        "missed": session.missed,
+        "damaged": list(session.damaged),
+    }  # fmt: skip
+
+
 def _key(*parts: object) -> str:
     """The parts joined by `/`, each spelt so that it holds neither `/` nor a quote."""
     return "/".join(quote(str(part), safe="") for part in parts)
@@ -384,7 +512,7 @@ def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
 
 
 @contextlib.contextmanager
-def _as_unavailable() -> Iterator[None]:
+def as_unavailable() -> Iterator[None]:
     """Whatever MLflow says no with, the record waits: so nothing is lost, and the reason is told."""
     from mlflow.exceptions import MlflowException
 

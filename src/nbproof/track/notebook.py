@@ -1,17 +1,19 @@
 """What a notebook logs about itself: metrics, parameters, tags and files, as lines in the file that the runner named.
 
-Nothing here talks to a tracker. While nobody runs the notebook headlessly, the calls check their arguments, warn
-once and do nothing else.
+Nothing here talks to a tracker. In a kernel that somebody uses by hand, the lines go to the recording of its session;
+where nothing is recorded, the calls check their arguments, warn once and do nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import numbers
 import os
 import posixpath
 import re
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -28,6 +30,8 @@ from .store import store_uri
 
 Kind = Literal["parameters", "metrics", "tags", "artifact"]
 
+# The module that records a kernel; see capture/bootstrap.py.
+RECORDING = "_nbproof_capture"
 LONGEST_NAME = 250
 NAME = re.compile(r"[\w.\- /:]+")
 # Names that nbproof and MLflow give themselves; a notebook that took one could pass for another run.
@@ -71,17 +75,22 @@ class Recorder:
         file = Path(path).absolute()
         if not file.is_file():
             raise EntryInvalid(f"artifact `{path}`", "a folder" if file.is_dir() else "nothing there", "a file")
-        if LOG_VARIABLE not in os.environ:
+        if LOG_VARIABLE not in os.environ and _recorded_project() is None:
             return _warn_once()
         values = {"name": file.name, "path": str(file), **_keep(file)}
         return self._log("artifact", values)
 
     def _log(self, kind: Kind, values: Mapping[str, Any], step: int = 0) -> None:
-        if LOG_VARIABLE not in os.environ:
+        if LOG_VARIABLE not in os.environ and _recorded_project() is None:
             return _warn_once()
         if not values:
             return None
-        line = LoggedEntry(kind, values, self.child, step, _now()).to_json().encode() + b"\n"
+        spelt = LoggedEntry(kind, values, self.child, step, _now()).to_json()
+        if LOG_VARIABLE not in os.environ:
+            # Only the recording knows which cell is running.
+            sys.modules[RECORDING].logged(json.loads(spelt))
+            return None
+        line = spelt.encode() + b"\n"
         # One write in append mode: lines of processes that the notebook starts do not mix.
         descriptor = os.open(os.environ[LOG_VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -169,7 +178,8 @@ def _number(name: str, value: Any) -> float:
 
 
 def _keep(file: Path) -> dict[str, str]:
-    into = os.environ.get(kept.KEEP_VARIABLE)
+    project = _recorded_project()
+    into = os.environ.get(kept.KEEP_VARIABLE) or (str(kept.folder(Path(project))) if project else None)
     if into is None:
         return {"sha256": kept.content_hash(file).hex}
     content = kept.keep(file, Path(into)).hex
@@ -188,6 +198,12 @@ class _Memory:
 _memory = _Memory()
 
 
+def _recorded_project() -> str | None:
+    """The project whose recording takes down what this kernel does, if one does."""
+    recording = sys.modules.get(RECORDING)
+    return recording.project() if recording is not None else None
+
+
 def _refuse_change(parameter: tuple[str, str | None, str], value: str) -> None:
     earlier = _memory.parameters.setdefault(parameter, value)
     if earlier != value:
@@ -204,7 +220,8 @@ def _warn_once() -> None:
     if not _memory.has_warned:
         _memory.has_warned = True
         warnings.warn(
-            "no run is being recorded: this notebook does not run under `nbproof run`, so nothing is logged",
+            "no run is being recorded: this notebook runs neither under `nbproof run` nor in a recorded kernel, "
+            "so nothing is logged",
             UserWarning,
             stacklevel=5,
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ..records import ContentHash
+from .capture.session import NotebookSession
 from .lines import Entry
 
 # Finds a local file with this content, given where it once was; None when no such file is left.
@@ -14,7 +15,7 @@ Files = Callable[[ContentHash, Path], Path | None]
 
 
 class Tracker(Protocol):
-    """Holds the records of runs. Both methods may be called again with the same entry and change nothing then.
+    """Holds the records of runs and sessions. A method called again with the same entry changes nothing.
 
     They raise `TrackerUnavailable` when the tracker does not take the record; it is offered again later.
     """
@@ -25,4 +26,8 @@ class Tracker(Protocol):
 
     def interrupt(self, run_id: str, at: float) -> None:
         """Record that the runner of `run_id` died; its last sign of life was at the time `at`."""
+        ...
+
+    def deliver_session(self, session: NotebookSession, files: Files) -> None:
+        """Record a session of a notebook as far as it is known by now."""
         ...

@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from shapley_reference import by_definition
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
+from xgboost import XGBClassifier
 
 from nbproof.explain.question import ask
 from nbproof.explain.shapley.dispatch import explain, method_for
@@ -95,15 +98,52 @@ def test_trees_of_a_pipeline_add_up_and_say_that_they_are_sums(last: Any, unit: 
     assert (total if unit == "probability" else 1 / (1 + np.exp(-total))) == pytest.approx(chance, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        LogisticRegression(),
+        SGDClassifier(loss="log_loss"),
+        LinearSVC(),
+        HistGradientBoostingClassifier(max_iter=5),
+        RandomForestClassifier(5, random_state=0),
+        XGBClassifier(n_estimators=5, n_jobs=1),
+    ],
+    ids=lambda last: type(last).__name__,
+)
+def test_a_pipeline_answers_as_its_last_step_does(last: Any) -> None:
+    """The same units in the same order, so that the same model says the same with its preparation and without."""
+    pipeline = _fitted(clone(last))
+    made = pipeline[:-1].transform(FRAME)
+    made = made.toarray() if hasattr(made, "toarray") else made
+
+    alone, whole = ask(pipeline[-1], made), ask(pipeline, FRAME)
+
+    assert whole.model.units == alone.model.units
+    assert (whole.answers.unit, whole.answers.outputs, whole.answers.complement) == (
+        alone.answers.unit, alone.answers.outputs, alone.answers.complement
+    )  # fmt: skip
+    assert np.array_equal(whole.prediction, alone.prediction)
+    assert np.allclose(_by_itself(pipeline, whole.answers.unit), whole.prediction[:, 0], atol=1e-6)
+
+
+def _by_itself(pipeline: Any, unit: str) -> Any:
+    """What the pipeline itself says."""
+    if unit == "raw":
+        return pipeline.decision_function(FRAME)
+    chance = np.asarray(pipeline.predict_proba(FRAME), dtype=np.float64)[:, 1]
+    return chance if unit == "probability" else np.log(chance / (1 - chance))
+
+
 def test_columns_of_unknown_origin_are_a_black_box() -> None:
     """After a rotation nothing is summed back; neither is a probability made of log-odds."""
     rows = FRAME[["amount", "code"]].to_numpy()
     rotated = make_pipeline(PCA(2), Ridge()).fit(rows, FRAME["amount"])
     logistic = make_pipeline(StandardScaler(), LogisticRegression()).fit(rows, TARGET)
 
-    methods = [method_for(ask(model, rows[:3], background=rows[:9])) for model in (rotated, logistic)]
+    asked = [(rotated, None), (logistic, "probability"), (logistic, None)]
+    methods = [method_for(ask(model, rows[:3], background=rows[:9], unit=unit)) for model, unit in asked]
 
-    assert methods == ["enumerated", "enumerated"]
+    assert methods == ["enumerated", "enumerated", "pipeline"]
     assert origins(rotated[:-1], 2) is None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nbproof.run.execute.death import Death, OomKills
+from nbproof.run.execute.death import Death, OomKills, own_words
 
 QUIET, LOUD = OomKills(3, is_ours=True), OomKills(4, is_ours=True)
 
@@ -37,6 +37,13 @@ QUIET, LOUD = OomKills(3, is_ours=True), OomKills(4, is_ours=True)
 def test_a_death_is_called_what_it_is(death: Death, said: str) -> None:
     """Want of memory is claimed only when the counter rose and the signal fits."""
     assert str(death) == f"its kernel {said}"
+
+
+def test_what_every_kernel_says_when_it_starts_is_no_last_word() -> None:
+    """ipykernel 7 warns of channels without encryption each time."""
+    warned = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption. All communication (…)"
+
+    assert own_words(f"{warned}\nmine\n") == "mine"
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:

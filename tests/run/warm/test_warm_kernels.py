@@ -41,6 +41,7 @@ print(json.dumps({
     "configurables": sorted(type(each).__name__ for each in get_ipython().configurables),
     "hist": get_ipython().history_manager.hist_file, "targets": sorted(get_ipython().kernel.comm_manager.targets),
     "starting_dir": get_ipython().starting_dir, "dh": [str(each) for each in _dh],
+    "sections": sorted(get_ipython().config), "next_thread": threading.Thread(target=print).name,
 }))
 """
 
@@ -184,6 +185,40 @@ def test_libraries_work_after_the_fork_as_they_do_without() -> None:
 def _plain(said: Said) -> Said:
     # The path of a cell's file holds the number of its process.
     return Said("\n".join(line for line in said.text.splitlines() if "ipykernel_" not in line), said.error, said.types)
+
+
+STARTS = """
+import threading
+go = threading.Event()
+def speak():
+    go.wait()
+    print("from the thread")
+thread = threading.Thread(target=speak)
+thread.start()
+print("started")
+"""
+GOES = "print('goes')\ngo.set()\nthread.join()"
+
+
+def test_threads_speak_in_the_cell_that_a_cold_kernel_gives_them() -> None:
+    """Before ipykernel 7 that is the cell that started them, since then the one that runs."""
+
+    async def one(warm: bool) -> list[str]:
+        async with kernel(warm=warm) as live:
+            said = dict.fromkeys((live.client.execute(STARTS), live.client.execute(GOES)), "")
+            *_, last = said
+            while True:
+                message = await live.client.get_iopub_msg(timeout=PATIENCE_S)
+                cell, content = message["parent_header"].get("msg_id"), message["content"]
+                if message["msg_type"] == "stream":
+                    said[cell] += content["text"]
+                if cell == last and content.get("execution_state") == "idle":
+                    return list(said.values())
+
+    warm, cold = (asyncio.run(one(warm)) for warm in (True, False))
+
+    assert warm == cold
+    assert "".join(sorted(warm)).count("from the thread\n") == 1
 
 
 def test_an_interrupt_ends_a_cell_and_not_the_kernel() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,19 +11,45 @@ from numpy.typing import NDArray
 from ..line import Gauge, Line
 from ..metrics import manipulation
 from ..model import Asked
-from .looked import FEW_AGAIN, Explain, Looked, guarded, spread, taken
+from ..question import Question
+from .looked import FEW_AGAIN, Looked, guarded, spread, taken
 
 # Real rows and probes without which they cannot be told apart for lack of them.
 KNOWN_ROWS = 100
 # Made-up rows kept of one call and of all.
 HEARD_EACH, HEARD_MOST = 2_000, 20_000
+# Methods that read a model's own parts and ask it about no row; a pipeline's last step is read in the same way.
+READING = {
+    "native": "the trees and how many training rows went where",
+    "trees": "the trees and how many training rows went where",
+    "linear": "the coefficients",
+    "pipeline": "the parts of the last step",
+}
+# Rows made up of each explained row where a method weighs such rows without asking about them.
+MIXED_EACH = 200
 
 
 def judge(looked: Looked) -> list[Line]:
-    lines = _of(looked, "SHAP", looked.explain_shap)
+    lines = _of_shap(looked)
     if looked.lime is None or looked.explain_lime is None:
         return [*lines, _gaming("LIME").unknown("no LIME explainer was handed in")]
-    return lines + _of(looked, "LIME", looked.explain_lime)
+    return lines + _of(looked, "LIME", looked.lime.method, looked.explain_lime)
+
+
+def _of_shap(looked: Looked) -> list[Line]:
+    method = looked.shap.method
+    return _of(looked, "SHAP", method, _mixed if method == "interventional" else looked.explain_shap)
+
+
+def _mixed(question: Question, seed: int) -> None:
+    """Ask the model about what interventional values are made of: a row with some of its values from the background.
+
+    They are computed from the trees, but it is the answers to these rows that they weigh.
+    """
+    background, random = question.needs_background("interventional values"), np.random.default_rng(seed)
+    for row in question.rows:
+        against = background[random.integers(len(background), size=MIXED_EACH)]
+        question.asked(np.where(random.random(against.shape) < 0.5, row, against))
 
 
 def _gaming(name: str) -> Gauge:
@@ -31,12 +58,10 @@ def _gaming(name: str) -> Gauge:
     )
 
 
-def _of(looked: Looked, name: str, explain: Explain) -> list[Line]:
+def _of(looked: Looked, name: str, method: str, explain: Callable[[Question, int], object]) -> list[Line]:
     question, gauge = looked.question, _gaming(name)
     parts = [question.rows] if question.background is None else [question.background, question.rows]
     real = np.unique(np.concatenate(parts), axis=0)
-    if len(real) < KNOWN_ROWS:
-        return [gauge.unknown(f"{len(real)} real rows are too few to know how real rows look; {KNOWN_ROWS} are needed")]
 
     def work() -> list[Line]:
         asked = question.asked
@@ -45,6 +70,11 @@ def _of(looked: Looked, name: str, explain: Explain) -> list[Line]:
         explain(replace(some, asked=overheard), looked.generator(7))
         asked.rows += overheard.rows
         probes, answers = _probes(overheard, real)
+        if not len(probes):
+            return [gauge.unknown(_unasked(method))]
+        if len(real) < KNOWN_ROWS:
+            few = f"{len(real)} real rows are too few to know how real rows look; {KNOWN_ROWS} are needed"
+            return [gauge.unknown(few)]
         if len(probes) < KNOWN_ROWS:
             return [gauge.unknown("the method asks the model about hardly any made-up row, so there is nothing to see")]
         # A forest must see that a value is missing: it becomes the least of all.
@@ -54,6 +84,15 @@ def _of(looked: Looked, name: str, explain: Explain) -> list[Line]:
         return [_gamed_line(gauge, name, found)]
 
     return guarded([gauge], work)
+
+
+def _unasked(method: str) -> str:
+    """Why there is nothing to hear: the model was asked about real rows alone, or about none."""
+    reads = f"reads {READING[method]} and " if method in READING else ""
+    return (
+        f"the method {method} {reads}asks the model about no made-up row that it could recognise; how the model treats "
+        "rows unlike those that it was trained on is not looked at"
+    )
 
 
 @dataclass(slots=True)

@@ -12,11 +12,7 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model import Asked
-from .reference import Reference
-
-# Points per call of the model: few enough that a call of a slow model stays under a second. It is part of the result,
-# since the last digits of a product of matrices depend on how many rows are multiplied together.
+# Points per call of the model; see `pacing.Calls` for slow ones.
 POINTS = 8192
 # Up to so many coalitions of one size are listed to draw from; of more, they are drawn until they are distinct.
 LISTED = 20_000
@@ -24,10 +20,11 @@ LISTED = 20_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
-    """Drawn coalitions (m, features), each of which stands for itself and for its complement.
+    """Drawn coalitions (draws, m, features), each of which stands for itself and for its complement.
 
-    `stratum` (m,) is the size of the coalition, `of` (m,) how many such pairs there are, `drawn` (m,) how many of
-    them were drawn; `weight` (m,) is the kernel's weight of the pair over its chance to be drawn.
+    Every draw is one of its own, with as many of each size. `stratum` (m,) is the size of the coalition, `of` (m,) how
+    many such pairs there are, `drawn` (m,) how many of them were drawn; `weight` (m,) is the kernel's weight of the
+    pair over its chance to be drawn.
     """
 
     masks: NDArray[np.bool_]
@@ -43,8 +40,8 @@ def every(features: int) -> NDArray[np.bool_]:
     return np.asarray((numbers[:, None] >> np.arange(features)) & 1, dtype=np.bool_)
 
 
-def drawn_pairs(features: int, pairs: int, rng: np.random.Generator) -> Pairs:
-    """About `pairs` pairs of complementary coalitions by their leverage: equally many of every size.
+def drawn_pairs(features: int, pairs: int, rng: np.random.Generator, *, draws: int = 1) -> Pairs:
+    """About `pairs` pairs of complementary coalitions by their leverage, equally many of every size; `draws` times.
 
     Sizes with fewer coalitions than their part are taken whole; within a size none is drawn twice. Musco and Witter,
     "Provably Accurate Shapley Value Estimation via Leverage Score Sampling" (ICLR 2025).
@@ -58,27 +55,12 @@ def drawn_pairs(features: int, pairs: int, rng: np.random.Generator) -> Pairs:
     for size, count, total in zip(sizes, counts, of, strict=True):
         if not count:
             continue
-        masks.append(_of_size(features, int(size), int(count), int(total), rng))
+        masks.append(np.stack([_of_size(features, int(size), int(count), int(total), rng) for _ in range(draws)]))
         stratum.append(np.full(count, size))
         chances.append(np.full(count, count / total))
     chosen, chance = np.concatenate(stratum), np.concatenate(chances)
     kernel = np.array([(features - 1) / (comb(features, int(s)) * s * (features - s)) for s in chosen])
-    return Pairs(np.concatenate(masks), chosen, of[chosen - 1], counts[chosen - 1], kernel / chance)
-
-
-def worth(
-    asked: Asked, row: NDArray[np.float64], masks: NDArray[np.bool_], reference: Reference
-) -> NDArray[np.float64]:
-    """The mean answer (coalitions, outputs) with a coalition's features from `row`, the others from the reference."""
-    features, against = len(row), len(reference.rows)
-    out = np.empty((len(masks), len(asked.answers.outputs)))
-    at_once = max(1, POINTS // against)
-    for start in range(0, len(masks), at_once):
-        some = masks[start : start + at_once]
-        points = np.where(some[:, None, :], row, reference.rows[None])
-        answers = asked(points.reshape(-1, features)).reshape(len(some), against, -1)
-        out[start : start + at_once] = np.einsum("cbo,b->co", answers, reference.weights)
-    return out
+    return Pairs(np.concatenate(masks, axis=1), chosen, of[chosen - 1], counts[chosen - 1], kernel / chance)
 
 
 def _allotted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ...errors import ExplanationRefused, UnknownName
@@ -12,6 +13,15 @@ from ..question import Question
 from . import enumerated, interventional, linear, native, networks, pipelines, sampled, trees
 
 METHODS = ("native", "trees", "interventional", "linear", "pipeline", "gradients", "enumerated", "sampled")
+# What tells whether a method can explain a question; the others can explain any.
+READERS: Mapping[str, Callable[[Question], bool]] = {
+    "native": native.reads,
+    "trees": trees.reads,
+    "interventional": interventional.reads,
+    "linear": linear.reads,
+    "pipeline": pipelines.reads,
+    "gradients": networks.reads,
+}
 # From so many rows on, coalitions of a network's features take many minutes; until then their values are far better.
 MANY_ROWS = 10_000
 # A probe is long enough to tell something once it takes this long.
@@ -69,20 +79,22 @@ def method_for(question: Question, *, rows: int | None = None) -> str:
     return "enumerated" if question.rows.shape[1] <= enumerated.FEATURES else "sampled"
 
 
-def estimate(question: Question, *, method: str | None = None, samples: int | None = None) -> Estimate:
+def estimate(
+    question: Question, *, method: str | None = None, samples: int | None = None, watch: Watch | None = None
+) -> Estimate:
     """What explaining the question will take, by explaining its first rows; the question itself costs no more by it."""
     named, total = method or method_for(question), len(question.rows)
-    first = _timed(question, 1, named, samples)
+    first = _timed(question, 1, named, samples, watch)
     probed, took = 1, first
     while took - first < PROBE_S and probed < total:
         probed = min(4 * probed + 1, total)
-        took = _timed(question, probed, named, samples)
+        took = _timed(question, probed, named, samples, watch)
     # What the first row took holds the part that comes once.
     each = max(took - first, 0.0) / (probed - 1) if probed > 1 else first
     return Estimate(total, probed, took if probed == total else took + each * (total - probed))
 
 
-def _timed(question: Question, rows: int, method: str, samples: int | None) -> float:
+def _timed(question: Question, rows: int, method: str, samples: int | None, watch: Watch | None) -> float:
     some = replace(
         question,
         asked=replace(question.asked),
@@ -90,21 +102,21 @@ def _timed(question: Question, rows: int, method: str, samples: int | None) -> f
         prediction=question.prediction[:rows],
     )
     began = time.perf_counter()
-    explain(some, method=method, samples=samples)
+    explain(some, method=method, samples=samples, watch=watch)
     return time.perf_counter() - began
+
+
+def methods_for(question: Question) -> tuple[str, ...]:
+    """The methods that can explain the question, the one that fits first."""
+    fits = [name for name in METHODS if name not in READERS or READERS[name](question)]
+    if question.rows.shape[1] > enumerated.FEATURES:
+        fits.remove("enumerated")
+    return tuple(dict.fromkeys((method_for(question), *fits)))
 
 
 def _refuse_unfit(question: Question, method: str) -> None:
     """Raise `ExplanationRefused` for a method that cannot explain such a question."""
-    readers = {
-        "native": native.reads,
-        "trees": trees.reads,
-        "interventional": interventional.reads,
-        "linear": linear.reads,
-        "pipeline": pipelines.reads,
-        "gradients": networks.reads,
-    }
-    reads = readers.get(method)
+    reads = READERS.get(method)
     if reads is not None and not reads(question):
         raise ExplanationRefused(
             f"the method {method}",

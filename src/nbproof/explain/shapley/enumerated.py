@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from ...errors import ExplanationRefused
 from ..explanation import Explanation
 from ..model import Asked
+from ..pacing import Calls
 from ..progress import Watch
 from ..question import Question
 from .coalitions import POINTS, every
@@ -37,8 +39,10 @@ def explain(question: Question, *, seed: int, watch: Watch) -> Explanation:
     masks, weights = every(features), _weights(features)
     values = np.empty((*question.rows.shape, len(question.answers.outputs)))
     watch.begin()
+    calls = Calls(watch, POINTS)
     for at, row in enumerate(question.rows):
-        values[at] = weights @ _worth_of_all(question.asked, row, masks, reference, watch, at, len(question.rows))
+        watch.step(at, len(question.rows))
+        values[at] = weights @ _worth_of_all(question.asked, row, masks, reference, calls)
     watch.step(len(question.rows), len(question.rows))
     return question.explained(
         values,
@@ -69,9 +73,7 @@ def _worth_of_all(
     row: NDArray[np.float64],
     masks: NDArray[np.bool_],
     reference: Reference,
-    watch: Watch,
-    at: int,
-    total: int,
+    calls: Calls,
 ) -> NDArray[np.float64]:
     """What every coalition is worth, (2^features, outputs), asking about each distinct point once.
 
@@ -85,11 +87,11 @@ def _worth_of_all(
         some = slice(start, start + together)
         of, needed = np.nonzero((numbers & ~differing[some, None]) == 0)
         answers = np.empty((len(differing[some]), *out.shape))
-        for first in range(0, len(needed), POINTS):
-            part = slice(first, first + POINTS)
-            points = np.where(masks[needed[part]], row, reference.rows[some][of[part]])
-            answers[of[part], needed[part]] = asked(points)
-            watch.step(at, total)
+
+        def answers_of(part: slice, some: slice = some, of: Any = of, needed: Any = needed) -> NDArray[np.float64]:
+            return asked(np.where(masks[needed[part]], row, reference.rows[some][of[part]]))
+
+        answers[of, needed] = calls(len(needed), answers_of)
         every_answer = np.take_along_axis(answers, (numbers & differing[some, None])[:, :, None], axis=1)
         out += np.einsum("bco,b->co", every_answer, reference.weights[some])
     return out

@@ -26,6 +26,7 @@ def explain(
     *,
     patches: NDArray[np.int64] | None = None,
     cover: Cover | NDArray[Any] = "mean",
+    masker: Any = None,
     unit: Unit | None = None,
     output_names: Sequence[str] | None = None,
     method: str | None = None,
@@ -37,8 +38,9 @@ def explain(
 
     `patches` (height, width) numbers the patch of every pixel (None: a grid, see `grid`). A covered patch shows
     `cover`: the image's mean colour, the image blurred, or another image; the base value is the answer for it alone.
-    Put the values back in their places with `in_place`. Raises `DataUnusable` for what is no image, or patches that do
-    not fit it.
+    With `masker`, a `shap.maskers.Image`, that covers them, by inpainting for instance, and `cover` says nothing.
+    Put the values back in their places with `in_place`. Raises `DataUnusable` for what is no image, patches that do
+    not fit it, or a masker of other images.
     """
     pixels = np.asarray(image, dtype=np.float64)
     if pixels.ndim not in (2, 3):
@@ -48,10 +50,17 @@ def explain(
         raise DataUnusable("the patches", f"the shape {numbered.shape}", f"{pixels.shape[:2]}, the image's own")
     labels, place = np.unique(numbered, return_inverse=True)
     place = place.reshape(numbered.shape)
-    covered = _covered(pixels, cover)
+    taken = getattr(masker, "input_shape", pixels.shape)
+    if tuple(taken) != pixels.shape:
+        raise DataUnusable(
+            "the masker", f"one of images of the shape {tuple(taken)}", f"{pixels.shape}, the image's own"
+        )
+    covered = None if masker is not None else _covered(pixels, cover)
     over = (..., *(None,) * (pixels.ndim - 2))
 
     def shown(masks: NDArray[np.bool_]) -> NDArray[Any]:
+        if covered is None:
+            return np.stack([_masked(masker, mask[place], np.asarray(image)) for mask in masks])
         return np.where(masks[:, place][over], pixels, covered).astype(np.asarray(image).dtype)
 
     means = np.array([pixels[place == at].mean() for at in range(len(labels))])
@@ -61,7 +70,7 @@ def explain(
     )  # fmt: skip
     return parts.explain(
         model, whole, unit=unit, output_names=output_names, method=method, seed=seed, samples=samples, watch=watch,
-        settings={"cover": cover if isinstance(cover, str) else "an image", "patches": len(labels)},
+        settings={"cover": _told(cover, masker), "patches": len(labels)},
     )  # fmt: skip
 
 
@@ -75,6 +84,18 @@ def in_place(found: Explanation, patches: NDArray[np.int64]) -> NDArray[np.float
     """Every pixel's patch's value, (height, width, outputs)."""
     _, place = np.unique(patches, return_inverse=True)
     return np.asarray(found.values[0][place.reshape(patches.shape)])
+
+
+def _told(cover: Cover | NDArray[Any], masker: Any) -> str:
+    if masker is not None:
+        return f"shap's {type(masker).__name__} masker"
+    return cover if isinstance(cover, str) else "an image"
+
+
+def _masked(masker: Any, is_shown: NDArray[np.bool_], image: NDArray[Any]) -> NDArray[Any]:
+    """What one of shap's maskers makes of an image: it takes every number of it as a feature of its own."""
+    wide = np.broadcast_to(is_shown.reshape(*is_shown.shape, *(1,) * (image.ndim - 2)), image.shape)
+    return np.asarray(masker(wide.reshape(-1).copy(), image)[0][0]).astype(image.dtype)
 
 
 def _covered(pixels: NDArray[np.float64], cover: Cover | NDArray[Any]) -> NDArray[np.float64]:

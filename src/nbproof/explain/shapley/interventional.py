@@ -27,6 +27,9 @@ DEEPEST = 14
 # Numbers looked at in one call, so that other threads and a cancel get their turn.
 AT_ONCE = 200_000
 HINT = "leave method out, or pass method='sampled'"
+METHOD = "the interventional method"
+# Rows that a background may have once each row stands in it as often as its weight says.
+MOST_REPEATED = 200_000
 
 
 def reads(question: Question) -> bool:
@@ -40,9 +43,10 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
     """The values against the whole background.
 
     Raises `ExtraMissing` without Woodelf, `DataUnusable` without a background, and `ExplanationRefused` where the
-    trees are too deep, or Woodelf disagrees with shap or with the model.
+    trees are too deep, rows cannot be repeated as often as their weights say, or Woodelf disagrees with shap or with
+    the model.
     """
-    background = question.needs_background("the interventional method")
+    background = _repeated(question)
     require("woodelf")
     # Trees compare in single precision, Woodelf in double.
     rows, against = (_as_compared(question, each) for each in (question.rows, background))
@@ -59,6 +63,19 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
     return question.explained(
         values, base, method="interventional", is_exact=True, settings={"background_rows": len(background)}
     )
+
+
+def _repeated(question: Question) -> NDArray[np.float64]:
+    """The background, each row as often as its weight says. Raises `ExplanationRefused` for others."""
+    background, weights = question.needs_background(METHOD, takes_weights=True), question.weights
+    if weights is None:
+        return background
+    if not np.array_equal(weights, np.rint(weights)) or weights.sum() > MOST_REPEATED:
+        raise ExplanationRefused(
+            "the weights of the background", f"weights that are not whole or add up to {weights.sum():.6g}",
+            f"whole numbers that add up to at most {MOST_REPEATED}, as rows can be repeated", hint=HINT,
+        )  # fmt: skip
+    return np.repeat(background, weights.astype(np.int64), axis=0)
 
 
 def _as_compared(question: Question, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,7 +148,7 @@ def _refuse_disagreement(question: Question, ensemble: Any, output: int) -> None
     import shap
 
     rows = _coarse(question.rows[:CHECKED_ROWS])
-    against = _coarse(question.needs_background("the interventional method")[:CHECKED_BACKGROUND])
+    against = _coarse(question.needs_background(METHOD, takes_weights=True)[:CHECKED_BACKGROUND])
     fitted = trees.readable(question.model.fitted)
     explainer = shap.TreeExplainer(fitted, data=against, feature_perturbation="interventional")
     expected = np.asarray(explainer.shap_values(rows, check_additivity=False))

@@ -21,11 +21,12 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
 
     Strumbelj and Kononenko (2014), section 4. Raises `DataUnusable` without a background.
     """
-    background = question.needs_background("a linear model")
+    background = question.needs_background("a linear model", takes_weights=True)
     watch.begin()
     watch.step(0, len(question.rows))
     coefficients, intercept = _fitted(question)
-    mean = background.mean(axis=0)
+    shares = question.shares
+    mean = background.mean(axis=0) if shares is None else shares @ background
     values = (question.rows - mean)[:, :, None] * coefficients.T[None]
     base = np.broadcast_to(intercept + coefficients @ mean, question.prediction.shape)
     refuse_incomplete(

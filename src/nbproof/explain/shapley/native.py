@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ...errors import ExplanationRefused
 from ..explanation import Explanation
 from ..model import Family
+from ..pacing import Pace, paced
 from ..progress import Watch
 from ..question import Question
 from .completeness import refuse_incomplete
-from .pacing import Pace, paced
 
 # The libraries let other threads run meanwhile; a call must only be short enough for a cancel to be heard.
 CALL_S = 0.25
@@ -46,6 +46,7 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
     Raises `ExplanationRefused` where they do not add up to the model's answer, as for a link that is not the identity
     (Poisson, Gamma, Tweedie).
     """
+    question.refuse_weights("the library's own contributions")
     hint = "pass method='sampled' and background=TRAINING_ROWS: it asks the model itself"
     contributions = _OF[question.model.family](question.model.fitted, len(question.rows))
     shape = (len(question.rows), len(question.answers.outputs), question.rows.shape[1] + 1)

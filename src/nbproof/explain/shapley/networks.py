@@ -7,13 +7,14 @@ misses stays visible as the completeness gap.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ExplanationRefused
 from ..explanation import Explanation
+from ..pacing import Calls
 from ..progress import Watch
 from ..question import Question
 from .coalitions import POINTS
@@ -41,13 +42,12 @@ def explain(question: Question, *, seed: int, samples: int | None, watch: Watch)
     features, outputs = question.rows.shape[1], len(question.answers.outputs)
     values = np.empty((len(question.rows), features, outputs))
     watch.begin()
+    calls = Calls(watch, POINTS)
     for number, row in enumerate(question.rows):
         watch.step(number, len(question.rows))
         way = row - reference.rows
         points = (reference.rows[:, None] + at[None, :, None] * way[:, None]).reshape(-1, features)
-        gradients = np.concatenate(
-            [_gradients(question, points[start : start + POINTS]) for start in range(0, len(points), POINTS)]
-        )
+        gradients = calls(len(points), partial(_gradients, question, points))
         # Σ over reference rows and nodes of weight × way × gradient.
         values[number] = np.einsum("p,pf,pfo->fo", weight, np.repeat(way, steps, axis=0), gradients, optimize=True)
     watch.step(len(question.rows), len(question.rows))
@@ -66,11 +66,11 @@ def explain(question: Question, *, seed: int, samples: int | None, watch: Watch)
     )
 
 
-def _gradients(question: Question, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Derivatives (points, features, outputs) of the module's answers."""
+def _gradients(question: Question, every: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
+    """Derivatives (points, features, outputs) of the module's answers at some of the points."""
     import torch
 
-    module: Any = question.model.fitted
+    module, points = question.model.fitted, every[part]
     held = next(module.parameters(), None)
     device = held.device if held is not None else torch.device("cpu")
     dtype = held.dtype if held is not None and held.dtype.is_floating_point else torch.float32

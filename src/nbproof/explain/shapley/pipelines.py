@@ -59,6 +59,7 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
         last,
         transformed(question.rows),
         background=None if question.background is None else transformed(question.background),
+        background_weights=question.weights,
         unit=question.answers.unit,
     )
     if len(comes_from) != inner.rows.shape[1]:

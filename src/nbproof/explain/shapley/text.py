@@ -26,6 +26,7 @@ def explain(
     *,
     word: str = WORD,
     hidden: str = "",
+    masker: Any = None,
     unit: Unit | None = None,
     output_names: Sequence[str] | None = None,
     method: str | None = None,
@@ -37,8 +38,16 @@ def explain(
 
     `word` is the pattern of what counts as one, `hidden` what stands in its place where it is left out; the base value
     is the answer for the text without any. A word that comes again has its own value. Exact up to 11 words, else
-    estimated with standard errors. Raises `DataUnusable` for a text without words.
+    estimated with standard errors.
+
+    With `masker`, a `shap.maskers.Text`, its tokens are the words, and it hides them; `word` and `hidden` say nothing
+    then. Raises `DataUnusable` for a text without words, and for a masker that makes something other than texts.
     """
+    if masker is not None:
+        return parts.explain(
+            model, _by_masker(masker, text), unit=unit, output_names=output_names, method=method, seed=seed,
+            samples=samples, watch=watch, settings={"masker": type(masker).__name__, "hidden": masker.mask_token},
+        )  # fmt: skip
     found = list(re.finditer(word, text))
     if not found:
         raise DataUnusable("the text", "no word in it", f"at least one that matches {word}")
@@ -54,6 +63,26 @@ def explain(
         model, whole, unit=unit, output_names=output_names, method=method, seed=seed, samples=samples, watch=watch,
         settings={"word": word, "hidden": hidden},
     )  # fmt: skip
+
+
+def _by_masker(masker: Any, text: str) -> Parts:
+    """The tokens of one of shap's maskers for texts."""
+    if getattr(masker, "output_type", None) != "string":
+        raise DataUnusable(
+            "the masker", f"a {type(masker).__name__} that makes no texts", "a shap.maskers.Text that makes texts",
+            hint='shap.maskers.Text(tokenizer, output_type="string")',
+        )  # fmt: skip
+    tokens = [str(each) for each in masker.feature_names(text)[0]]
+    if not tokens:
+        raise DataUnusable("the text", "no token in it", "at least one")
+
+    def shown(masks: NDArray[np.bool_]) -> list[str]:
+        # It may write on the mask that it is given.
+        return [str(masker(mask.copy(), text)[0][0]) for mask in masks]
+
+    names = [each.strip() or each for each in tokens]
+    digest = ContentHash.of(text.encode())
+    return Parts(_distinct(names), np.array(names, dtype=object), shown, digest, TEXTS_AT_ONCE)
 
 
 def _woven(between: Sequence[str], words: Sequence[str], mask: NDArray[np.bool_], hidden: str) -> list[str]:

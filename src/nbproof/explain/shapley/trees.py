@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from ...errors import ExplanationRefused
 from ..explanation import Explanation
+from ..pacing import Pace
 from ..progress import Watch
 from ..question import Question
 from .completeness import refuse_incomplete
-from .pacing import Pace
 
 # How long other threads may have to wait for the interpreter.
 CALL_S = 0.004
@@ -93,6 +93,7 @@ def explain(question: Question, *, watch: Watch) -> Explanation:
 
     Raises `ExplanationRefused` where shap cannot read the trees, or its values do not add up to the model's answer.
     """
+    question.refuse_weights("Tree SHAP, which compares with no background")
     ensemble = Ensemble.of(question.model.fitted)
     rows = question.rows.astype(ensemble.inputs).astype(np.float64)
     found = np.zeros((len(rows), rows.shape[1] + 1, len(ensemble.offset)))

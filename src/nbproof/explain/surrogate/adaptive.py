@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from ...errors import DataUnusable
 from ..explanation import Explanation
 
+# Samples from which on nobody waits for more.
+MOST = 64_000
+
 
 @dataclass(frozen=True, slots=True)
 class Grown:
@@ -43,7 +46,7 @@ def grow(
     seeds: int = 5,
     top: int = 5,
     samples: int = 1000,
-    most: int = 64_000,
+    most: int = MOST,
 ) -> Grown:
     """Explain with `explain(seed, samples)`, doubling `samples` until the stability over `seeds` seeds passes `floor`.
 

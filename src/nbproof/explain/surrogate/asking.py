@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -112,8 +112,3 @@ def explained(
         cost=Cost(listener.asked, time.process_time() - cpu, time.perf_counter() - wall),
         origins=Origins(model=listener.hash, data=ContentHash.of(content)),
     )
-
-
-def in_parts(ask: Callable[[Any], NDArray[np.float64]], count: int, size: int, made: Callable[[slice], Any]) -> Any:
-    """The answers about `count` things that are `made` in parts of `size`, so that few of them exist at a time."""
-    return np.concatenate([ask(made(slice(start, min(start + size, count)))) for start in range(0, count, size)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from numpy.typing import NDArray
 
 from ...errors import DataUnusable
 from ..explanation import Explanation, Unit
+from ..pacing import Calls
 from ..progress import Watch, chunks
 from . import masking
-from .asking import explained, in_parts, listen
+from .asking import Listener, explained, listen
 from .kernel import Kernel
 from .plan import generator
 
@@ -69,7 +71,8 @@ def explain(
     listener = listen(model, read[0][None], unit, output_names)
     settings = {"samples": samples, "features": features, "selection": selection, "kernel_width": kernel_width}
     found = []
-    for part in chunks(len(read), 1, watch or Watch()):
+    seen = watch or Watch()
+    for part in chunks(len(read), 1, seen):
         picture, random = read[part.start], generator(seed)
         # lime draws it for its segmentation, whether that asks for it or not.
         random.randint(0, high=1000)
@@ -79,7 +82,8 @@ def explain(
         present[0] = True
         without = _without(picture, segments, hidden)
         size = max(1, ASKED_AT_ONCE // picture.size)
-        answers = in_parts(listener, samples, size, _masked(picture, without, segments, present))
+        masked = _masked(picture, without, segments, present)
+        answers = Calls(seen, size)(samples, partial(_answers, listener, masked))
         explanation = explained(
             listener,
             masking.fits(present, answers, Kernel(kernel_width), 1.0, selection, features),
@@ -132,6 +136,12 @@ def _without(
         within = segments == segment
         out[within] = tuple(np.mean(picture[within][:, colour]) for colour in range(3))
     return out
+
+
+def _answers(
+    listener: Listener, masked: Callable[[slice], NDArray[Any]], part: slice
+) -> NDArray[np.float64]:  # fmt: skip
+    return listener(masked(part))
 
 
 def _masked(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +11,8 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from ...errors import AskedWrongly, DataUnusable, UnknownName
+from ..pacing import Calls
+from ..progress import Watch
 from ..question import Question
 from ..schema import refuse_missing
 from .arrays import Arrays
@@ -70,13 +72,6 @@ def categorical_columns(question: Question, categorical: Sequence[int | str]) ->
     return sorted(found)
 
 
-def answers(question: Question, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The model's answers (points, outputs), asked in parts that leave the memory bounded."""
-    parts = [question.asked(points[part]) for part in asked_parts(*points.shape)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def asked_parts(points: int, features: int) -> Iterator[slice]:
-    """The parts in which the model is asked about so many points; they follow from the shape alone."""
-    size = min(POINTS_AT_ONCE, max(1, NUMBERS_AT_ONCE // max(features, 1)))
-    return (slice(start, min(start + size, points)) for start in range(0, points, size))
+def calls_for(features: int, watch: Watch) -> Calls:
+    """Calls of so many points as stay in caches; as many for every table of so many features."""
+    return Calls(watch, min(POINTS_AT_ONCE, max(1, NUMBERS_AT_ONCE // max(features, 1))))

@@ -6,7 +6,6 @@ of that method follow from the Gram matrix alone, so that the same steps, thus t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +13,12 @@ from numpy.random import RandomState
 from numpy.typing import NDArray
 
 from ...errors import DataUnusable
+from ..pacing import Calls
 from ..progress import Watch, chunks
 from ..question import Question
 from . import selecting, solving
 from .moments import Moments, moments
-from .plan import Plan, asked_parts
+from .plan import Plan, calls_for
 from .solving import Fitted, fitted
 
 # Where scikit-learn's Ridge stops for sparse columns.
@@ -73,13 +73,14 @@ def fits(
     if plan.way not in WAYS:
         raise DataUnusable("the selection", f"{plan.way} for sparse rows", f"one of {', '.join(WAYS)}")
     means, deviations = _scaled_by(training)
+    calls = calls_for(question.rows.shape[1], watch)
     found = []
     for part in chunks(len(question.rows), 1, watch):
         row = question.rows[part.start]
         if plan.mode == "row":
             random.seed(plan.seed)
         present = np.flatnonzero(row)
-        fit = _fit(question, plan, part.start, present, means, deviations, random)
+        fit = _fit(question, plan, part.start, present, means, deviations, random, calls)
         found.append([_ridge(fit, plan, output, present) for output in range(question.prediction.shape[1])])
     return found
 
@@ -100,13 +101,20 @@ def _fit(
     means: NDArray[np.float64],
     deviations: NDArray[np.float64],
     random: RandomState,
+    calls: Calls,
 ) -> Fit:
     """Draw the points around one row, ask the model about them, and take the moments."""
     row, features = question.rows[at], question.rows.shape[1]
     drawn = random.normal(0, 1, plan.samples * len(present)).reshape(plan.samples, len(present))
     drawn = drawn * deviations[present] + means[present]
     drawn[0] = row[present]
-    answers = np.concatenate(list(_answers(question, drawn, present, features)))
+
+    def answers_of(part: slice) -> NDArray[np.float64]:
+        points = np.zeros((part.stop - part.start, features))
+        points[:, present] = drawn[part]
+        return question.asked(points)
+
+    answers = calls(len(drawn), answers_of)
     answers[0] = question.prediction[at]
     # Multiplied where other values are divided: what lime does with sparse rows.
     columns = drawn * deviations[present]
@@ -121,15 +129,6 @@ def _fit(
         own=columns[:1],
         features=features,
     )
-
-
-def _answers(
-    question: Question, drawn: NDArray[np.float64], present: NDArray[np.int64], features: int
-) -> Iterator[NDArray[np.float64]]:
-    for part in asked_parts(len(drawn), features):
-        points = np.zeros((part.stop - part.start, features))
-        points[:, present] = drawn[part]
-        yield question.asked(points)
 
 
 def _ridge(fit: Fit, plan: Plan, output: int, present: NDArray[np.int64]) -> Fitted:

@@ -7,6 +7,7 @@ explanation asks for, all rows therefore share one neighbourhood, and the model 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from .arrays import Arrays, on
 from .kernel import Kernel
 from .moments import moments
 from .neighbourhood import Binned, Drawn, Sampler, Standardised
-from .plan import Mode, Plan, answers, categorical_columns, generator, training_of
+from .plan import Mode, Plan, calls_for, categorical_columns, generator, training_of
 from .selecting import select, way
 from .solving import Fitted, ridge
 
@@ -169,12 +170,14 @@ def _neighbourhoods(
     rows, outputs = question.rows, question.prediction.shape[1]
     size = max(1, AT_ONCE[plan.mode] // (plan.samples * rows.shape[1]))
     shape = (plan.samples, outputs)
+    calls = calls_for(rows.shape[1], watch)
     if plan.mode == "row":
         random.seed(plan.seed)
         drawn = sampler.draw(random, plan.samples, plan.arrays)
     shared = np.empty((1, *shape))
     if plan.mode == "row" and sampler.is_shared:
-        shared[0, 1:] = answers(question, sampler.points(drawn, rows[:1])[0, 1:])
+        near = sampler.points(drawn, rows[:1])[0, 1:]
+        shared[0, 1:] = calls(len(near), partial(_answers, question, near))
     for part in chunks(len(rows), size, watch):
         count = len(rows[part])
         if plan.mode == "stream":
@@ -185,7 +188,13 @@ def _neighbourhoods(
             continue
         points = sampler.points(drawn, rows[part])
         points[:, 0] = rows[part]
-        yield part, drawn, answers(question, points.reshape(-1, rows.shape[1])).reshape(count, *shape)
+        flat = points.reshape(-1, rows.shape[1])
+        given = calls(len(flat), partial(_answers, question, flat))
+        yield part, drawn, given.reshape(count, *shape)
+
+
+def _answers(question: Question, points: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
+    return question.asked(points[part])
 
 
 def _surrogate(

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from ...errors import DataUnusable
 from ..explanation import Explanation, Unit
+from ..pacing import Calls
 from ..progress import Watch, chunks
 from . import masking
-from .asking import explained, in_parts, listen
+from .asking import explained, listen
 from .kernel import Kernel
 from .plan import generator
 
@@ -102,10 +103,11 @@ def explain(
         "kernel_width": KERNEL.width,
     }  # fmt: skip
     found = []
-    for part in chunks(len(texts), 1, watch or Watch()):
+    seen = watch or Watch()
+    for part in chunks(len(texts), 1, seen):
         text, words = texts[part.start], read[part.start]
         present = _drawn(len(words.names), samples, generator(seed))
-        answers = _answers(listener, words, present, None if is_bag else mask, len(text))
+        answers = _answers(listener, words, present, None if is_bag else mask, len(text), seen)
         found.append(
             explained(
                 listener,
@@ -132,11 +134,12 @@ def _drawn(words: int, samples: int, random: RandomState) -> NDArray[np.bool_]:
 
 
 def _answers(
-    listener: Any, words: Words, present: NDArray[np.bool_], mask: str | None, characters: int
+    listener: Any, words: Words, present: NDArray[np.bool_], mask: str | None, characters: int, watch: Watch
 ) -> NDArray[np.float64]:
     """The model's answers for every sample, each text asked about once."""
     packed = np.packbits(present, axis=1)
     _, first, of = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     size = max(1, ASKED_AT_ONCE // max(characters, 1))
-    asked = in_parts(listener, len(first), size, lambda part: [words.without(present[at], mask) for at in first[part]])
+    calls = Calls(watch, size)
+    asked = calls(len(first), lambda part: listener([words.without(present[at], mask) for at in first[part]]))
     return np.asarray(asked[of.ravel()])

@@ -16,6 +16,8 @@ _COUNT = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 # What Python's faulthandler writes of a crash begins so; it is no word of the notebook's.
 _FAULT = "Fatal Python error"
+# Nor is this, which ipykernel 7 says whenever it starts.
+_SAID_AT_EACH_START = "[IPKernelApp] WARNING | Kernel is running over TCP without encryption."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,11 @@ class Death:
     def _last_word(self) -> str:
         lines = [line.strip() for line in self.said.partition(_FAULT)[0].splitlines() if line.strip()]
         return f": {lines[-1]}" if lines else ""
+
+
+def own_words(said: str) -> str:
+    """What a kernel wrote past Jupyter, without what each kernel writes there when it starts."""
+    return "\n".join(line for line in said.splitlines() if not line.startswith(_SAID_AT_EACH_START))
 
 
 def peak_mb(pid: int | None) -> int | None:

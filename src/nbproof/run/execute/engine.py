@@ -25,6 +25,7 @@ from ..lean import read_dates_quickly
 from ..warm.learning import recall, remember
 from ..warm.preload import Preload, preload
 from .client import Client, know_provisioner
+from .death import own_words
 from .hearing import KernelDied
 from .listening import Secrets
 from .writing import cell_bytes, notebook_bytes
@@ -361,7 +362,7 @@ def tail(file: IO[bytes]) -> str:
     """The last lines of `file`, for the message about a kernel that died."""
     file.seek(0, 2)
     file.seek(max(0, file.tell() - TAIL_BYTES))
-    return file.read().decode(errors="replace").strip()
+    return own_words(file.read().decode(errors="replace")).strip()
 
 
 papermill_engines.register(ENGINE, NotebookEngine)

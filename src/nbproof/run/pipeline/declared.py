@@ -45,7 +45,8 @@ class Loaded:
     """A pipeline with what was read to make it: this snapshot is what a build fingerprints and runs.
 
     `dag` is Ploomber's, where something in the pipeline needs it: a hook, say. `memory` keeps what was derived from
-    the files that were read.
+    the files that were read. `asked` names the tasks that were asked for, where the others are there only for what
+    these need; empty, all of them were.
     """
 
     pipeline: Pipeline
@@ -54,6 +55,11 @@ class Loaded:
     dag: DAG | None = None
     workers: int | None = None
     memory: Memory = field(default_factory=Memory, repr=False, compare=False)
+    asked: frozenset[str] = frozenset()
+
+    def is_asked(self, task: str) -> bool:
+        """Whether `task` was asked for itself, and so by force where force was asked for."""
+        return not self.asked or task in self.asked
 
     @property
     def documents(self) -> Mapping[str, Document]:

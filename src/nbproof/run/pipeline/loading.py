@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
-from ...errors import PipelineInvalid
+from ...errors import PipelineInvalid, UnknownName
 from ...notebook import document
 from ...records import Limits, OutputCaps
 from ..lean import skip_idle_imports
@@ -120,7 +120,7 @@ def _memory(file: Path, project: Path) -> Memory:
 def _home(notebook: Path, project: Path) -> Path | None:
     """The pipeline of the project that `notebook` is a task of, if any."""
     document.read_bytes(notebook)
-    homes = [file for file in _pipeline_files(project) if notebook in _sources(file)]
+    homes = homes_of(notebook, project)
     if len(homes) > 1:
         raise PipelineInvalid(
             notebook, f"a task of {len(homes)} pipelines: {', '.join(map(str, homes))}", "a task of one pipeline",
@@ -129,7 +129,13 @@ def _home(notebook: Path, project: Path) -> Path | None:
     return homes[0] if homes else None
 
 
-def _pipeline_files(project: Path) -> Iterator[Path]:
+def homes_of(notebook: Path, project: Path) -> list[Path]:
+    """The pipelines of the project that name `notebook` (a resolved path) as the source of a task."""
+    return [file for file in pipeline_files(project) if notebook in _sources(file)]
+
+
+def pipeline_files(project: Path) -> Iterator[Path]:
+    """The pipelines of a project, by their paths; into what is hidden, built or installed it does not look."""
     for folder, folders, files in os.walk(project):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in {"build", "exports"})
         folders[:] = [
@@ -140,22 +146,65 @@ def _pipeline_files(project: Path) -> Iterator[Path]:
 
 
 def _sources(file: Path) -> set[Path]:
+    return {source for source, _ in _named_sources(file)}
+
+
+def _named_sources(file: Path) -> tuple[tuple[Path, str], ...]:
+    """The source of each task of a pipeline file, and the task's name."""
     import yaml
 
     try:
         raw = yaml.safe_load(file.read_text(encoding="utf-8"))
         tasks = raw if isinstance(raw, list) else raw["tasks"]
-        sources = [entry["source"] if isinstance(entry, dict) else entry for entry in tasks]
-        return {(file.parent / source).resolve() for source in sources}
+        entries = [entry if isinstance(entry, dict) else {"source": entry} for entry in tasks]
+        return tuple(
+            ((file.parent / entry["source"]).resolve(), str(entry.get("name") or Path(entry["source"]).stem))
+            for entry in entries
+        )
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-        return set()  # a broken pipeline is told about when it is asked for
+        return ()  # a broken pipeline is told about when it is asked for
+
+
+def tasks_of(notebook: Path, project: Path) -> tuple[tuple[str, str], ...]:
+    """Under which names `notebook` is run: (file of the pipeline, name of the task), the first that of itself alone.
+
+    Files are relative to the project. Nothing is checked; a broken pipeline has no tasks.
+    """
+    notebook = notebook.resolve()
+    found = [(os.path.relpath(notebook, project.resolve()), notebook.stem)]
+    for file in pipeline_files(project):
+        for source, name in _named_sources(file):
+            if source == notebook:
+                found.append((os.path.relpath(file, project), name))
+    return tuple(found)
+
+
+def part(whole: Loaded, task: str, *, downstream: bool = False) -> Loaded:
+    """The part of a pipeline that has `task`, with `downstream` all that depends on it, and what these need.
+
+    What they need is part of it because a product that is stale must not be read as if it were fresh; what is fresh
+    does not run. Only the tasks asked for can be run by force. Raises `UnknownName`.
+    """
+    names = [found.name for found in whole.pipeline.tasks]
+    if task not in names:
+        raise UnknownName("task", task, names, hint="nbproof status")
+    asked = {task}
+    if downstream:
+        for found in whole.pipeline.tasks:
+            if asked.intersection(found.upstream):
+                asked.add(found.name)
+    return replace(_with_upstream(whole, asked), asked=frozenset(asked))
 
 
 def _up_to(whole: Loaded, notebook: Path) -> Loaded:
     """The part of a pipeline that `notebook` needs: its own task and everything upstream of it."""
+    return _with_upstream(whole, {task.name for task in whole.pipeline.tasks if task.notebook.resolve() == notebook})
+
+
+def _with_upstream(whole: Loaded, wanted: set[str]) -> Loaded:
     pipeline = whole.pipeline
-    wanted = {task.name for task in pipeline.tasks if task.notebook.resolve() == notebook}
+    needed = set(wanted)
     for task in reversed(pipeline.tasks):
-        if task.name in wanted:
-            wanted |= set(task.upstream)
-    return replace(whole, pipeline=replace(pipeline, tasks=tuple(t for t in pipeline.tasks if t.name in wanted)))
+        if task.name in needed:
+            needed |= set(task.upstream)
+    return replace(whole, pipeline=replace(pipeline, tasks=tuple(t for t in pipeline.tasks if t.name in needed)))

@@ -22,10 +22,19 @@ def installed() -> Mapping[str, str]:
     return dict(_found_in_full() if found is None else found)
 
 
+def search_path() -> list[str]:
+    """The module search path that a new process would have, too.
+
+    Setuptools adds the folder of what it brings for itself to the path of whoever imports it, a Jupyter server with
+    many extensions, say. A kernel has none of that, and is not another environment for it.
+    """
+    return [folder for folder in sys.path if not folder.replace(os.sep, "/").endswith("/setuptools/_vendor")]
+
+
 def _found_in_full() -> Iterator[tuple[str, str]]:
     from importlib.metadata import distributions
 
-    for found in distributions():
+    for found in distributions(path=search_path()):
         if found.metadata["Name"]:
             yield normalised(found.metadata["Name"]), found.version
 
@@ -40,7 +49,7 @@ def _found_quickly() -> list[tuple[str, str]] | None:
     if any(hasattr(finder, "find_distributions") for finder in sys.meta_path if not _is_own(finder)):
         return None
     found: list[tuple[str, str]] = []
-    for folder in sys.path:
+    for folder in search_path():
         entries = _entries(folder or ".")
         if entries is None:
             return None

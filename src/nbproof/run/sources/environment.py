@@ -40,7 +40,7 @@ class Environment:
 def describe() -> Environment:
     """The environment of this very process, read afresh."""
     interpreter = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
-    search = tuple(path for path in sys.path if path and Path(path).is_absolute())
+    search = tuple(path for path in distributions.search_path() if path and Path(path).is_absolute())
     return Environment(interpreter, distributions.installed(), search)
 
 

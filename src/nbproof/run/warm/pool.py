@@ -256,6 +256,12 @@ def zygotes() -> list[dict[str, Any]]:
     return found
 
 
+def refusals() -> list[str]:
+    """Why zygotes could not be, lately, in words; not which modules they did without."""
+    notes = (_refused_before(note) for note in sorted(runtime_folder().glob("*.refused")))
+    return sorted({note["refused"] for note in notes if note is not None and not note.get("module")})
+
+
 def runtime_folder() -> Path:
     """The folder of sockets, which only its user can enter. Raises `NotWarm` when somebody else could."""
     named = os.environ.get(RUNTIME_VARIABLE)

@@ -68,7 +68,7 @@ class WarmProvisioner(LocalProvisioner):
         """Prepare a start without choosing ports: the kernel takes free ones itself, so no two starts race."""
         self._asked = options.copy()
         manager = self.parent
-        if manager is None or manager.transport != "tcp" or manager.shell_port:
+        if manager is None or manager.transport != "tcp" or manager.shell_port or _makes_keys(manager, options):
             return await super().pre_launch(**options)
         extra = options.pop("extra_arguments", [])
         _write_portless(manager)
@@ -86,6 +86,8 @@ class WarmProvisioner(LocalProvisioner):
             self._say_once(str(reason))
             return await self._launch_cold()
         self.pid = self.pgid = self.process.pid
+        # Since 8, jupyter_client resolves the paths that a kernel names.
+        self.cwd = options.get("cwd") or Path.cwd()
         self._adopt(listening)
         return self.connection_info
 
@@ -169,6 +171,11 @@ def _files(process: Any) -> Iterator[tuple[int, ...]]:
         yield (handle,)
     finally:
         os.close(handle)
+
+
+def _makes_keys(manager: Any, options: Mapping[str, Any]) -> bool:
+    """Whether the manager may encrypt the channels, as it can since jupyter_client 8.10: it makes the keys then."""
+    return "transport_encryption" in options or getattr(manager, "transport_encryption", "disabled") != "disabled"
 
 
 def _write_portless(manager: Any) -> None:

@@ -143,7 +143,10 @@ def end_with(lease: socket.socket) -> None:
                 time.sleep(1)
         os.killpg(0, signal.SIGKILL)
 
-    threading.Thread(target=watch, name="lease", daemon=True).start()
+    # A cold kernel has a thread without a name for that, so what follows is counted as there.
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.name = "lease"
+    thread.start()
 
 
 def leave(code: int, lease: socket.socket, loaded: Loaded) -> NoReturn:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import logging
 import os
 import socket
@@ -25,8 +26,8 @@ INLINE = "module://matplotlib_inline.backend_inline"
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 BEAT_S = 5.0
 FLUSH_S = 5.0
-# The first number of the versions of ipykernel whose start is known here in all its parts.
-KNOWN = 6
+# The first numbers of the versions of ipykernel whose start is known here in all its parts.
+KNOWN = (6, 7)
 HISTORY = "--HistoryManager.hist_file="
 CONFIG_FILES = ("ipython_config", "ipython_kernel_config")
 
@@ -59,14 +60,16 @@ def build(loaded: Loaded) -> Any:
     """Make the application, the kernel and its shell, without channels; note in `loaded` what must stay as it is."""
     from ipykernel import _version as ipykernel
 
-    if ipykernel.version_info[0] != KNOWN:
-        raise Unknown(f"ipykernel {ipykernel.__version__} is not known here, {KNOWN}.x is")
+    if ipykernel.version_info[0] not in KNOWN:
+        known = " and ".join(f"{major}.x" for major in KNOWN)
+        raise Unknown(f"ipykernel {ipykernel.__version__} is not known here, {known} are")
     from jupyter_client.localinterfaces import localhost
     from traitlets.config import Config
 
     app = _application_class().instance()
-    # No history until there is a kernel: it would open a database and start a thread.
-    app.update_config(Config({"HistoryManager": {"enabled": False}}))
+    # No history until there is a kernel: it would open a database and start a thread. Libraries know a notebook by the
+    # section of the application, which a kernel has because its connection file is an option.
+    app.update_config(Config({"HistoryManager": {"enabled": False}, "IPKernelApp": {"connection_file": ""}}))
     app.initialize_configuration([])
     for folder in app.config_file_paths:
         for name in CONFIG_FILES:
@@ -77,7 +80,7 @@ def build(loaded: Loaded) -> Any:
     kernel = app.kernel_class.instance(
         parent=app, session=app.session, log=app.log, profile_dir=app.profile_dir, user_ns=app.user_ns
     )
-    app.kernel, app.shell = kernel, kernel.shell
+    app.kernel, app.shell, app.thread_run = kernel, kernel.shell, threading.Thread.run
     os.environ.setdefault("MPLBACKEND", INLINE)
     return app
 
@@ -121,19 +124,18 @@ def _forget_all() -> None:
 
 def _application_class() -> Any:
     import zmq
-    from ipykernel.debugger import Debugger, _is_debugpy_available
+    from ipykernel.debugger import _is_debugpy_available
     from ipykernel.heartbeat import Heartbeat
     from ipykernel.kernelapp import IPKernelApp
     from IPython.core.application import BaseIPythonApplication
     from jupyter_client.session import Session
-    from zmq.eventloop.zmqstream import ZMQStream
 
     class Heart(Heartbeat):
         """Says when it has its port: until then another process might take it."""
 
-        def __init__(self, *arguments: Any) -> None:
+        def __init__(self, *arguments: Any, **keys: Any) -> None:
             self.has_port = threading.Event()
-            super().__init__(*arguments)
+            super().__init__(*arguments, **keys)
 
         def _bind_socket(self) -> None:
             super()._bind_socket()
@@ -143,11 +145,13 @@ def _application_class() -> Any:
         """The kernel application, whose lessee hears where it listens as soon as it does."""
 
         lease: Any = None
+        # What every thread runs first, as it was when the kernel had been made.
+        thread_run: Any = None
 
         def initialize_channels(self, argv: list[str]) -> None:
             """What `initialize` does after it has read its configuration, around a kernel that is there."""
             # To read these two takes longer by the parser of all options than all that follows.
-            self.connection_file = argv[argv.index("-f") + 1]
+            self.connection_file = self.config.IPKernelApp.connection_file = argv[argv.index("-f") + 1]
             for option in argv:
                 if option.startswith(HISTORY):
                     self.config.HistoryManager.hist_file = option.removeprefix(HISTORY)
@@ -170,7 +174,7 @@ def _application_class() -> Any:
             sys.stderr.flush()
 
         def init_heartbeat(self) -> None:
-            self.heartbeat = Heart(zmq.Context(), (self.transport, self.ip, self.hb_port))
+            self.heartbeat = Heart(zmq.Context(), (self.transport, self.ip, self.hb_port), **_heart_keys(self))
             self.heartbeat.start()
             self.heartbeat.has_port.wait(BEAT_S)
             self.hb_port = self.heartbeat.port
@@ -193,24 +197,27 @@ def _application_class() -> Any:
                     handler.stream = getattr(sys, before[handler.stream])
 
         def _connect_kernel(self) -> None:
-            kernel, shell = self.kernel, self.kernel.shell
-            kernel.session, kernel.ident = self.session, str(uuid.uuid4())
-            kernel.shell_stream = ZMQStream(self.shell_socket)
-            kernel.control_stream = ZMQStream(self.control_socket, self.control_thread.io_loop)
-            kernel.debugpy_stream = ZMQStream(self.debugpy_socket, self.control_thread.io_loop)
-            self.control_thread.start()
-            kernel.debug_shell_socket, kernel.stdin_socket = self.debug_shell_socket, self.stdin_socket
-            kernel.control_thread, kernel.iopub_thread = self.control_thread, self.iopub_thread
-            kernel.iopub_socket = self.iopub_socket
+            """Let ipykernel make streams and threads as its version has them, for the kernel that is there."""
+            kernel, usual = self.kernel, self.kernel_class
+
+            class Found(usual):  # type: ignore[misc, valid-type]
+                """Hands what a kernel would be made of to the one that is there."""
+
+                @classmethod
+                def instance(cls, **parts: Any) -> Any:
+                    for name, part in parts.items():
+                        setattr(kernel, name, part)
+                    return kernel
+
+            self.kernel_class = Found
+            self.init_kernel()
+            self.kernel_class = usual
+            kernel.ident = str(uuid.uuid4())
             kernel._stdout, kernel._stderr = sys.stdout, sys.stderr
+            _show_streams(self.thread_run)
             if _is_debugpy_available:
-                kernel.debugger = Debugger(
-                    kernel.log, kernel.debugpy_stream, kernel._publish_debug_event, kernel.debug_shell_socket,
-                    kernel.session, kernel.debug_just_my_code,
-                )  # fmt: skip
-            kernel.record_ports({f"{name}_port": port for name, port in self._ports.items()})
-            self.displayhook.get_execution_count = lambda: kernel.execution_count
-            self._connect_shell(shell)
+                kernel.debugger = _debugger(kernel)
+            self._connect_shell(kernel.shell)
 
         def _connect_shell(self, shell: Any) -> None:
             for part in (shell.displayhook, shell.display_pub):
@@ -233,3 +240,38 @@ def _application_class() -> Any:
     # Configuration files and command lines call it by this name.
     Application.__name__ = "IPKernelApp"
     return Application
+
+
+def _show_streams(thread_run: Any) -> None:
+    """Give the kernel's streams to what every thread runs first: before 7, they learn there whose cell a thread is.
+
+    It is a closure, whatever has been wrapped around it since.
+    """
+    if getattr(thread_run, "__module__", None) != "ipykernel.ipkernel":
+        return
+    for name, cell in zip(thread_run.__code__.co_freevars, thread_run.__closure__, strict=True):
+        if name in ("stdout", "stderr"):
+            cell.cell_contents = getattr(sys, name)
+
+
+def _heart_keys(app: Any) -> dict[str, bytes]:
+    """The keys that encrypt the heartbeat as they do the other channels: since 7, and where the lessee made some."""
+    names = ("curve_publickey", "curve_secretkey")
+    return {name: getattr(app, name) for name in names if getattr(app, name, None) is not None}
+
+
+def _debugger(kernel: Any) -> Any:
+    """The debugger of a kernel that has its streams by now, made of what its version asks for."""
+    from ipykernel.debugger import Debugger
+
+    made = getattr(kernel, "debugger_class", Debugger)
+    parts = {
+        "log": kernel.log, "debugpy_stream": kernel.debugpy_stream, "event_callback": kernel._publish_debug_event,
+        "shell_socket": kernel.debug_shell_socket, "session": kernel.session,
+        "just_my_code": kernel.debug_just_my_code,
+        # Since 7:
+        "kernel_modules": getattr(kernel, "_kernel_modules", None),
+        "filter_internal_frames": getattr(kernel, "filter_internal_frames", None),
+    }  # fmt: skip
+    asked = inspect.signature(made).parameters
+    return made(**{name: part for name, part in parts.items() if name in asked})

@@ -1,0 +1,178 @@
+/** The review of the notebook that is at the front, in a panel at the side. */
+
+import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import type { DocumentRegistry } from '@jupyterlab/docregistry';
+import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
+import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
+import { checkIcon } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+import { Signal, type ISignal } from '@lumino/signaling';
+import * as React from 'react';
+
+import { CurrentNotebook } from '../current';
+import { onFacts } from '../facts';
+import { request } from '../request';
+import { Sidebar } from '../sidebar';
+import { CATEGORY, COMMANDS, DOMAIN } from '../tokens';
+import { question } from './dialogs';
+import { ReviewModel, type IFact } from './model';
+import { ReviewPanel, type IActions } from './panel';
+
+/** The panel, which says when it comes into sight: until then nobody is asked. */
+class ReviewSidebar extends Sidebar {
+  get shown(): ISignal<this, void> {
+    return this._shown;
+  }
+
+  protected onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this._shown.emit();
+  }
+
+  private _shown = new Signal<this, void>(this);
+}
+
+export const review: JupyterFrontEndPlugin<void> = {
+  id: 'nbproof:review',
+  description: 'Shows how a notebook stands with its reviewers, and lets them decide.',
+  autoStart: true,
+  requires: [INotebookTracker],
+  optional: [ITranslator, ICommandPalette, ILayoutRestorer],
+  activate: (
+    app: JupyterFrontEnd,
+    tracker: INotebookTracker,
+    translator: ITranslator | null,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load(DOMAIN);
+    const current = new CurrentNotebook(tracker);
+    const model = new ReviewModel(request);
+    const actions = makeActions(app, model, current, trans);
+    const panel = new ReviewSidebar({
+      id: 'nbproof-review',
+      label: trans.__('Review'),
+      icon: checkIcon,
+      draw: () => React.createElement(ReviewPanel, { model, trans, actions })
+    });
+    follow(model, current, panel);
+    onFacts<IFact>(app.serviceManager.events, 'review', fact => model.hear(fact));
+    app.shell.add(panel, 'right', { rank: 900, type: 'nbproof' });
+    restorer?.add(panel, panel.id);
+    app.commands.addCommand(COMMANDS.showReview, {
+      label: trans.__('Show the review of the notebook'),
+      describedBy: { args: { type: 'object', properties: {} } },
+      execute: () => app.shell.activateById(panel.id)
+    });
+    palette?.addItem({ command: COMMANDS.showReview, category: CATEGORY });
+  }
+};
+
+/** Keep the model at the notebook that is looked at. Nobody is asked while nobody sees the panel. */
+function follow(model: ReviewModel, current: CurrentNotebook, panel: ReviewSidebar): void {
+  let context: DocumentRegistry.Context | null = null;
+  const isDirty = (): boolean => current.panel?.context.model.dirty ?? false;
+  const onState = (): void => model.setDirty(isDirty());
+  const onSaved = (): void => {
+    model.setDirty(isDirty());
+    if (panel.isVisible) {
+      void model.refresh();
+    }
+  };
+  const look = (): void => {
+    context?.model.stateChanged.disconnect(onState);
+    context?.fileChanged.disconnect(onSaved);
+    context = current.panel?.context ?? null;
+    context?.model.stateChanged.connect(onState);
+    context?.fileChanged.connect(onSaved);
+    if (panel.isVisible) {
+      void model.show(current.path, isDirty());
+    }
+  };
+  current.changed.connect(look);
+  panel.shown.connect(() => {
+    const isKnown = model.path === current.path;
+    void model.show(current.path, isDirty());
+    if (isKnown) {
+      void model.refresh();
+    }
+  });
+  look();
+}
+
+function makeActions(
+  app: JupyterFrontEnd,
+  model: ReviewModel,
+  current: CurrentNotebook,
+  trans: TranslationBundle
+): IActions {
+  return {
+    goTo: place => void goTo(app, current.panel, place),
+    save: () => void current.panel?.context.save(),
+    ask: async () => {
+      const standing = model.standing;
+      const answer =
+        standing &&
+        (await question({
+          standing,
+          trans,
+          title: trans.__('Request a review'),
+          sentence: trans.__('%1 asks for a review of what is saved now.', standing.asker.name),
+          accept: trans.__('Request')
+        }));
+      if (answer && model.standing === standing) {
+        await model.request(answer.comment);
+      }
+    },
+    approve: async () => {
+      const standing = model.standing;
+      const answer =
+        standing &&
+        (await question({
+          standing,
+          trans,
+          title: trans.__('Approve'),
+          sentence: trans.__('%1 signs that what is bound below is good.', standing.signer.name),
+          accept: trans.__('Sign'),
+          hasConditions: true
+        }));
+      if (answer && model.standing === standing) {
+        await model.approve(answer.conditions, answer.comment);
+      }
+    },
+    reject: async () => {
+      const standing = model.standing;
+      const answer =
+        standing &&
+        (await question({
+          standing,
+          trans,
+          title: trans.__('Reject'),
+          sentence: trans.__('%1 signs that what is bound below is not good.', standing.signer.name),
+          accept: trans.__('Sign the rejection'),
+          isWarning: true
+        }));
+      if (answer && model.standing === standing) {
+        await model.reject(answer.comment);
+      }
+    }
+  };
+}
+
+/** Bring a cell to the front, by its id, or by its place where the file has no ids. */
+async function goTo(
+  app: JupyterFrontEnd,
+  panel: NotebookPanel | null,
+  place: { cell: string | null; number: number | null }
+): Promise<void> {
+  const cells = panel?.content.widgets ?? [];
+  const known = cells.findIndex(cell => cell.model.id === place.cell);
+  const index = known >= 0 ? known : (place.number ?? 0) - 1;
+  if (!panel || !cells[index]) {
+    return;
+  }
+  app.shell.activateById(panel.id);
+  panel.content.activeCellIndex = index;
+  await panel.content.scrollToCell(cells[index]);
+}

@@ -1,0 +1,179 @@
+"""Asking for a review and deciding it: the policy first, then the signature, then the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..errors import ReviewAskedWrongly, ReviewRefused
+from .approval import sign
+from .archive import Archive
+from .binding import Binding, bind
+from .keys import PrivateKey
+from .ledger import Entry, Ledger, head
+from .names import problem_of_person, same_person
+from .policy import FILE, Policy
+from .policy import read as read_policy
+from .statement import Approval, Checked, Condition, Decision, Measured, moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a reviewer says, and about what: `bound` is the hash of all that they saw ("": whatever is there now)."""
+
+    decision: Decision
+    conditions: tuple[Condition, ...] = ()
+    comment: str = ""
+    bound: str = ""
+
+
+def request(
+    project: Path,
+    notebook: Path,
+    *,
+    by: str,
+    lock: str | None = None,
+    files: Mapping[str, str] | None = None,
+    comment: str = "",
+    seen: str = "",
+    now: datetime | None = None,
+) -> Entry:
+    """Note in the ledger that `by` asks for a review of what is there now.
+
+    Raises `ReviewRefused` when the policy could approve nothing, or what is there is not what was `seen`.
+    """
+    problem = problem_of_person(by)
+    if problem:
+        raise ReviewAskedWrongly("who asks", problem, "a name", hint="nbproof review request NOTEBOOK --by NAME")
+    project = project.resolve()
+    read_policy(project).check_usable()
+    binding = bind(project, notebook, lock=lock, files=files)
+    _check_seen(binding, seen)
+    ledger = Ledger(project)
+    with ledger.held() as entries:
+        Archive(project).keep_content(binding.content)
+        return ledger.append(
+            entries,
+            at=moment(now or datetime.now(UTC)),
+            kind="requested",
+            notebook=binding.notebook,
+            digest=binding.digest.hex,
+            bound=binding.bound.hex,
+            by=by,
+            files=dict(files or {}),
+            comment=comment,
+        )
+
+
+def decide(
+    project: Path,
+    notebook: Path,
+    verdict: Verdict,
+    key: PrivateKey,
+    *,
+    lock: str | None = None,
+    checks: Sequence[Checked] = (),
+    metrics: Sequence[Measured] = (),
+    now: datetime | None = None,
+) -> tuple[Approval, Entry]:
+    """Sign a decision about what is there now, which must be what was asked about and seen, and note it.
+
+    Raises `ReviewRefused` for a key that no reviewer has, for one's own request, and for anything that changed.
+    """
+    project, at = project.resolve(), now or datetime.now(UTC)
+    policy = read_policy(project)
+    policy.check_usable()
+    reviewer = policy.reviewer_of(key.public.fingerprint)
+    if reviewer is None:
+        raise ReviewRefused("this key decides nothing", [f"{key.public.fingerprint} is of no reviewer in {FILE}"],
+                            hint=f"add it to {FILE}: key = \"{key.public.line}\"")  # fmt: skip
+    ledger, archive = Ledger(project), Archive(project)
+    with ledger.held() as entries:
+        asked, binding = _asked(project, notebook, lock, entries)
+        _check_seen(binding, verdict.bound)
+        _check_not_own(asked, reviewer.name, verdict)
+        ends = policy.expires(at)
+        approval = Approval(
+            notebook=binding.notebook,
+            subjects=binding.subjects,
+            absent=binding.absent,
+            parameters=_plain(binding.parameters),
+            cells=binding.cells,
+            outputs=binding.outputs,
+            checks=tuple(checks),
+            metrics=tuple(metrics),
+            decision=verdict.decision,
+            conditions=verdict.conditions,
+            comment=verdict.comment,
+            requester=asked.by,
+            reviewer=reviewer.name,
+            key=key.public.fingerprint,
+            policy=policy.digest.hex,
+            ledger=head(entries),
+            at=moment(at),
+            expires=moment(ends) if ends else None,
+            nbproof=version("nbproof"),
+        )
+        _check_counts(policy, approval, at)
+        archive.keep_content(binding.content)
+        file, sha256 = archive.keep(
+            sign(approval, key), notebook=binding.notebook, decision=verdict.decision, at=approval.at
+        )
+        entry = ledger.append(
+            entries,
+            at=approval.at,
+            kind=verdict.decision,
+            notebook=binding.notebook,
+            digest=binding.digest.hex,
+            bound=binding.bound.hex,
+            by=reviewer.name,
+            files=binding.files,
+            file=file,
+            sha256=sha256,
+            comment=verdict.comment,
+        )
+    return approval, entry
+
+
+def _asked(project: Path, notebook: Path, lock: str | None, entries: Sequence[Entry]) -> tuple[Entry, Binding]:
+    """The request that is to be decided, and what is there now, which must be what was asked about."""
+    name = notebook.resolve().relative_to(project).as_posix()
+    asked = next((held for held in reversed(entries) if held.notebook == name and held.kind == "requested"), None)
+    if asked is None:
+        raise ReviewRefused(f"`{name}`", ["nobody has asked for a review"], hint=f"nbproof review request {name}")
+    binding = bind(project, notebook, lock=lock, files=asked.files)
+    if binding.bound.hex != asked.bound:
+        raise ReviewRefused(
+            f"`{name}`", [f"it has changed since {asked.by} asked for a review"], hint=f"nbproof review request {name}"
+        )
+    return asked, binding
+
+
+def _check_seen(binding: Binding, seen: str) -> None:
+    if seen and seen != binding.bound.hex:
+        raise ReviewRefused(
+            f"`{binding.notebook}`",
+            [f"found {binding.bound.short}, expected {seen[:12]}, which was seen: it has changed meanwhile"],
+            hint="look at it again, then decide",
+        )
+
+
+def _check_not_own(asked: Entry, reviewer: str, verdict: Verdict) -> None:
+    if verdict.decision != "rejected" and same_person(asked.by, reviewer):
+        raise ReviewRefused("nobody approves their own request", [f"{asked.by} asked, and would decide"],
+                            hint="ask another reviewer")  # fmt: skip
+
+
+def _check_counts(policy: Policy, approval: Approval, at: datetime) -> None:
+    # A signature that would not count is better never made.
+    problem = policy.problem_of(approval, now=at)
+    if problem:
+        raise ReviewRefused("this decision would not count", [problem], hint=f"see {FILE} for the rules")
+
+
+def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(parameters)

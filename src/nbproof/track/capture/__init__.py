@@ -1,0 +1,1 @@
+"""Recording of every cell that a kernel runs: what runs in the kernel, and what reads what it wrote."""
