@@ -42,7 +42,7 @@ def _drawn(figure: Any) -> str:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     # A figure that is closed has lost what it was drawn on.
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return hashlib.sha256(bytes(canvas.buffer_rgba())).hexdigest()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from dataclasses import dataclass
 
 
@@ -62,17 +64,12 @@ def end_of_arguments(call: ast.Call, source: str) -> tuple[int, int, bool]:
     """The place of a call's closing bracket, and whether a comma is wanted before another argument."""
     assert call.end_lineno is not None
     assert call.end_col_offset is not None
-    last_line = source.split("\n")[call.end_lineno - 1].encode()
     column = call.end_col_offset - 1
-    text = "\n".join([*source.split("\n")[: call.end_lineno - 1], last_line[:column].decode()])
-    stripped = _without_end_comment(text).rstrip()
-    has_arguments = bool(call.args or call.keywords)
-    return call.end_lineno, column, has_arguments and not stripped.endswith(",")
-
-
-def _without_end_comment(text: str) -> str:
-    """The text less comments on the lines at its end."""
-    lines = text.split("\n")
-    while lines and lines[-1].lstrip().startswith("#"):
-        lines.pop()
-    return "\n".join(lines)
+    end = call.end_lineno, len(source.split("\n")[call.end_lineno - 1].encode()[:column].decode())
+    before = ""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.start >= end:
+            break
+        if token.type not in (tokenize.NL, tokenize.COMMENT, tokenize.NEWLINE):
+            before = token.string
+    return call.end_lineno, column, bool(call.args or call.keywords) and before != ","

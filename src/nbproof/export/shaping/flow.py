@@ -90,6 +90,9 @@ def sections(
     taken = {*top, *parameters, *(name for cell in run.cells for name in cell.binds), *keyword.kwlist, *dir(builtins)}
     made: list[Section] = []
     for group in groups:
+        if not any(_stays(cell, standing) for cell in group):
+            # All of it stands at the top of the module.
+            continue
         takes = _taken(group, standing, seen, above) - top
         binds = [name for name in _bound(group, seen) if name not in top]
         order += [name for name in binds if name not in order]
@@ -108,6 +111,12 @@ def sections(
         leaves = tuple(name for name in section.gives if name in finals and name in last and name not in gives)
         flowing.append(Section(section.name, section.title, section.words, section.cells, section.takes, gives, leaves))
     return flowing
+
+
+def _stays(cell: Step, standing: Standing) -> bool:
+    """Whether a cell has a statement that does not leave for the top of the module."""
+    moved = {at for lines in standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
+    return any(node.lineno not in moved for node in cell.tree.body)
 
 
 def _taken(group: Sequence[Step], standing: Standing, seen: Mapping[int, Seen], above: Collection[str]) -> set[str]:

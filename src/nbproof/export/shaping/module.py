@@ -6,7 +6,7 @@ import ast
 import io
 import textwrap
 import tokenize
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..plain import indented
@@ -31,12 +31,33 @@ class Module:
     origins: tuple[tuple[int, int] | None, ...]
 
 
-def module(title: str, sections: Sequence[Section], standing: Standing, run: Run, *, modules: Iterable[str]) -> Module:
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """By which names the module calls what keeps results: other ones where the notebook has these itself."""
+
+    keep: str
+    keep_figures: str
+    show: str
+
+    @classmethod
+    def beside(cls, taken: Collection[str]) -> Helpers:
+        return cls(*(free(name, taken) for name in ("keep", "keep_figures", "show")))
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, or one like it that nothing else has."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def module(title: str, steps: Sequence[Step], sections: Sequence[Section], standing: Standing, run: Run) -> Module:
     """Write the module `steps`."""
-    cells = {cell.number: _changed(cell, standing, run) for section in sections for cell in section.cells}
+    helpers = Helpers.beside({*standing.names, *(name for cell in run.cells for name in cell.binds)})
+    cells = {cell.number: _changed(cell, standing, run, helpers) for cell in steps}
     lines: list[Line] = [(f'"""{_sentence(title)}"""', None), ("", None)]
     lines += [("from __future__ import annotations", None), ("", None)]
-    imports = sorted({each.text for each in standing.imports} | {f"import {name}" for name in modules})
+    imports = sorted({each.text for each in standing.imports})
     body: list[Line] = []
     for constant in standing.constants:
         body += _between(cells, constant.lines.cell, constant.lines.first, constant.lines.last)
@@ -44,13 +65,17 @@ def module(title: str, sections: Sequence[Section], standing: Standing, run: Run
         body += [("", None), ("", None)]
         body += _between(cells, definition.lines.cell, definition.lines.first, definition.lines.last)
     for section in sections:
-        body += [("", None), ("", None), *_function(section, cells, standing)]
+        body += [("", None), ("", None), *_function(section, cells, standing, helpers)]
     text = "\n".join(text for text, _ in body)
     imports += [f"import {name}" for name in ("functools",) if f"{name}.partial(" in text]
-    helpers = [name for name in ("keep", "keep_figures", "show") if f"{name}(" in text]
+    used = [
+        name if name == own else f"{name} as {own}"
+        for name, own in (("keep", helpers.keep), ("keep_figures", helpers.keep_figures), ("show", helpers.show))
+        if f"{own}(" in text
+    ]
     lines += [(text, None) for text in imports]
-    if helpers:
-        lines += [("", None), (f"from ._results import {', '.join(helpers)}", None)]
+    if used:
+        lines += [("", None), (f"from ._results import {', '.join(used)}", None)]
     lines += [("", None), *body]
     return Module("\n".join(text for text, _ in lines).rstrip() + "\n", tuple(origin for _, origin in lines))
 
@@ -61,7 +86,9 @@ def _between(cells: dict[int, list[tuple[str, int]]], cell: int, first: int, las
             yield text, (cell, at)
 
 
-def _function(section: Section, cells: dict[int, list[tuple[str, int]]], standing: Standing) -> Iterator[Line]:
+def _function(
+    section: Section, cells: dict[int, list[tuple[str, int]]], standing: Standing, helpers: Helpers
+) -> Iterator[Line]:
     is_waiting = any(_waits(cell.tree) for cell in section.cells)
     yield f"{'async ' if is_waiting else ''}def {section.name}({', '.join(section.takes)}):", None
     yield from ((line, None) for line in _docstring(section))
@@ -81,7 +108,7 @@ def _function(section: Section, cells: dict[int, list[tuple[str, int]]], standin
         moved_right = indented("\n".join(text for text, _ in body) + "\n").split("\n")
         yield from ((text, (cell.number, at)) for text, (_, at) in zip(moved_right, body, strict=False))
     if section.leaves:
-        yield f"    keep({', '.join(f'{name}={name}' for name in section.leaves)})", None
+        yield f"    {helpers.keep}({', '.join(f'{name}={name}' for name in section.leaves)})", None
     if section.gives:
         yield f"    return {', '.join(section.gives)}", None
 
@@ -117,7 +144,7 @@ def _waits(tree: ast.Module) -> bool:
     return False
 
 
-def _changed(cell: Step, standing: Standing, run: Run) -> list[tuple[str, int]]:
+def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers) -> list[tuple[str, int]]:
     """The lines of a cell in which calls have what they need, and what is shown is kept."""
     edits = Edits(cell.source)
     seen = next((each for each in run.cells if each.cell == cell.number), None)
@@ -135,7 +162,7 @@ def _changed(cell: Step, standing: Standing, run: Run) -> list[tuple[str, int]]:
         elif name == "__name__":
             edits.replace(use.node, '"__main__"')
         elif name == "display" and id(use.node) in calls:
-            edits.replace(use.node, "show")
+            edits.replace(use.node, helpers.show)
             call = calls[id(use.node)]
             first = call.args[0] if call.args else None
             if first is not None:
@@ -154,10 +181,10 @@ def _changed(cell: Step, standing: Standing, run: Run) -> list[tuple[str, int]]:
         and seen.shows
         and _is_shown(last.value)
     ):
-        edits.wrap(last.value, f'show("{cell.id}", ', ")")
+        edits.wrap(last.value, f'{helpers.show}("{cell.id}", ', ")")
     lines = edits.done()
     if seen is not None and seen.figures:
-        lines.append((f'keep_figures("{cell.id}")', cell.source.count("\n") + 2))
+        lines.append((f'{helpers.keep_figures}("{cell.id}")', cell.source.count("\n") + 2))
     return lines
 
 

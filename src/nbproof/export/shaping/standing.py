@@ -103,20 +103,21 @@ def standing(cells: Sequence[Step], run: Run, *, parameters: Collection[str]) ->
 def _imports(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]]) -> Iterator[Import]:
     """The imports that find the same wherever they stand."""
     seen = {each.cell: each for each in run.cells}
+    made: set[str] = set()
+    is_disturbed = False
     for cell in cells:
         changes = set(seen[cell.number].changes) if cell.number in seen else set()
-        is_disturbed = False
         for node in cell.tree.body:
             if not isinstance(node, _IMPORTS):
                 # Within a cell it is not known which statement made the change, so any but an import may have.
                 is_disturbed = is_disturbed or bool(changes & {*_PLACES_OF_MODULES, "environment variables"})
                 continue
-            names = tuple(alias.asname or alias.name.partition(".")[0] for alias in node.names)
-            is_alone = _is_alone(node, cell.tree.body)
-            if not is_disturbed and is_alone and "*" not in names and not _is_relative(node) and _agree(names, bound):
-                yield Import(ast.unparse(node), names, Lines(cell.number, node.lineno, node.end_lineno or node.lineno))
-        if is_disturbed:
-            return
+            names, text = tuple(alias.asname or alias.name.partition(".")[0] for alias in node.names), ast.unparse(node)
+            is_plain = "*" not in names and not _is_relative(node) and _is_alone(node, cell.tree.body)
+            # Made once, it is made: whatever was disturbed since, to make it again changes nothing.
+            if (not is_disturbed or text in made) and is_plain and _agree(names, bound):
+                made.add(text)
+                yield Import(text, names, Lines(cell.number, node.lineno, node.end_lineno or node.lineno))
 
 
 def _is_relative(node: ast.Import | ast.ImportFrom) -> bool:

@@ -1,6 +1,7 @@
 """Runs the cells of a notebook in a namespace that watches, one after another. Lives in a process of its own."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import asyncio
@@ -98,7 +99,9 @@ def _is_fixed(value: Any) -> bool:
 
 def _is_scenery(value: Any) -> bool:
     """Modules, functions and classes are compared as code, not as values."""
-    return isinstance(value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type)
+    return isinstance(
+        value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type | __future__._Feature
+    )
 
 
 def _run_cell(code: CellCode, names: Names, watch: Watch) -> Seen:
