@@ -38,6 +38,7 @@ NbproofError
     ├── ReviewRefused               a review may not go on like this
     ├── LedgerBroken                the ledger of reviews is not what was written
     ├── ExplanationRefused          an explanation would say something wrong
+    ├── NotExported                 a notebook cannot become a package that gives the same
     ├── ModelRefused                a packaged model is not whole, or not what it says
     ├── ModelUnsteady               a model changes its answer between two calls
     ├── PathRefused                 a page asks for a file outside of the server's folder
@@ -403,6 +404,16 @@ class ModelUnsteady(Refused):
         super().__init__(
             f"{model}: found answers that differ by {apart:.3g} between two calls; expected the same twice"
         )
+
+
+class NotExported(Refused):
+    """A notebook cannot become a package that is proven to give the same."""
+
+    hint = "change the cells that are named, and export again"
+
+    def __init__(self, notebook: Path, reasons: Iterable[str]) -> None:
+        self.notebook, self.reasons = notebook, tuple(reasons)
+        super().__init__(f"`{notebook}` was not exported: {'; '.join(self.reasons)}")
 
 
 class ModelRefused(Refused):

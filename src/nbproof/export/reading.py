@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..notebook.dataflow import bindings
+from ..notebook.dataflow import steps as top_level
 from ..notebook.document import Cell, Document
 from ..notebook.syntax import is_silenced, python_tree
 from .plain import Note, Plain, as_plain
@@ -67,7 +69,6 @@ class Reading:
     refusals: tuple[CellRefusal, ...]
     notes: tuple[tuple[int, Note], ...]
     needs: tuple[str, ...]
-    modules: frozenset[str]
 
 
 def read(document: Document) -> Reading:
@@ -80,7 +81,7 @@ def read(document: Document) -> Reading:
     title, level, is_first, words = "", 0, False, ""
     if not document.is_python:
         refusals.append(CellRefusal(1, 1, f"the notebook is in {document.language}", "only Python becomes a package"))
-        return Reading(document, (), tuple(refusals), (), (), frozenset())
+        return Reading(document, (), tuple(refusals), (), ())
     for number, cell in enumerate(document.cells, start=1):
         if cell.kind == "markdown":
             found = _last_heading(cell.source)
@@ -105,16 +106,37 @@ def read(document: Document) -> Reading:
         if plain.source.strip():
             steps.append(_step(number, cell, plain, tree, title, level, is_first, words))
             is_first, words = False, ""
-    return Reading(document, tuple(steps), tuple(refusals), tuple(notes), tuple(needs), frozenset(modules))
+    refusals += _shadowed(steps, modules)
+    return Reading(document, tuple(steps), tuple(refusals), tuple(notes), tuple(needs))
+
+
+def _shadowed(steps: Sequence[Step], modules: Collection[str]) -> Iterator[CellRefusal]:
+    """Where a name that a magic's Python needs for a module is one of the notebook's own."""
+    roots = {module.partition(".")[0] for module in modules}
+    for step in steps:
+        for name, made in bindings(top_level({step.number: step.tree})).items():
+            if name in roots and any(binding.kind != "import" for binding in made):
+                yield CellRefusal(step.number, 1, f"`{name}` is what a magic needs for a module", "use another name")
 
 
 def _step(
     number: int, cell: Cell, plain: Plain, tree: ast.Module, title: str, level: int, is_first: bool, words: str
 ) -> Step:
+    imports = "".join(f"import {module}\n" for module in sorted(plain.modules))
+    source, lines = imports + plain.source, (1,) * len(plain.modules) + plain.lines
     return Step(
-        number, cell.id, plain.source, plain.lines, tree, is_silenced(plain.source), cell.tags, title, level, is_first,
+        number,
+        cell.id,
+        source,
+        lines,
+        python_tree(source) if imports else tree,
+        is_silenced(plain.source),
+        cell.tags,
+        title,
+        level,
+        is_first,
         words,
-    )  # fmt: skip
+    )
 
 
 def _last_heading(source: str) -> tuple[int, str, str] | None:

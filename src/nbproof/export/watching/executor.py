@@ -1,6 +1,7 @@
 """Runs the cells of a notebook in a namespace that watches, one after another. Lives in a process of its own."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import asyncio
@@ -98,7 +99,9 @@ def _is_fixed(value: Any) -> bool:
 
 def _is_scenery(value: Any) -> bool:
     """Modules, functions and classes are compared as code, not as values."""
-    return isinstance(value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type)
+    return isinstance(
+        value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type | __future__._Feature
+    )
 
 
 def _run_cell(code: CellCode, names: Names, watch: Watch) -> Seen:
@@ -225,7 +228,14 @@ def _main_is(names: Names) -> Iterator[None]:
     """Let classes of the cells be found where they say they are: in `__main__`."""
     main = types.ModuleType("__main__")
     before = sys.modules["__main__"]
-    main.__getattr__ = names.__getitem__  # type: ignore[method-assign]
+
+    def found(name: str) -> Any:
+        try:
+            return dict.__getitem__(names, name)
+        except KeyError:
+            raise AttributeError(name) from None
+
+    main.__getattr__ = found  # type: ignore[method-assign]
     sys.modules["__main__"] = main
     try:
         yield

@@ -1,0 +1,108 @@
+"""A draft of a package, with the proof that it gives what its notebook gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..errors import NotExported, NotWatched
+from ..notebook import document as documents
+from ..notebook.document import Document
+from .equivalence.compare import Compared, Equivalence, compare
+from .reading import Reading, read
+from .shaping.package import files
+from .watching.executor import CellCode
+from .watching.seen import Run
+from .watching.watch import STEADY, watch
+
+NAME = "draft"
+LONGEST_WORDS = 400
+
+Shape = Literal["sections", "one function"]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The files of a package by their names, the shape that they have, and the comparison that holds."""
+
+    files: Mapping[str, str]
+    shape: Shape
+    equivalence: Equivalence
+
+
+def draft(notebook: Path, *, timeout_s: float | None = None) -> Draft:
+    """Make a package of a notebook, in the most pleasant shape that is proven equal.
+
+    The notebook runs twice, and each draft once, in its own folder. Raises `NotExported` with every reason.
+    """
+    document = documents.read(notebook)
+    reading = read(document)
+    if reading.refusals:
+        raise NotExported(notebook, [str(refusal) for refusal in reading.refusals])
+    folder = notebook.resolve().parent
+    first, second = (_watched(document, reading, folder, timeout_s) for _ in range(2))
+    ids = {step.number: step.id for step in reading.steps}
+    reasons = []
+    shapes: tuple[Shape, ...] = ("sections", "one function")
+    for shape in shapes:
+        made = files(reading, first, is_whole=shape == "one function")
+        try:
+            left = run_files(made, folder, timeout_s=timeout_s)
+        except NotWatched as error:
+            reasons.append(f"as {shape}: {error.reason}")
+            continue
+        equivalence = compare(first, second, left, ids)
+        if equivalence.holds:
+            return Draft(made, shape, equivalence)
+        reasons.append(f"as {shape}: {_told(equivalence)}")
+    raise NotExported(notebook, reasons)
+
+
+def run_files(made: Mapping[str, str], folder: Path, *, timeout_s: float | None = None) -> Mapping[str, Any]:
+    """Run a draft in `folder`, in a fresh process; raises `NotWatched` when it does not come to its end."""
+    with tempfile.TemporaryDirectory(prefix="nbproof-draft-") as place:
+        package = Path(place) / NAME
+        package.mkdir()
+        for name, text in made.items():
+            (package / name).write_text(text, encoding="utf-8")
+        output = Path(place) / "left.json"
+        job = {"package": NAME, "package_parent": place, "folder": str(folder), "parameters": {},
+               "output": str(output)}  # fmt: skip
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-m", "nbproof.export.equivalence"],
+                input=json.dumps(job),
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout_s,
+                env={**os.environ, **STEADY},
+            )
+        except subprocess.TimeoutExpired:
+            raise NotWatched(f"it was not done after {timeout_s:g} s") from None
+        if ended.returncode != 0 or not output.is_file():
+            words = (ended.stderr.strip().splitlines() or ["without a word"])[-1]
+            raise NotWatched(words[:LONGEST_WORDS])
+        found: Mapping[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+        return found
+
+
+def _watched(document: Document, reading: Reading, folder: Path, timeout_s: float | None) -> Run:
+    cells = [CellCode(step.number, step.source, step.is_silenced) for step in reading.steps]
+    run = watch(cells, folder, timeout_s=timeout_s)
+    if run.error is not None:
+        raise NotExported(document.path, [f"cell {run.error.cell} fails: {run.error.error}"])
+    return run
+
+
+def _told(equivalence: Equivalence) -> str:
+    wrong: list[Compared] = [row for row in equivalence.rows if row.verdict in ("differs", "missing")]
+    first = wrong[0]
+    return f"{len(wrong)} of {len(equivalence.rows)} differ, first the {first.what} `{first.name}`"

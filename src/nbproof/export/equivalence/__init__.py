@@ -1,0 +1,1 @@
+"""Whether a package gives what its notebook gives: both run on the same inputs, and every value is compared."""

@@ -1,0 +1,63 @@
+"""The process that a package is run in to be compared: what to run as JSON on standard input, what came of it named."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    job = json.load(sys.stdin)
+    # Whoever asks for input is told that there is nobody.
+    sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 (it is open as long as the process)
+    os.chdir(job["folder"])
+    sys.path[:0] = [job["package_parent"], ""]
+    os.environ.setdefault("MPLBACKEND", "agg")
+    package = importlib.import_module(job["package"])
+    results = package.run(**job["parameters"])
+    from ..watching import executor
+
+    _call_them_as_the_notebook_does(job["package"])
+    found = {
+        "values": {name: _told(executor.value_of(value)) for name, value in results.items()},
+        "shows": {
+            cell: [_told(executor.value_of(value)) for value in shown] for cell, shown in results.displayed.items()
+        },
+        "figures": {cell: [_drawn(figure) for figure in drawn] for cell, drawn in results.figures.items()},
+    }
+    Path(job["output"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _told(value: Any) -> dict[str, Any]:
+    return {"kind": value.kind, "digest": value.digest, "text": value.text}
+
+
+def _drawn(figure: Any) -> str:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    # A figure that is closed has lost what it was drawn on.
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return hashlib.sha256(bytes(canvas.buffer_rgba())).hexdigest()
+
+
+def _call_them_as_the_notebook_does(package: str) -> None:
+    """Give classes and functions of the package the module's name that they have in the notebook.
+
+    They are the same by their content; where they live is what an export changes.
+    """
+    for name, module in list(sys.modules.items()):
+        if name == package or name.startswith(f"{package}."):
+            for value in list(vars(module).values()):
+                if isinstance(value, type | types.FunctionType) and value.__module__ == name:
+                    value.__module__ = "__main__"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""Sections of a notebook and what flows between them: what each takes, what it gives on, what it leaves behind."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...notebook.dataflow import Binding, bindings, names_read, readings, steps
+from ..reading import Step
+from ..watching.seen import Run, Seen
+from .scopes import uses
+from .standing import Standing
+
+_DEEPEST = 3
+_WORD = re.compile(r"[A-Za-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Cells that become one function: what it takes, what it gives to later ones, and what it leaves as results."""
+
+    name: str
+    title: str
+    words: str
+    cells: tuple[Step, ...]
+    takes: tuple[str, ...] = ()
+    gives: tuple[str, ...] = ()
+    leaves: tuple[str, ...] = ()
+
+
+def by_heading(cells: Sequence[Step]) -> list[list[Step]]:
+    """Cells that stand below one heading, in order."""
+    groups: list[list[Step]] = []
+    for cell in cells:
+        if not groups or (cell.is_first_below and cell.level <= _DEEPEST):
+            groups.append([])
+        groups[-1].append(cell)
+    return groups
+
+
+def closed(groups: Sequence[Sequence[Step]], standing: Standing) -> list[list[Step]]:
+    """Join groups until no function that stays inside of one reads a name that a later one gives another value.
+
+    Within one function a closure sees every new value, as a function of the notebook does.
+    """
+    joined = [list(group) for group in groups]
+    lifted = {each.name for each in standing.definitions}
+    at = 0
+    while at < len(joined):
+        bound_later = {}
+        for later in range(at + 1, len(joined)):
+            for name in bindings(steps({cell.number: cell.tree for cell in joined[later]})):
+                bound_later[name] = later
+        until = max((bound_later[name] for name in _read_later(joined[at], lifted) if name in bound_later), default=at)
+        if until > at:
+            joined[at : until + 1] = [[cell for group in joined[at : until + 1] for cell in group]]
+        else:
+            at += 1
+    return joined
+
+
+def _read_later(group: Sequence[Step], lifted: Collection[str]) -> set[str]:
+    """What functions that stay in the group may read when they are called."""
+    found: set[str] = set()
+    for cell in group:
+        for node in cell.tree.body:
+            is_lifted = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name in lifted
+            if is_lifted:
+                continue
+            for inner in ast.walk(node):
+                if isinstance(
+                    inner, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef | ast.GeneratorExp
+                ):
+                    found |= names_read(inner)
+    return found
+
+
+def sections(
+    groups: Sequence[Sequence[Step]], standing: Standing, run: Run, *, parameters: Sequence[str]
+) -> list[Section]:
+    """What flows between the groups, each as a function with a name of its own."""
+    seen = {each.cell: each for each in run.cells}
+    top = standing.names
+    above: set[str] = set(parameters)
+    order: list[str] = list(parameters)
+    taken = {*top, *parameters, *(name for cell in run.cells for name in cell.binds), *keyword.kwlist, *dir(builtins)}
+    made: list[Section] = []
+    for group in groups:
+        if not any(_stays(cell, standing) for cell in group):
+            # All of it stands at the top of the module.
+            continue
+        takes = _taken(group, standing, seen, above) - top
+        binds = [name for name in _bound(group, seen) if name not in top]
+        order += [name for name in binds if name not in order]
+        title = next((cell.title for cell in group if cell.title), "")
+        name = _name(title, binds, taken)
+        taken.add(name)
+        words = "\n\n".join(cell.words for cell in group if cell.words)
+        made.append(Section(name, title, words, tuple(group), tuple(sorted(takes, key=order.index)), tuple(binds)))
+        above |= set(binds)
+    finals = [name for name in run.values if not name.startswith("_")]
+    flowing: list[Section] = []
+    for at, section in enumerate(made):
+        wanted = {name for later in made[at + 1 :] for name in later.takes}
+        last = {name for name in section.gives if not any(name in later.gives for later in made[at + 1 :])}
+        gives = tuple(name for name in section.gives if name in wanted)
+        leaves = tuple(name for name in section.gives if name in finals and name in last and name not in gives)
+        flowing.append(Section(section.name, section.title, section.words, section.cells, section.takes, gives, leaves))
+    return flowing
+
+
+def _stays(cell: Step, standing: Standing) -> bool:
+    """Whether a cell has a statement that does not leave for the top of the module."""
+    moved = {at for lines in standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
+    return any(node.lineno not in moved for node in cell.tree.body)
+
+
+def _taken(group: Sequence[Step], standing: Standing, seen: Mapping[int, Seen], above: Collection[str]) -> set[str]:
+    """The names from above that the group may read before it binds them anew."""
+    trees = {cell.number: cell.tree for cell in group}
+    known: dict[str, list[Binding]] = {name: [] for name in above}
+    found = set(readings(trees, known))
+    bound_so_far: set[str] = set()
+    for cell in group:
+        if cell.number in seen:
+            # What was really read: also by a formula in a text, which a library looks up by itself.
+            found |= {name for name in seen[cell.number].reads if name in above and name not in bound_so_far}
+            bound_so_far |= set(seen[cell.number].binds)
+        for use in uses(cell.tree):
+            found |= {need for need in standing.needs.get(use.node.id, ()) if need in above}
+    return found
+
+
+def _bound(group: Sequence[Step], seen: Mapping[int, Seen]) -> Iterator[str]:
+    """The names that the group binds, in order, as its source says and as was seen."""
+    told: set[str] = set()
+    for name in bindings(steps({cell.number: cell.tree for cell in group})):
+        told.add(name)
+        yield name
+    for cell in group:
+        for name in seen[cell.number].binds if cell.number in seen else ():
+            if name not in told:
+                told.add(name)
+                yield name
+
+
+def _name(title: str, binds: Sequence[str], taken: Collection[str]) -> str:
+    """A name after the heading, or after what is made, that nothing else has."""
+    words = [word.lower() for word in _WORD.findall(title) if word.isascii()]
+    while words and words[0].isdigit():
+        words.pop(0)
+    wanted = "_".join(words)[:40].strip("_") or (f"make_{binds[0]}" if binds else "show_results")
+    name, number = wanted, 1
+    while name in taken:
+        number += 1
+        name = f"{wanted}_{number}"
+    return name

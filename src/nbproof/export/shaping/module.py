@@ -1,0 +1,244 @@
+"""The module that a notebook becomes: what stands at its top, and a function for each of its sections."""
+
+from __future__ import annotations
+
+import ast
+import io
+import textwrap
+import tokenize
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from ..plain import indented
+from ..reading import Step
+from ..watching.seen import Run
+from .edits import Edits, end_of_arguments
+from .flow import Section
+from .scopes import uses
+from .standing import Definition, Standing
+
+_SILENT_CALLS = {"print", "display"}
+_WIDTH = 88
+
+Line = tuple[str, tuple[int, int] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """The text of a module; `origins[i]` is the cell, and the line of its plain source, behind line `i` (from 0)."""
+
+    text: str
+    origins: tuple[tuple[int, int] | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Helpers:
+    """By which names the module calls what keeps results: other ones where the notebook has these itself."""
+
+    keep: str
+    keep_figures: str
+    show: str
+
+    @classmethod
+    def beside(cls, taken: Collection[str]) -> Helpers:
+        return cls(*(free(name, taken) for name in ("keep", "keep_figures", "show")))
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, or one like it that nothing else has."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def module(title: str, steps: Sequence[Step], sections: Sequence[Section], standing: Standing, run: Run) -> Module:
+    """Write the module `steps`."""
+    helpers = Helpers.beside({*standing.names, *(name for cell in run.cells for name in cell.binds)})
+    cells = {cell.number: _changed(cell, standing, run, helpers) for cell in steps}
+    lines: list[Line] = [(f'"""{_sentence(title)}"""', None), ("", None)]
+    lines += [("from __future__ import annotations", None), ("", None)]
+    imports = sorted({each.text for each in standing.imports})
+    body: list[Line] = []
+    for constant in standing.constants:
+        body += _between(cells, constant.lines.cell, constant.lines.first, constant.lines.last)
+    for definition in standing.definitions:
+        body += [("", None), ("", None)]
+        body += _between(cells, definition.lines.cell, definition.lines.first, definition.lines.last)
+    for section in sections:
+        body += [("", None), ("", None), *_function(section, cells, standing, helpers)]
+    text = "\n".join(text for text, _ in body)
+    imports += [f"import {name}" for name in ("functools",) if f"{name}.partial(" in text]
+    used = [
+        name if name == own else f"{name} as {own}"
+        for name, own in (("keep", helpers.keep), ("keep_figures", helpers.keep_figures), ("show", helpers.show))
+        if f"{own}(" in text
+    ]
+    lines += [(text, None) for text in imports]
+    if used:
+        lines += [("", None), (f"from ._results import {', '.join(used)}", None)]
+    lines += [("", None), *body]
+    return Module("\n".join(text for text, _ in lines).rstrip() + "\n", tuple(origin for _, origin in lines))
+
+
+def _between(cells: dict[int, list[tuple[str, int]]], cell: int, first: int, last: int) -> Iterator[Line]:
+    for text, at in cells[cell]:
+        if first <= at <= last:
+            yield text, (cell, at)
+
+
+def _function(
+    section: Section, cells: dict[int, list[tuple[str, int]]], standing: Standing, helpers: Helpers
+) -> Iterator[Line]:
+    is_waiting = any(_waits(cell.tree) for cell in section.cells)
+    yield f"{'async ' if is_waiting else ''}def {section.name}({', '.join(section.takes)}):", None
+    yield from ((line, None) for line in _docstring(section))
+    has_body = False
+    for cell in section.cells:
+        moved = {at for lines in standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
+        body = [(text, at) for text, at in cells[cell.number] if at not in moved]
+        while body and not body[0][0].strip():
+            body.pop(0)
+        while body and not body[-1][0].strip():
+            body.pop()
+        if not body:
+            continue
+        if has_body:
+            yield "", None
+        has_body = True
+        moved_right = indented("\n".join(text for text, _ in body) + "\n").split("\n")
+        yield from ((text, (cell.number, at)) for text, (_, at) in zip(moved_right, body, strict=False))
+    if section.leaves:
+        yield f"    {helpers.keep}({', '.join(f'{name}={name}' for name in section.leaves)})", None
+    if section.gives:
+        yield f"    return {', '.join(section.gives)}", None
+
+
+def _docstring(section: Section) -> Iterator[str]:
+    words = [_sentence(section.title or section.name.replace("_", " "))]
+    if section.words:
+        words += ["", *section.words.replace("\\", "\\\\").replace('"""', "'''").split("\n")]
+    if len(words) == 1:
+        yield f'    """{words[0]}"""'
+        return
+    yield f'    """{words[0]}'
+    for line in words[1:]:
+        yield from textwrap.wrap(line, _WIDTH, initial_indent="    ", subsequent_indent="    ") or [""]
+    yield '    """'
+
+
+def _sentence(title: str) -> str:
+    text = title.replace("\\", "\\\\").replace('"', "'").strip() or "A notebook."
+    text = text[0].upper() + text[1:]
+    return text if text[-1] in ".!?" else f"{text}."
+
+
+def _waits(tree: ast.Module) -> bool:
+    """Whether a cell waits at its top level."""
+    left: list[ast.AST] = list(tree.body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            left.extend(ast.iter_child_nodes(node))
+    return False
+
+
+def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers) -> list[tuple[str, int]]:
+    """The lines of a cell in which calls have what they need, and what is shown is kept."""
+    edits = Edits(cell.source)
+    seen = next((each for each in run.cells if each.cell == cell.number), None)
+    definitions = {each.name: each for each in standing.definitions}
+    calls = {id(node.func): node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)}
+    needs = standing.needs
+    for use in uses(cell.tree):
+        name = use.node.id
+        if name in needs:
+            given = ", ".join(f"{need}={need}" for need in needs[name])
+            if id(use.node) in calls:
+                _give(edits, calls[id(use.node)], cell.source, given)
+            else:
+                edits.replace(use.node, f"functools.partial({name}, {given})")
+        elif name == "__name__":
+            edits.replace(use.node, '"__main__"')
+        elif name == "display" and id(use.node) in calls:
+            edits.replace(use.node, helpers.show)
+            call = calls[id(use.node)]
+            first = call.args[0] if call.args else None
+            if first is not None:
+                edits.insert(first.lineno, first.col_offset, f'"{cell.id}", ')
+    for node in cell.tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in needs:
+            _take(edits, definitions[node.name], cell.source)
+        # It stands first in the module, and holds for all of it.
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            edits.drop(node.lineno, node.end_lineno or node.lineno)
+    last = cell.tree.body[-1] if cell.tree.body else None
+    if (
+        isinstance(last, ast.Expr)
+        and not cell.is_silenced
+        and seen is not None
+        and seen.shows
+        and _is_shown(last.value)
+    ):
+        edits.wrap(last.value, f'{helpers.show}("{cell.id}", ', ")")
+    lines = edits.done()
+    if seen is not None and seen.figures:
+        lines.append((f'{helpers.keep_figures}("{cell.id}")', cell.source.count("\n") + 2))
+    return lines
+
+
+def _is_shown(value: ast.expr) -> bool:
+    """Whether an expression at the end of a cell may have a value: what only prints has none."""
+    return not (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _SILENT_CALLS)
+
+
+def _give(edits: Edits, call: ast.Call, source: str, given: str) -> None:
+    line, column, wants_comma = end_of_arguments(call, source)
+    only = call.args[0] if len(call.args) == 1 and not call.keywords else None
+    if isinstance(only, ast.GeneratorExp) and (only.end_lineno, only.end_col_offset) == (
+        call.end_lineno,
+        call.end_col_offset,
+    ):
+        # A generator without brackets of its own must be the only argument; it shares those of the call.
+        edits.insert(only.lineno, only.col_offset, "(")
+        edits.insert(line, column, f"), {given}")
+        return
+    edits.insert(line, column, f", {given}" if wants_comma else given)
+
+
+def _take(edits: Edits, definition: Definition, source: str) -> None:
+    """Write what a function needs into its signature, by keyword."""
+    node = definition.node
+    assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    arguments = node.args
+    needs = ", ".join(definition.needs)
+    is_open = bool(arguments.vararg or arguments.kwonlyargs)
+    star = "" if is_open else "*, "
+    if arguments.kwarg is not None:
+        line, column = arguments.kwarg.lineno, arguments.kwarg.col_offset
+        text = source.split("\n")[line - 1].encode()
+        edits.insert(line, text.rindex(b"**", 0, column), f"{star}{needs}, ")
+        return
+    line, column, wants_comma = _end_of_signature(node, source)
+    edits.insert(line, column, f"{', ' if wants_comma else ''}{star}{needs}")
+
+
+def _end_of_signature(node: ast.FunctionDef | ast.AsyncFunctionDef, source: str) -> tuple[int, int, bool]:
+    """The place of the bracket that closes a function's parameters, and whether a comma is wanted before it."""
+    depth, before = 0, ""
+    has_begun = False
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.start < (node.lineno, node.col_offset):
+            continue
+        if token.type == tokenize.OP and token.string in "([{":
+            depth += 1
+            has_begun = True
+        elif token.type == tokenize.OP and token.string in ")]}":
+            depth -= 1
+            if has_begun and depth == 0:
+                column = len(source.split("\n")[token.start[0] - 1][: token.start[1]].encode())
+                return token.start[0], column, before not in ("(", ",")
+        if token.type not in (tokenize.NL, tokenize.COMMENT):
+            before = token.string
+    raise AssertionError("a function without brackets")

@@ -1,0 +1,71 @@
+"""The files of a package that does what a notebook does: its steps, its results, and `run()`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+
+from ..reading import Reading
+from ..watching.seen import Run
+from .flow import Section, by_heading, closed, sections
+from .module import free, module
+from .standing import Standing, standing
+
+
+def files(reading: Reading, run: Run, *, is_whole: bool = False) -> Mapping[str, str]:
+    """The files by their names; with `is_whole` all cells become one function, which changes the least.
+
+    `run` is one that was watched to its end.
+    """
+    found = standing(reading.steps, run, parameters=())
+    groups = [list(reading.steps)] if is_whole else closed(by_heading(reading.steps), found)
+    parts = sections(groups, found, run, parameters=())
+    title = next((step.title for step in reading.steps if step.title), "") or reading.document.path.stem
+    steps = module(title, reading.steps, parts, found, run)
+    return {
+        "__init__.py": _entrance(title, parts, found, run, steps.text),
+        "_results.py": resources.files("nbproof.export").joinpath("templates/_results.py").read_text(encoding="utf-8"),
+        "steps.py": steps.text,
+    }
+
+
+def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, steps: str) -> str:
+    """The module that users import: it loads nothing before `run()` is called."""
+    taken = {*found.names, *(name for cell in run.cells for name in cell.binds)}
+    steps_name, results, keep = (free(name, taken) for name in ("steps", "results", "keep"))
+    is_waiting = any(f"async def {part.name}(" in steps for part in parts)
+    finals = {name for name in run.values if not name.startswith("_")}
+    flowing = {name for part in parts for name in part.gives} & finals
+    kept = [f"{name}={name}" for name in run.values if name in flowing]
+    kept += [f"{each.name}={steps_name}.{each.name}" for each in found.constants if each.name in finals]
+    body = []
+    for part in parts:
+        call = f"{steps_name}.{part.name}({', '.join(part.takes)})"
+        if f"async def {part.name}(" in steps:
+            call = f"asyncio.run({call})"
+        body.append(f"{', '.join(part.gives)} = {call}" if part.gives else call)
+    if kept:
+        body.append(f"{keep}({', '.join(kept)})")
+    helpers = ["Results", "collecting", *([_named("keep", keep)] if kept else [])]
+    lines = [
+        f'"""{title}."""',
+        "",
+        "from __future__ import annotations",
+        "",
+        *(["import asyncio", ""] if is_waiting else []),
+        f"from ._results import {', '.join(helpers)}",
+        "",
+        "",
+        "def run() -> Results:",
+        '    """Do what the notebook does, from its first cell to its last."""',
+        f"    from . import {_named('steps', steps_name)}",
+        "",
+        f"    with collecting() as {results}:",
+        *(f"        {line}" for line in body or ["pass"]),
+        f"    return {results}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _named(name: str, own: str) -> str:
+    return name if name == own else f"{name} as {own}"

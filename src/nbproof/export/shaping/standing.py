@@ -1,0 +1,282 @@
+"""What of a notebook stands for itself, and so at the top of a module: imports, constants, functions and classes.
+
+An import stands there if nothing that a cell does before it could change what it finds. A function that reads names of
+the notebook stands there with these names as parameters, if each of them is given a value only once.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ...notebook.dataflow import Binding, bindings, names_read, steps
+from ..reading import Step
+from ..watching.seen import Run
+from .scopes import uses
+
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_PLACES_OF_MODULES = {"sys.path", "working folder"}
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of a cell's plain source, from 1, inclusive."""
+
+    cell: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import at the top of the module, and the names that it binds there."""
+
+    text: str
+    names: tuple[str, ...]
+    lines: Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A name that is given a literal once, and that nobody changes."""
+
+    name: str
+    lines: Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function or class; `needs` are the names of the notebook that it takes as parameters besides its own."""
+
+    name: str
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    lines: Lines
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands at the top of the module, each in the order of the notebook."""
+
+    imports: tuple[Import, ...] = ()
+    constants: tuple[Constant, ...] = ()
+    definitions: tuple[Definition, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name that it binds."""
+        return frozenset(
+            [name for each in self.imports for name in each.names]
+            + [each.name for each in self.constants]
+            + [each.name for each in self.definitions]
+        )
+
+    @property
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """What each function takes besides its own parameters."""
+        return {each.name: each.needs for each in self.definitions if each.needs}
+
+    def lines_of(self, cell: int) -> Iterator[Lines]:
+        """The lines that leave a cell for the top of the module."""
+        every = [each.lines for each in self.imports]
+        every += [each.lines for each in self.constants] + [each.lines for each in self.definitions]
+        yield from (lines for lines in every if lines.cell == cell)
+
+
+def standing(cells: Sequence[Step], run: Run, *, parameters: Collection[str]) -> Standing:
+    """Find what stands for itself. `parameters` are names that the notebook is given."""
+    bound = bindings(steps({cell.number: cell.tree for cell in cells}))
+    imports = tuple(_imports(cells, run, bound))
+    imported = {name for each in imports for name in each.names}
+    literals = {each.name: each for each in _literals(cells, run, bound) if each.name not in parameters}
+    definitions = _definitions(cells, bound, imported=imported, literals=literals, parameters=parameters)
+    wanted = {name for name in literals if name.isupper()}
+    for each in definitions:
+        wanted |= names_read(each.node) & literals.keys()
+    constants = tuple(literals[name] for name in literals if name in wanted)
+    return Standing(imports, constants, tuple(definitions))
+
+
+def _imports(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]]) -> Iterator[Import]:
+    """The imports that find the same wherever they stand."""
+    seen = {each.cell: each for each in run.cells}
+    made: set[str] = set()
+    is_disturbed = False
+    for cell in cells:
+        changes = set(seen[cell.number].changes) if cell.number in seen else set()
+        for node in cell.tree.body:
+            if not isinstance(node, _IMPORTS):
+                # Within a cell it is not known which statement made the change, so any but an import may have.
+                is_disturbed = is_disturbed or bool(changes & {*_PLACES_OF_MODULES, "environment variables"})
+                continue
+            names, text = tuple(alias.asname or alias.name.partition(".")[0] for alias in node.names), ast.unparse(node)
+            is_plain = "*" not in names and not _is_relative(node) and _is_alone(node, cell.tree.body)
+            # Made once, it is made: whatever was disturbed since, to make it again changes nothing.
+            if (not is_disturbed or text in made) and is_plain and _agree(names, bound):
+                made.add(text)
+                yield Import(text, names, Lines(cell.number, node.lineno, node.end_lineno or node.lineno))
+
+
+def _is_relative(node: ast.Import | ast.ImportFrom) -> bool:
+    return isinstance(node, ast.ImportFrom) and bool(node.level)
+
+
+def _agree(names: Sequence[str], bound: Mapping[str, Sequence[Binding]]) -> bool:
+    """Whether each name is bound by this import alone, in whatever cells it is repeated."""
+    for name in names:
+        made = {ast.dump(binding.step.node) if binding.kind == "import" else "" for binding in bound[name]}
+        # `import a.b` and `import a.c` both bind `a`, and belong together.
+        is_package = all(
+            binding.kind == "import" and isinstance(binding.step.node, ast.Import)
+            and all(alias.asname is None for alias in binding.step.node.names)
+            for binding in bound[name]
+        )  # fmt: skip
+        if "" in made or (len(made) > 1 and not is_package):
+            return False
+    return True
+
+
+def _literals(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]]) -> Iterator[Constant]:
+    changed = {name for cell in run.cells for name in (*cell.mutates, *cell.deletes)}
+    shared = {name for group in run.together for name in group}
+    for cell in cells:
+        for node in cell.tree.body:
+            if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
+                continue
+            name = node.targets[0].id
+            is_once = len(bound[name]) == 1 and name not in changed and name not in shared
+            if is_once and _is_literal(node.value) and _is_alone(node, cell.tree.body):
+                yield Constant(name, Lines(cell.number, node.lineno, node.end_lineno or node.lineno))
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _definitions(
+    cells: Sequence[Step],
+    bound: Mapping[str, Sequence[Binding]],
+    *,
+    imported: Collection[str],
+    literals: Collection[str],
+    parameters: Collection[str],
+) -> list[Definition]:
+    found: dict[str, Definition] = {}
+    for cell in cells:
+        for node in cell.tree.body:
+            if (
+                isinstance(node, _DEFINITIONS)
+                and len(bound[node.name]) == 1
+                and node.name not in parameters
+                and _is_alone(node, cell.tree.body)
+                and not any(isinstance(inner, ast.Global | ast.Nonlocal) for inner in ast.walk(node))
+            ):
+                found[node.name] = Definition(node.name, node, _with_words_above(node, cell))
+    free = {name: names_read(each.node) - {name} for name, each in found.items()}
+    given = {name for name, made in bound.items() if len(made) == 1} | set(parameters)
+    while True:
+        needs = _needs(found, free, imported=imported, literals=literals)
+        wrong = {
+            name
+            for name, each in found.items()
+            if not _may_stand(each, free[name], needs[name], given, bound, parameters, {*imported, *literals, *found})
+            or not _is_used_well(name, needs[name], cells, bound, parameters)
+        }
+        if not wrong:
+            return [
+                Definition(each.name, each.node, each.lines, tuple(sorted(needs[name]))) for name, each in found.items()
+            ]
+        for name in wrong:
+            del found[name]
+
+
+def _needs(
+    found: Mapping[str, Definition],
+    free: Mapping[str, set[str]],
+    *,
+    imported: Collection[str],
+    literals: Collection[str],
+) -> dict[str, set[str]]:
+    """What each definition must be given: what it reads of the notebook, and what those need that it calls."""
+    needs = {
+        name: {
+            read for read in free[name]
+            if read not in imported and read not in literals and read not in found and not hasattr(builtins, read)
+        }
+        for name in found
+    }  # fmt: skip
+    while True:
+        grown = {
+            name: held.union(*(needs[other] for other in free[name] if other in found)) for name, held in needs.items()
+        }
+        if grown == needs:
+            return needs
+        needs = grown
+
+
+def _may_stand(
+    each: Definition,
+    reads: set[str],
+    needs: set[str],
+    given: Collection[str],
+    bound: Mapping[str, Sequence[Binding]],
+    parameters: Collection[str],
+    known: Collection[str],
+) -> bool:
+    if any(read not in known and read not in bound and read not in parameters and not hasattr(builtins, read)
+           for read in reads):  # fmt: skip
+        return False
+    if needs and isinstance(each.node, ast.ClassDef):
+        return False
+    # Decorators and defaults are evaluated where it is defined, so they must know nothing of the notebook.
+    outside: list[ast.AST] = list(each.node.decorator_list)
+    if not isinstance(each.node, ast.ClassDef):
+        outside += [*each.node.args.defaults, *(one for one in each.node.args.kw_defaults if one is not None)]
+        own = {one.arg for one in ast.walk(each.node.args) if isinstance(one, ast.arg)}
+        if own & needs:
+            return False
+    if any(names_read(part) & needs for part in outside):
+        return False
+    return all((name in given and bound.get(name, [None])[0] is not None) or name in parameters for name in needs)
+
+
+def _is_used_well(
+    name: str,
+    needs: set[str],
+    cells: Sequence[Step],
+    bound: Mapping[str, Sequence[Binding]],
+    parameters: Collection[str],
+) -> bool:
+    """Whether everywhere that the function is used, what it needs is there under its own name."""
+    if not needs:
+        return True
+    last = max((bound[need][0].step.cell for need in needs if need not in parameters), default=-1)
+    for cell in cells:
+        for use in uses(cell.tree):
+            if use.node.id == name and (use.hidden & needs or cell.number < last):
+                return False
+    return True
+
+
+def _with_words_above(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, cell: Step) -> Lines:
+    """The lines of a definition, its decorators, and the comment right above it."""
+    first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+    lines = cell.source.split("\n")
+    while first > 1 and lines[first - 2].startswith("#"):
+        first -= 1
+    return Lines(cell.number, first, node.end_lineno or node.lineno)
+
+
+def _is_alone(node: ast.stmt, body: Sequence[ast.stmt]) -> bool:
+    """Whether no other statement shares a line with it."""
+    last = node.end_lineno or node.lineno
+    return not any(
+        other is not node and other.lineno <= last and (other.end_lineno or 0) >= node.lineno for other in body
+    )

@@ -1,0 +1,79 @@
+"""What a run leaves: values by name, and what each cell of the notebook showed and drew."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+
+class Results(Mapping[str, Any]):
+    """The values that a run leaves behind, by the names that they have in the notebook.
+
+    `displayed` holds what each cell showed and `figures` what it drew, by the cell's id.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._values: dict[str, Any] = {}
+        self.displayed: dict[str, list[Any]] = {}
+        self.figures: dict[str, list[Any]] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the value called `name`."""
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Count the values."""
+        return len(self._values)
+
+    def _keep(self, values: Mapping[str, Any]) -> None:
+        self._values.update(values)
+
+
+_CURRENT: ContextVar[Results | None] = ContextVar("results", default=None)
+
+
+@contextmanager
+def collecting() -> Iterator[Results]:
+    """Collect what is kept, shown and drawn within the block."""
+    results = Results()
+    token = _CURRENT.set(results)
+    try:
+        yield results
+    finally:
+        _CURRENT.reset(token)
+
+
+def keep(**values: Any) -> None:
+    """Keep values of a run under their names."""
+    results = _CURRENT.get()
+    if results is not None:
+        results._keep(values)
+
+
+def show(cell: str, *values: Any, **_options: Any) -> None:
+    """Keep what the notebook's cell shows."""
+    results = _CURRENT.get()
+    if results is not None:
+        results.displayed.setdefault(cell, []).extend(value for value in values if value is not None)
+
+
+def keep_figures(cell: str) -> None:
+    """Keep the figures that are open, as the notebook shows them at the end of a cell, and close them."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    results = _CURRENT.get()
+    if pyplot is None:
+        return
+    for number in pyplot.get_fignums():
+        figure = pyplot.figure(number)
+        figure.canvas.draw()
+        if results is not None:
+            results.figures.setdefault(cell, []).append(figure)
+    pyplot.close("all")
