@@ -1,1 +1,1 @@
-"""From an approved notebook to a tested package: reading, and what reading must refuse."""
+"""From a notebook to a package: reading, watching, shaping, and the proof that both give the same."""
