@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -226,6 +226,8 @@ def test_a_block_means_what_its_lines_meant(parts: list[str]) -> None:
     assert [ast.dump(node) for node in block.body] == [ast.dump(node) for node in ast.parse(source).body]
 
 
+@example(' ?"):#\\% ) !({"= %\\')
+@example("\\\n?%% x(?!1?#$%a(a$1}= ! }")
 @given(st.text(st.sampled_from("%!?x =()'\"\n \\{}$a1:#"), max_size=40))
 def test_no_text_breaks_the_reader(source: str) -> None:
     """Whatever a cell holds: it is read, refused, or no Python; and what is read is Python."""

@@ -64,8 +64,14 @@ def as_plain(source: str) -> Plain:
     """Read a cell; raises `SyntaxError` where IPython could not read it either."""
     found = _Found()
     lines = _plain_lines(source, 0, found)
+    text = "\n".join(text for text, _ in lines) + ("\n" if lines else "")
+    try:
+        python_tree(text)
+    except SyntaxError:
+        # A line that a backslash joins to what was left out, say.
+        found.refusals.append(Refusal(1, "a magic shares its line with other code", "write it on a line of its own"))
     return Plain(
-        "\n".join(text for text, _ in lines) + ("\n" if lines else ""),
+        text,
         tuple(line for _, line in lines),
         tuple(sorted(found.notes, key=lambda note: note.line)),
         tuple(sorted(found.refusals, key=lambda refusal: refusal.line)),

@@ -47,10 +47,14 @@ def _transformed_tree(source: str) -> ast.Module:
 
 @lru_cache(maxsize=4096)
 def as_python(source: str) -> str:
-    """Return the cell as the Python that IPython would run."""
+    """Return the cell as the Python that IPython would run; raise `SyntaxError` where IPython itself stumbles."""
     from IPython.core.inputtransformer2 import TransformerManager
 
-    transformed: str = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
+    try:
+        transformed: str = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]
+    except IndexError:
+        # It looks past the end of a line that breaks off.
+        raise SyntaxError("IPython cannot read it") from None
     return transformed
 
 
