@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shutil
@@ -40,6 +41,16 @@ def _environment_stays() -> Iterator[None]:
     before = _variables()
     yield
     assert _variables() == before
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_event_loop_is_left() -> Iterator[None]:
+    """A client of kernels that waits leaves its event loop open; whoever runs the next one would be blamed for it."""
+    yield
+    loop = getattr(getattr(asyncio.get_event_loop_policy(), "_local", None), "_loop", None)
+    if loop is not None and not loop.is_running() and not loop.is_closed():
+        loop.close()
+        asyncio.set_event_loop(None)
 
 
 def _variables() -> dict[str, str]:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbproof.export.plain import Plain, as_plain, indented
+from nbproof.notebook.syntax import python_tree
 
 KEEPS = [
     "x = 1\ny = x + 1",
@@ -226,6 +227,7 @@ def test_a_block_means_what_its_lines_meant(parts: list[str]) -> None:
     assert [ast.dump(node) for node in block.body] == [ast.dump(node) for node in ast.parse(source).body]
 
 
+@example("'\\:'")
 @example(' ?"):#\\% ) !({"= %\\')
 @example("\\\n?%% x(?!1?#$%a(a$1}= ! }")
 @given(st.text(st.sampled_from("%!?x =()'\"\n \\{}$a1:#"), max_size=40))
@@ -236,7 +238,7 @@ def test_no_text_breaks_the_reader(source: str) -> None:
     except SyntaxError:
         return
     if not plain.refusals:
-        ast.parse(plain.source)
+        python_tree(plain.source)
         assert len(plain.lines) == len(plain.source.splitlines())
         assert all(1 <= line <= source.count("\n") + 1 for line in plain.lines)
 

@@ -274,7 +274,7 @@ def test_products_are_compared_and_thrown_away(tmp_path: Path) -> None:
     """A notebook of a pipeline reads what its upstream made; what it makes itself is compared, and its own stays."""
     notebook = write_project(tmp_path / "project")
     declared = ("p", ["parameters"], "upstream = ['first']\nproduct = None\nrows: int = 3")
-    write = "import random, pathlib\npathlib.Path(product['table']).write_text(f'a\\n{random.random()}')"
+    write = "import random, pathlib\npathlib.Path(product['table']).write_text(f'a\\n{random.random():.18f}')"
     write_notebook(notebook, [declared, ("a", [], f"print(product['table'], upstream)\n{write}")])
     write_notebook(notebook.with_name("first.ipynb"), [
         ("p", ["parameters"], "upstream = None\nproduct = None"), ("a", [], "1"),
