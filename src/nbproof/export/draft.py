@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +16,9 @@ from .reading import Reading, read
 from .shaping.package import files
 from .watching.executor import CellCode
 from .watching.seen import Run
-from .watching.watch import STEADY, watch
+from .watching.watch import carried_out, watch
 
 NAME = "draft"
-LONGEST_WORDS = 400
 
 Shape = Literal["sections", "one function"]
 
@@ -72,26 +67,8 @@ def run_files(made: Mapping[str, str], folder: Path, *, timeout_s: float | None 
         package.mkdir()
         for name, text in made.items():
             (package / name).write_text(text, encoding="utf-8")
-        output = Path(place) / "left.json"
-        job = {"package": NAME, "package_parent": place, "folder": str(folder), "parameters": {},
-               "output": str(output)}  # fmt: skip
-        try:
-            ended = subprocess.run(
-                [sys.executable, "-m", "nbproof.export.equivalence"],
-                input=json.dumps(job),
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout_s,
-                env={**os.environ, **STEADY},
-            )
-        except subprocess.TimeoutExpired:
-            raise NotWatched(f"it was not done after {timeout_s:g} s") from None
-        if ended.returncode != 0 or not output.is_file():
-            words = (ended.stderr.strip().splitlines() or ["without a word"])[-1]
-            raise NotWatched(words[:LONGEST_WORDS])
-        found: Mapping[str, Any] = json.loads(output.read_text(encoding="utf-8"))
-        return found
+        job = {"package": NAME, "package_parent": place, "folder": str(folder), "parameters": {}}
+        return carried_out("nbproof.export.equivalence", job, timeout_s=timeout_s)
 
 
 def _watched(document: Document, reading: Reading, folder: Path, timeout_s: float | None) -> Run:

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import NotWatched
 from .seen import Run, from_json
@@ -30,13 +30,23 @@ def watch(
 
     Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
     """
-    with tempfile.TemporaryDirectory(prefix="nbproof-watch-") as place:
-        output = Path(place) / "seen.json"
-        job = {"cells": [asdict(cell) for cell in cells], "folder": str(folder), "output": str(output)}
+    job = {"cells": [asdict(cell) for cell in cells], "folder": str(folder)}
+    return from_json(carried_out("nbproof.export.watching", job, timeout_s=timeout_s, environ=environ))
+
+
+def carried_out(
+    module: str, job: Mapping[str, Any], *, timeout_s: float | None = None, environ: Mapping[str, str] | None = None
+) -> Mapping[str, Any]:
+    """Run a module of ours in a fresh process, with `job` on its standard input; what it left, as JSON.
+
+    Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
+    """
+    with tempfile.TemporaryDirectory(prefix="nbproof-export-") as place:
+        output = Path(place) / "left.json"
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", "nbproof.export.watching"],
-                input=json.dumps(job),
+                [sys.executable, "-m", module],
+                input=json.dumps({**job, "output": str(output)}),
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -48,4 +58,5 @@ def watch(
         if ended.returncode != 0 or not output.is_file():
             words = (ended.stderr.strip().splitlines() or ["without a word"])[-1]
             raise NotWatched(f"its process ended with {ended.returncode}: {words[:LONGEST_WORDS]}")
-        return from_json(json.loads(output.read_text(encoding="utf-8")))
+        found: Mapping[str, Any] = json.loads(output.read_text(encoding="utf-8"))
+        return found
