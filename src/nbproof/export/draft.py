@@ -6,30 +6,43 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import NotExported, NotWatched
 from ..notebook import document as documents
 from ..notebook.document import Document
 from .equivalence.compare import Compared, Equivalence, compare
 from .reading import Reading, read
-from .shaping.package import files
+from .shaping.package import Shape, Shaped, shaped
 from .watching.executor import CellCode
 from .watching.seen import Run
 from .watching.watch import carried_out, watch
 
 NAME = "draft"
 
-Shape = Literal["sections", "one function"]
-
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The files of a package by their names, the shape that they have, and the comparison that holds."""
+    """The modules of a package, what was read and seen of its notebook, and the comparison that holds.
 
-    files: Mapping[str, str]
-    shape: Shape
+    `first` and `second` are two runs of the notebook, in fresh processes.
+    """
+
+    reading: Reading
+    first: Run
+    second: Run
+    shaped: Shaped
     equivalence: Equivalence
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The modules, by their paths in the package."""
+        return self.shaped.modules
+
+    @property
+    def shape(self) -> Shape:
+        """Which of the shapes was proven equal."""
+        return self.shaped.shape
 
 
 def draft(notebook: Path, *, timeout_s: float | None = None) -> Draft:
@@ -47,15 +60,15 @@ def draft(notebook: Path, *, timeout_s: float | None = None) -> Draft:
     reasons = []
     shapes: tuple[Shape, ...] = ("sections", "one function")
     for shape in shapes:
-        made = files(reading, first, is_whole=shape == "one function")
+        made = shaped(reading, first, shape=shape)
         try:
-            left = run_files(made, folder, timeout_s=timeout_s)
+            left = run_files(made.modules, folder, timeout_s=timeout_s)
         except NotWatched as error:
             reasons.append(f"as {shape}: {error.reason}")
             continue
         equivalence = compare(first, second, left, ids)
         if equivalence.holds:
-            return Draft(made, shape, equivalence)
+            return Draft(reading, first, second, made, equivalence)
         reasons.append(f"as {shape}: {_told(equivalence)}")
     raise NotExported(notebook, reasons)
 

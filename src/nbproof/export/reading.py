@@ -7,6 +7,9 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..errors import ContractInvalid
+from ..notebook import contract as contracts
+from ..notebook.contract import Contract
 from ..notebook.dataflow import bindings
 from ..notebook.dataflow import steps as top_level
 from ..notebook.document import Cell, Document
@@ -62,13 +65,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was read of a notebook. With any `refusals` nothing may be made of it."""
+    """What was read of a notebook. With any `refusals` nothing may be made of it.
+
+    `contract` is what its `parameters` cell declares, None where it has no such cell. That cell is a step as any other.
+    """
 
     document: Document
     steps: tuple[Step, ...]
     refusals: tuple[CellRefusal, ...]
     notes: tuple[tuple[int, Note], ...]
     needs: tuple[str, ...]
+    contract: Contract | None = None
 
 
 def read(document: Document) -> Reading:
@@ -107,7 +114,14 @@ def read(document: Document) -> Reading:
             steps.append(_step(number, cell, plain, tree, title, level, is_first, words))
             is_first, words = False, ""
     refusals += _shadowed(steps, modules)
-    return Reading(document, tuple(steps), tuple(refusals), tuple(notes), tuple(needs))
+    contract = None
+    if document.tagged(contracts.TAG):
+        try:
+            contract = contracts.read(document)
+        except ContractInvalid as error:
+            at = document.cells.index(document.tagged(contracts.TAG)[0]) + 1
+            refusals.append(CellRefusal(at, 1, f"the contract cannot be read: {error}", error.hint or "mend it"))
+    return Reading(document, tuple(steps), tuple(refusals), tuple(notes), tuple(needs), contract)
 
 
 def _shadowed(steps: Sequence[Step], modules: Collection[str]) -> Iterator[CellRefusal]:

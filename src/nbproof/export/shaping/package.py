@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
+from typing import Literal
 
 from ..reading import Reading
 from ..watching.seen import Run
@@ -11,22 +13,42 @@ from .flow import Section, by_heading, closed, sections
 from .module import free, module
 from .standing import Standing, standing
 
+Shape = Literal["sections", "one function"]
+Origin = tuple[int, int]
 
-def files(reading: Reading, run: Run, *, is_whole: bool = False) -> Mapping[str, str]:
-    """The files by their names; with `is_whole` all cells become one function, which changes the least.
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """The modules of a package, by their paths in it, and how they came from the notebook.
+
+    `sections` are the functions that `run()` calls, in their order. `origins[module][i]` is the cell, and the line of
+    its plain source, behind line `i` (from 0) of a module; None where the line is the exporter's own.
+    """
+
+    shape: Shape
+    title: str
+    modules: Mapping[str, str]
+    sections: tuple[Section, ...]
+    standing: Standing
+    origins: Mapping[str, tuple[Origin | None, ...]]
+
+
+def shaped(reading: Reading, run: Run, *, shape: Shape = "sections") -> Shaped:
+    """Write the modules; as "one function" all cells become one, which changes the least.
 
     `run` is one that was watched to its end.
     """
     found = standing(reading.steps, run, parameters=())
-    groups = [list(reading.steps)] if is_whole else closed(by_heading(reading.steps), found)
+    groups = [list(reading.steps)] if shape == "one function" else closed(by_heading(reading.steps), found)
     parts = sections(groups, found, run, parameters=())
     title = next((step.title for step in reading.steps if step.title), "") or reading.document.path.stem
     steps = module(title, reading.steps, parts, found, run)
-    return {
+    modules = {
         "__init__.py": _entrance(title, parts, found, run, steps.text),
         "_results.py": resources.files("nbproof.export").joinpath("templates/_results.py").read_text(encoding="utf-8"),
         "steps.py": steps.text,
     }
+    return Shaped(shape, title, modules, tuple(parts), found, {"steps.py": steps.origins})
 
 
 def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, steps: str) -> str:
