@@ -1,24 +1,14 @@
-// As small as can be: styles come without comments and the spaces that only people need.
+// As small as can be: fields that TypeScript keeps private have short names, too.
 const { rspack } = require('@rspack/core');
-const path = require('path');
 
 module.exports = {
-  module: {
-    rules: [
-      {
-        test: /\.css$/,
-        include: path.resolve(__dirname, 'style'),
-        enforce: 'pre',
-        loader: path.resolve(__dirname, 'short-styles.js')
-      }
-    ]
-  },
   optimization: {
     minimizer: [
       new rspack.SwcJsMinimizerRspackPlugin({
         minimizerOptions: {
           compress: { passes: 3, ecma: 2020, pure_getters: true },
-          mangle: true,
+          // All but `_n` and its like, which are the translator's.
+          mangle: { toplevel: true, props: { regex: '^_[a-z]+[A-Z]|^_[a-z]{3,}' } },
           format: { comments: false }
         }
       })

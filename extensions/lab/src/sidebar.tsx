@@ -1,10 +1,14 @@
 /** A panel at the side: its title, its icon, and a fence that keeps an error of its own inside. */
 
 import { ReactWidget, type LabIcon } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+import { Signal, type ISignal } from '@lumino/signaling';
 import * as React from 'react';
 import { h } from './h';
 
 import { Failure } from './notice';
+
+const SHOWING = ['after-show', 'after-attach'];
 
 interface IFence {
   error: unknown;
@@ -37,9 +41,22 @@ export class Sidebar extends ReactWidget {
     this.node.tabIndex = 0;
   }
 
+  /** Emits when the panel has come into sight; until then it need ask nobody. */
+  get shown(): ISignal<this, void> {
+    return this._shown;
+  }
+
+  processMessage(message: Message): void {
+    super.processMessage(message);
+    if (SHOWING.includes(message.type) && this.isVisible) {
+      this._shown.emit();
+    }
+  }
+
   render(): JSX.Element {
     return <Fence>{this._draw()}</Fence>;
   }
 
+  private readonly _shown = new Signal<this, void>(this);
   private readonly _draw: () => JSX.Element;
 }

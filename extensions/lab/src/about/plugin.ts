@@ -5,6 +5,7 @@ import { Dialog, ICommandPalette, showDialog } from '@jupyterlab/apputils';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { request } from '../request';
+import { takes } from '../takes';
 import { CATEGORY, COMMANDS, DOMAIN } from '../tokens';
 
 interface IAbout {
@@ -22,7 +23,7 @@ export const about: JupyterFrontEndPlugin<void> = {
     const trans = (translator ?? nullTranslator).load(DOMAIN);
     app.commands.addCommand(COMMANDS.showAbout, {
       label: trans.__('About nbproof'),
-      describedBy: { args: { type: 'object', properties: {} } },
+      describedBy: takes(),
       execute: async () => {
         const found = await request<IAbout>('about');
         await showDialog({

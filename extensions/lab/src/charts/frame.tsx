@@ -2,6 +2,7 @@
 
 import * as React from 'react';
 import { h } from '../h';
+import { Head } from '../parts';
 
 import { shown } from './scale';
 
@@ -48,15 +49,7 @@ export function Chart(props: {
         <summary>{props.tableLabel}</summary>
         <table>
           <caption>{label}</caption>
-          <thead>
-            <tr>
-              {table.head.map((text, at) => (
-                <th key={at} scope="col">
-                  {text}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Head names={table.head} />
           <tbody>
             {table.rows.map((row, at) => (
               <tr key={at}>

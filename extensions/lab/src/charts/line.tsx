@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { h } from '../h';
+import { Head } from '../parts';
 
 import { linear, shown } from './scale';
 
@@ -108,7 +109,7 @@ export function LineChart(props: {
           <Curve key={number} number={number} points={points} x={x} y={y} />
         ))}
       </svg>
-      <ul className="nbp-Line-key">
+      <ul className="nbp-Line-key nbp-Plain">
         {series.map((_, number) => (
           <li key={number}>
             <svg viewBox="0 0 28 8" aria-hidden="true">
@@ -190,16 +191,7 @@ function Values(props: {
       <summary>{trans.__('Values as a table')}</summary>
       {isOpen && (
         <table className="nbp-Table">
-          <thead>
-            <tr>
-              <th scope="col">{across}</th>
-              {series.map((_, number) => (
-                <th scope="col" key={number}>
-                  {name(number)}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Head names={[across, ...series.map((_, number) => name(number))]} />
           <tbody>
             {places.slice(0, MOST_ROWS).map(place => (
               <tr key={place}>

@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 import { h, Fragment } from '../h';
+import { Head, Part } from '../parts';
 
 import { LineChart, letter } from '../charts/line';
 import { doors as allDoors, type Doors, type ICellChange, type Line } from './client';
@@ -59,7 +60,7 @@ export function ComparePage(props: IPageProps): JSX.Element {
 function Heads(props: IPageProps & { runs: IRun[] }): JSX.Element {
   const { runs, commands, trans } = props;
   return (
-    <ol className="nbp-Compare-heads">
+    <ol className="nbp-Plain">
       {runs.map((run, number) => (
         <li key={run.id}>
           <strong>{letter(number)}</strong>{' '}
@@ -89,22 +90,15 @@ function Lines(props: {
   const { title, lines, runs, isAll, isNumber = false, trans } = props;
   const shown = isAll ? lines : lines.filter(line => line[1]);
   return (
-    <section>
-      <h3>{title}</h3>
+    <Part title={title}>
       {!shown.length && <p>{lines.length ? trans.__('No differences.') : trans.__('None are recorded.')}</p>}
       {shown.length > 0 && (
         <div className="nbp-Scroll" tabIndex={0} role="group" aria-label={title}>
           <table className="nbp-Table">
-            <thead>
-              <tr>
-                <th scope="col">{trans.__('Name')}</th>
-                {runs.map((run, number) => (
-                  <th scope="col" key={run.id} title={called(run)}>
-                    {letter(number)}
-                  </th>
-                ))}
-              </tr>
-            </thead>
+            <Head
+              names={[trans.__('Name'), ...runs.map((_, number) => letter(number))]}
+              titles={['', ...runs.map(called)]}
+            />
             <tbody>
               {shown.map(([name, differs, values], row) => (
                 <tr key={row} className={differs ? 'nbp-mod-differs' : ''}>
@@ -120,7 +114,7 @@ function Lines(props: {
           </table>
         </div>
       )}
-    </section>
+    </Part>
   );
 }
 
@@ -148,8 +142,7 @@ export function Curves(props: {
   const hasSteps = curves?.some(curve => curve.some(([step]) => step !== 0)) ?? false;
   const first = Math.min(...(curves ?? []).map(curve => curve[0]?.[1] ?? Infinity));
   return (
-    <section>
-      <h3>{trans.__('Curves')}</h3>
+    <Part title={trans.__('Curves')}>
       <Choice
         label={trans.__('Metric')}
         value={metric}
@@ -168,7 +161,7 @@ export function Curves(props: {
           trans={trans}
         />
       )}
-    </section>
+    </Part>
   );
 }
 
@@ -178,14 +171,13 @@ function Sources(props: IPageProps & { doors: Doors; runs: IRun[] }): JSX.Elemen
   const [right, setRight] = React.useState(runs[1].id);
   const options = runs.map((run, number) => [run.id, `${letter(number)} ${called(run)}`] as [string, string]);
   return (
-    <section>
-      <h3>{trans.__('Sources')}</h3>
+    <Part title={trans.__('Sources')}>
       <div className="nbp-Compare-sides">
         <Choice label={trans.__('From')} value={left} options={options} onChoose={setLeft} />
         <Choice label={trans.__('To')} value={right} options={options} onChoose={setRight} />
       </div>
       <Difference key={`${left} ${right}`} {...props} left={left} right={right} />
-    </section>
+    </Part>
   );
 }
 

@@ -4,6 +4,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 import { h } from '../h';
+import { Button } from '../button';
 
 import { Failure, Quiet } from '../notice';
 import { RunList } from './list';
@@ -37,20 +38,19 @@ export function ExperimentsPanel(props: IPanelProps): JSX.Element {
   return (
     <div className="nbp-Experiments">
       <Wishes {...props} />
-      <div className="nbp-Experiments-actions">
-        <button
-          className="jp-mod-styled"
+      <div className="nbp-Buttons">
+        <Button
           disabled={picked.length < 2}
           onClick={() => void commands.execute(COMMANDS.compare, { runs: [...picked] })}
         >
           {trans.__('Compare (%1)', picked.length)}
-        </button>
-        <button className="jp-mod-styled" disabled={!picked.length} onClick={() => model.leaveAll()}>
+        </Button>
+        <Button disabled={!picked.length} onClick={() => model.leaveAll()}>
           {trans.__('Clear')}
-        </button>
-        <button className="jp-mod-styled" disabled={model.isReading} onClick={() => void model.read()}>
+        </Button>
+        <Button disabled={model.isReading} onClick={() => void model.read()}>
           {trans.__('Reload')}
-        </button>
+        </Button>
       </div>
       {model.error !== null && <Failure error={model.error} />}
       <Quiet>
@@ -177,9 +177,7 @@ function StoreSearch({ model, trans }: IPanelProps): JSX.Element | null {
   return (
     <p className="nbp-Experiments-store">
       {trans.__('Some runs, or some of their values, are not in this list.')}{' '}
-      <button className="jp-mod-styled" onClick={() => void search()}>
-        {trans.__('Search the store')}
-      </button>{' '}
+      <Button onClick={() => void search()}>{trans.__('Search the store')}</Button>{' '}
       <span role="status">{said}</span>
     </p>
   );

@@ -14,7 +14,6 @@ import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget, searchIcon } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
-import { MessageLoop } from '@lumino/messaging';
 import { Poll, Throttler } from '@lumino/polling';
 import { h } from '../h';
 
@@ -22,6 +21,7 @@ import { CurrentNotebook } from '../current';
 import { onFacts } from '../facts';
 import { RequestError, request } from '../request';
 import { Sidebar } from '../sidebar';
+import { takes } from '../takes';
 import { CATEGORY, DOMAIN } from '../tokens';
 import { doors } from './client';
 import { ComparePage } from './compare';
@@ -130,18 +130,7 @@ function follow(model: RunsModel, panel: Sidebar, notebooks: INotebookTracker | 
     }
   };
   current?.changed.connect(start);
-  shownOf(panel, start);
-}
-
-/** Call whenever a panel comes into sight. */
-function shownOf(panel: Sidebar, call: () => void): void {
-  MessageLoop.installMessageHook(panel, (_, message) => {
-    if (message.type === 'after-show' || message.type === 'after-attach') {
-      // The panel counts as shown once it has heard of it itself.
-      requestAnimationFrame(call);
-    }
-    return true;
-  });
+  panel.shown.connect(start);
 }
 
 function keepUpToDate(app: JupyterFrontEnd, parts: IParts & { settings: ISettingRegistry | null }): void {
@@ -218,29 +207,24 @@ function addCommands(app: JupyterFrontEnd, parts: IParts & { trans: TranslationB
 
   commands.addCommand(COMMANDS.open, {
     label: trans.__('Show Experiments'),
-    describedBy: { args: { type: 'object', properties: {} } },
+    describedBy: takes(),
     execute: () => app.shell.activateById(panel.id)
   });
   commands.addCommand(COMMANDS.openRun, {
     label: trans.__('Open Run'),
-    describedBy: { args: { type: 'object', properties: { run: RUN_ID, path: PATH }, required: ['run'] } },
+    describedBy: takes({ run: RUN_ID, path: PATH }, ['run']),
     execute: args => openRun(text(args, 'run'), text(args, 'path') || model.path)
   });
   commands.addCommand(COMMANDS.compare, {
     label: trans.__('Compare Runs'),
-    describedBy: {
-      args: {
-        type: 'object',
-        properties: {
-          runs: {
-            type: 'array',
-            items: RUN_ID,
-            description: 'Two to eight runs; those picked in the panel if left out'
-          },
-          path: PATH
-        }
-      }
-    },
+    describedBy: takes({
+      runs: {
+        type: 'array',
+        items: RUN_ID,
+        description: 'Two to eight runs; those picked in the panel if left out'
+      },
+      path: PATH
+    }),
     isEnabled: args => Array.isArray(args.runs) || model.picked.length > 1,
     execute: args => {
       const runs = Array.isArray(args.runs) ? args.runs.map(String) : [...model.picked];
@@ -256,7 +240,7 @@ function addCommands(app: JupyterFrontEnd, parts: IParts & { trans: TranslationB
   model.changed.connect(() => commands.notifyCommandChanged(COMMANDS.compare));
   commands.addCommand(COMMANDS.openNotebook, {
     label: trans.__('Open Executed Notebook of Run'),
-    describedBy: { args: { type: 'object', properties: { run: RUN_ID, path: PATH }, required: ['run'] } },
+    describedBy: takes({ run: RUN_ID, path: PATH }, ['run']),
     execute: args =>
       told(trans, async () => {
         const { path } = await doors.notebook(text(args, 'path') || model.path, text(args, 'run'));
@@ -265,17 +249,14 @@ function addCommands(app: JupyterFrontEnd, parts: IParts & { trans: TranslationB
   });
   commands.addCommand(COMMANDS.restore, {
     label: trans.__('Restore Notebook and Parameters of Run'),
-    describedBy: {
-      args: {
-        type: 'object',
-        properties: {
-          run: RUN_ID,
-          path: PATH,
-          into: { type: 'string', description: 'A folder; that of the project if left out' }
-        },
-        required: ['run']
-      }
-    },
+    describedBy: takes(
+      {
+        run: RUN_ID,
+        path: PATH,
+        into: { type: 'string', description: 'A folder; that of the project if left out' }
+      },
+      ['run']
+    ),
     execute: args =>
       told(trans, async () => {
         const asked = text(args, 'path') || model.path;

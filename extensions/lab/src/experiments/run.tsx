@@ -4,6 +4,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import * as React from 'react';
 import { h } from '../h';
+import { Part } from '../parts';
+import { Button } from '../button';
 
 import { Banner, Failure } from '../notice';
 import { doors as allDoors, type Doors, type IWhole } from './client';
@@ -42,26 +44,17 @@ export function RunPage(props: IRunPageProps): JSX.Element {
         {run.end === null ? '' : ` · ${duration((run.end - run.start) / 1000)}`}
         {` · ${found.experiment}`}
       </p>
-      <div className="nbp-Experiments-actions">
-        <button
-          className="jp-mod-styled"
-          onClick={() => void commands.execute(COMMANDS.openNotebook, { run: id })}
-        >
+      <div className="nbp-Buttons">
+        <Button onClick={() => void commands.execute(COMMANDS.openNotebook, { run: id })}>
           {trans.__('Open executed notebook')}
-        </button>
-        <button
-          className="jp-mod-styled"
-          onClick={() => void commands.execute(COMMANDS.restore, { run: id })}
-        >
+        </Button>
+        <Button onClick={() => void commands.execute(COMMANDS.restore, { run: id })}>
           {trans.__('Restore notebook and parameters')}
-        </button>
+        </Button>
         {run.parent && (
-          <button
-            className="jp-mod-styled"
-            onClick={() => void commands.execute(COMMANDS.openRun, { run: run.parent })}
-          >
+          <Button onClick={() => void commands.execute(COMMANDS.openRun, { run: run.parent })}>
             {trans.__('Open the run around it')}
-          </button>
+          </Button>
         )}
       </div>
       <Note {...props} doors={doors} found={found} onSaved={again} />
@@ -106,8 +99,7 @@ function Pairs(props: {
     return null;
   }
   return (
-    <section>
-      <h3>{title}</h3>
+    <Part title={title}>
       <div className="nbp-Scroll" tabIndex={0} role="group" aria-label={title}>
         <table className="nbp-Table">
           <tbody>
@@ -120,7 +112,7 @@ function Pairs(props: {
           </tbody>
         </table>
       </div>
-    </section>
+    </Part>
   );
 }
 
@@ -130,8 +122,7 @@ function Nested({ found, commands, trans }: IRunPageProps & { found: IWhole }): 
   }
   const children = found.children.map(toRun);
   return (
-    <section>
-      <h3>{trans.__('Runs nested in it')}</h3>
+    <Part title={trans.__('Runs nested in it')}>
       <ul>
         {children.map(child => (
           <li key={child.id}>
@@ -145,7 +136,7 @@ function Nested({ found, commands, trans }: IRunPageProps & { found: IWhole }): 
           </li>
         ))}
       </ul>
-    </section>
+    </Part>
   );
 }
 
@@ -173,33 +164,27 @@ function Note(props: IEditorProps): JSX.Element {
   const [error, save] = useSaving(onSaved);
   if (!found.is_note_whole) {
     return (
-      <section>
-        <h3>{trans.__('Note')}</h3>
+      <Part title={trans.__('Note')}>
         <p>{trans.__('It is too long to be changed here; this is its beginning.')}</p>
-        <pre className="nbp-Note">{found.note}</pre>
-      </section>
+        <pre className="nbp-Note nbp-Code">{found.note}</pre>
+      </Part>
     );
   }
   return (
-    <section>
-      <h3>{trans.__('Note')}</h3>
+    <Part title={trans.__('Note')}>
       <textarea
-        className="nbp-Note jp-mod-styled"
+        className="nbp-Note nbp-Code jp-mod-styled"
         value={text}
         rows={4}
         maxLength={LONGEST_NOTE}
         aria-label={trans.__('Note')}
         onChange={event => setText(event.target.value)}
       />
-      <button
-        className="jp-mod-styled"
-        disabled={text === found.note}
-        onClick={() => save(() => doors.note(path, id, text))}
-      >
+      <Button disabled={text === found.note} onClick={() => save(() => doors.note(path, id, text))}>
         {trans.__('Save note')}
-      </button>
+      </Button>
       {error !== null && <Failure error={error} />}
-    </section>
+    </Part>
   );
 }
 
@@ -213,23 +198,21 @@ function Tags(props: IEditorProps): JSX.Element {
     save(() => doors.tag(path, id, name.trim(), value));
   };
   return (
-    <section>
-      <h3>{trans.__('Tags')}</h3>
-      <ul className="nbp-Tags">
+    <Part title={trans.__('Tags')}>
+      <ul className="nbp-Tags nbp-Plain">
         {found.tags.map(([tag, held]) => (
           <li key={tag}>
             {`${tag} = ${held}`.slice(0, LONGEST_TEXT)}{' '}
-            <button
-              className="jp-mod-styled"
+            <Button
               aria-label={trans.__('Remove tag %1', tag.slice(0, 80))}
               onClick={() => save(() => doors.tag(path, id, tag, null))}
             >
               ×
-            </button>
+            </Button>
           </li>
         ))}
       </ul>
-      <form className="nbp-Experiments-actions" onSubmit={add}>
+      <form className="nbp-Buttons" onSubmit={add}>
         <input
           className="jp-mod-styled"
           value={name}
@@ -244,11 +227,11 @@ function Tags(props: IEditorProps): JSX.Element {
           aria-label={trans.__('Value of the tag')}
           onChange={event => setValue(event.target.value)}
         />
-        <button className="jp-mod-styled" type="submit" disabled={!name.trim()}>
+        <Button type="submit" disabled={!name.trim()}>
           {trans.__('Set tag')}
-        </button>
+        </Button>
       </form>
       {error !== null && <Failure error={error} />}
-    </section>
+    </Part>
   );
 }

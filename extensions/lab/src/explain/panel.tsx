@@ -3,6 +3,8 @@
 import { UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
 import { h, Fragment } from '../h';
+import { Head } from '../parts';
+import { Button } from '../button';
 
 import { shown } from '../charts/scale';
 import { Bars } from '../charts/bars';
@@ -77,13 +79,13 @@ function Looking(props: IPart): JSX.Element {
         {model.notebook
           ? say.__('Models and tables of %1', model.notebook)
           : say.__('Open a notebook to explain its models.')}{' '}
-        <button
-          className="jp-mod-styled jp-mod-accept"
+        <Button
+          className="jp-mod-accept"
           disabled={!model.hasKernel || isLooking}
           onClick={() => void model.look()}
         >
           {model.found ? say.__('Look again') : say.__('Look')}
-        </button>
+        </Button>
       </p>
       {!model.found && model.hasKernel && !model.error && !isLooking && (
         <Quiet>
@@ -133,22 +135,16 @@ function State(props: IPart): JSX.Element {
               <div />
             </div>
           )}
-          {run.kind !== 'look' && (
-            <button className="jp-mod-styled" onClick={() => model.cancel()}>
-              {say.__('Cancel')}
-            </button>
-          )}
+          {run.kind !== 'look' && <Button onClick={() => model.cancel()}>{say.__('Cancel')}</Button>}
         </div>
       )}
       {estimate && (
         <div className="nbp-Banner nbp-mod-warning" role="alert">
           {say.__('This will take about %1 for %2 rows.', seconds(estimate.seconds, say), estimate.rows)}{' '}
-          <button className="jp-mod-styled jp-mod-accept" onClick={() => void model.proceed()}>
+          <Button className="jp-mod-accept" onClick={() => void model.proceed()}>
             {say.__('Begin')}
-          </button>{' '}
-          <button className="jp-mod-styled" onClick={() => model.decline()}>
-            {say.__('Leave it')}
-          </button>
+          </Button>{' '}
+          <Button onClick={() => model.decline()}>{say.__('Leave it')}</Button>
         </div>
       )}
       {Boolean(model.error) && <Failure error={model.error} />}
@@ -312,9 +308,9 @@ function RowTab(props: IPart & IInserting): JSX.Element {
             onChange={event => model.choose({ row: within(event.target.valueAsNumber, 0, table.rows - 1) })}
           />
         </label>
-        <button className="jp-mod-styled jp-mod-accept" type="submit">
+        <Button className="jp-mod-accept" type="submit">
           {say.__('Explain row')}
-        </button>
+        </Button>
       </form>
       <Preview {...props} />
       {model.row && <Fields {...props} fields={model.row.fields} />}
@@ -345,16 +341,7 @@ function Preview(props: IPart): JSX.Element {
         aria-label={say.__('Rows of %1', choice.table)}
       >
         <table>
-          <thead>
-            <tr>
-              <th scope="col">{say.__('Row')}</th>
-              {preview.columns.map((each, at) => (
-                <th key={at} scope="col">
-                  {each}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <Head names={[say.__('Row'), ...preview.columns]} />
           <tbody>
             {preview.cells.map((row, at) => (
               <tr key={at} className={preview.start + at === choice.row ? 'nbp-mod-chosen' : ''}>
@@ -379,20 +366,18 @@ function Preview(props: IPart): JSX.Element {
       </div>
       {preview.total > step && (
         <p className="nbp-Fields">
-          <button
-            className="jp-mod-styled"
+          <Button
             disabled={preview.start === 0}
             onClick={() => void model.turnTo(Math.max(0, preview.start - step))}
           >
             {say.__('Rows before')}
-          </button>
-          <button
-            className="jp-mod-styled"
+          </Button>
+          <Button
             disabled={preview.start + step >= preview.total}
             onClick={() => void model.turnTo(preview.start + step)}
           >
             {say.__('Rows after')}
-          </button>
+          </Button>
         </p>
       )}
     </details>
@@ -411,9 +396,9 @@ function Fields(props: IPart & { fields: IField[] }): JSX.Element {
         ))}
       </div>
       <p>
-        <button className="jp-mod-styled" disabled={!model.edits.size} onClick={() => model.reset()}>
+        <Button disabled={!model.edits.size} onClick={() => model.reset()}>
           {say.__('Reset')}
-        </button>
+        </Button>
       </p>
     </details>
   );
@@ -506,9 +491,9 @@ function AllTab(props: IPart & IInserting): JSX.Element {
           {say.__('rows')}
         </label>
         <span>{step > 1 ? say.__('one of every %1 is taken', step) : say.__('all of them')}</span>
-        <button className="jp-mod-styled jp-mod-accept" type="submit">
+        <Button className="jp-mod-accept" type="submit">
           {say.__('Explain model')}
-        </button>
+        </Button>
       </form>
       <Result {...props} shown={model.all} />
     </>
@@ -544,12 +529,8 @@ function Result(props: IPart & IInserting & { shown: IShown | null }): JSX.Eleme
         <Quiet>{say.__('Stability is being judged: the row is explained again with other seeds.')}</Quiet>
       )}
       <p className="nbp-Fields">
-        <button className="jp-mod-styled" onClick={() => props.insert(made.code)}>
-          {say.__('Insert code')}
-        </button>
-        <button className="jp-mod-styled" onClick={() => props.report(made.code)}>
-          {say.__('Add to report')}
-        </button>
+        <Button onClick={() => props.insert(made.code)}>{say.__('Insert code')}</Button>
+        <Button onClick={() => props.report(made.code)}>{say.__('Add to report')}</Button>
         <span>{say.__('Explained in %1.', seconds(made.seconds, say))}</span>
       </p>
     </div>
@@ -560,7 +541,7 @@ function Result(props: IPart & IInserting & { shown: IShown | null }): JSX.Eleme
 function Before(props: { before: IShown; output: string | null; say: Say }): JSX.Element {
   const [first] = props.before.bundle.explanations;
   return (
-    <p className="nbp-Note">
+    <p className="nbp-Note nbp-Code">
       {props.say.__(
         'Before the edit the prediction was %1.',
         shown(answer(first, first.prediction, 0, props.output))
@@ -597,9 +578,9 @@ function SlicesTab(props: IPart): JSX.Element {
           options={columns.map(each => [each, each])}
           choose={choose}
         />
-        <button className="jp-mod-styled jp-mod-accept" type="submit">
+        <Button className="jp-mod-accept" type="submit">
           {say.__('Compare groups')}
-        </button>
+        </Button>
       </form>
       {model.slices && <Slices slices={model.slices} say={say} />}
     </>
@@ -621,13 +602,7 @@ function Slices(props: { slices: ISlices; say: Say }): JSX.Element {
     <>
       <table className="nbp-Slices">
         <caption>{say.__('The mean answer by groups of %1, with its 95 % interval', slices.column)}</caption>
-        <thead>
-          <tr>
-            <th scope="col">{slices.column}</th>
-            <th scope="col">{say.__('Rows')}</th>
-            <th scope="col">{say.__('Mean answer')}</th>
-          </tr>
-        </thead>
+        <Head names={[slices.column, say.__('Rows'), say.__('Mean answer')]} />
         <tbody>
           {slices.slices.map(each => (
             <tr key={each.group}>
@@ -658,7 +633,7 @@ function Slices(props: { slices: ISlices; say: Say }): JSX.Element {
         />
       ))}
       {few.length > 0 && (
-        <p className="nbp-Note">
+        <p className="nbp-Note nbp-Code">
           {say.__('Of groups that are too small nothing is estimated: %1.', few.length)}
         </p>
       )}

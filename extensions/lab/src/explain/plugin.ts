@@ -12,6 +12,7 @@ import * as React from 'react';
 
 import { CurrentNotebook } from '../current';
 import { Sidebar } from '../sidebar';
+import { takes } from '../takes';
 import { CATEGORY, COMMANDS, DOMAIN } from '../tokens';
 import { openAgent } from './kernel';
 import { DEFAULTS, ExplainModel, type IChosen } from './model';
@@ -99,19 +100,14 @@ export const explain: JupyterFrontEndPlugin<void> = {
       label: trans.__('Explain Models of This Notebook'),
       caption: trans.__('Open the panel that explains the models of this notebook'),
       icon: inspectorIcon,
-      describedBy: { args: { type: 'object', properties: {} } },
+      describedBy: takes(),
       execute: open
     });
     app.commands.addCommand(COMMANDS.explainRow, {
       label: trans.__('Explain a Row'),
       caption: trans.__('Why a model answers so for one row'),
       isEnabled,
-      describedBy: {
-        args: {
-          type: 'object',
-          properties: { ...names, row: whole(trans.__('The number of the row, from 0')) }
-        }
-      },
+      describedBy: takes({ ...names, row: whole(trans.__('The number of the row, from 0')) }),
       execute: async args => {
         if (await ready(picked(args, ['model', 'table', 'background'], ['row']))) {
           model.open('row');
@@ -123,12 +119,7 @@ export const explain: JupyterFrontEndPlugin<void> = {
       label: trans.__('Explain a Model'),
       caption: trans.__('What matters to a model over many rows'),
       isEnabled,
-      describedBy: {
-        args: {
-          type: 'object',
-          properties: { ...names, rows: whole(trans.__('How many rows are looked at, at most')) }
-        }
-      },
+      describedBy: takes({ ...names, rows: whole(trans.__('How many rows are looked at, at most')) }),
       execute: async args => {
         if (await ready(picked(args, ['model', 'table', 'background'], ['rows']))) {
           model.open('all');

@@ -1,12 +1,14 @@
+import { nullTranslator } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 
 import { made } from './made';
-import extension, { ExplanationWidget, MIME } from './renderer';
+import { ExplanationWidget, MIME, factory } from './renderer';
 
+const SAY = nullTranslator.load('');
 const ATTACK = '<img src=x onerror="window.attacked = 1"><script>window.attacked = 1</script>';
 
 async function rendered(data: unknown, text = 'as text'): Promise<ExplanationWidget> {
-  const widget = new ExplanationWidget();
+  const widget = new ExplanationWidget(SAY);
   Widget.attach(widget, document.body);
   await widget.renderModel({ data: { [MIME]: data, 'text/plain': text } } as never);
   return widget;
@@ -18,11 +20,7 @@ afterEach(() => {
 
 describe('renderer', () => {
   it('is safe, and asked before pictures and texts', () => {
-    const { rendererFactory } = extension as never as {
-      rendererFactory: { safe: boolean; mimeTypes: string[]; defaultRank: number };
-    };
-
-    expect(rendererFactory).toMatchObject({ safe: true, mimeTypes: [MIME], defaultRank: 10 });
+    expect(factory(SAY)).toMatchObject({ safe: true, mimeTypes: [MIME], defaultRank: 10 });
   });
 
   it('has drawn once it returns: pictures with names, and their numbers as tables', async () => {

@@ -1,4 +1,4 @@
-/** Shows an explanation that a notebook keeps. It loads before everything else, so it imports nothing heavy. */
+/** Shows an explanation that a notebook keeps. */
 
 import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { Message } from '@lumino/messaging';
@@ -8,8 +8,7 @@ import { h } from '../h';
 import { flushSync } from 'react-dom';
 import { createRoot, type Root } from 'react-dom/client';
 
-import { PLAIN, type Say } from '../say';
-import { DOMAIN } from '../tokens';
+import type { Say } from '../say';
 import { LONGEST, Unreadable, read, type IBundle } from './explanation';
 import { ExplanationView, START, type IChoice } from './view';
 
@@ -56,7 +55,7 @@ class Fence extends React.Component<
 }
 
 export class ExplanationWidget extends Widget implements IRenderMime.IRenderer {
-  constructor(private readonly _say: Say = PLAIN) {
+  constructor(private readonly _say: Say) {
     super();
     this.addClass('nbp-RenderedExplanation');
   }
@@ -106,16 +105,10 @@ export class ExplanationWidget extends Widget implements IRenderMime.IRenderer {
   private _root: Root | null = null;
 }
 
-const extension: IRenderMime.IExtension = {
-  id: 'nbproof:explanation-renderer',
-  description: 'Shows explanations that notebooks keep.',
-  rendererFactory: {
-    safe: true,
-    mimeTypes: [MIME],
-    defaultRank: 10,
-    createRenderer: options => new ExplanationWidget(options.translator?.load(DOMAIN))
-  },
-  dataType: 'json'
-};
-
-export default extension;
+/** What draws an explanation. It is asked before what draws the picture and the text that lie beside it. */
+export const factory = (say: Say): IRenderMime.IRendererFactory => ({
+  safe: true,
+  mimeTypes: [MIME],
+  defaultRank: 10,
+  createRenderer: () => new ExplanationWidget(say)
+});

@@ -1,4 +1,5 @@
-import { PLAIN } from '../say';
+import { nullTranslator } from '@jupyterlab/translation';
+
 import { read } from './explanation';
 import { made } from './made';
 import {
@@ -18,15 +19,17 @@ import {
 const { explanations } = read(made());
 const [shares] = explanations;
 
+const SAY = nullTranslator.load('');
+
 describe('story', () => {
   it('tells the other class of two by the same numbers with the other sign', () => {
     expect(outputsOf(shares)).toEqual(['repaid', 'default']);
     expect(answer(shares, shares.prediction, 0, 'default')).toBeCloseTo(0.35);
-    expect(barsOf([shares], 0, 'default', PLAIN).map(bar => bar.shares[0])).toEqual([-0.2, 0.1, -0.05]);
+    expect(barsOf([shares], 0, 'default', SAY).map(bar => bar.shares[0])).toEqual([-0.2, 0.1, -0.05]);
   });
 
   it('puts both methods on one order, and says where LIME selected nothing', () => {
-    expect(barsOf(explanations, 0, 'repaid', PLAIN)).toEqual([
+    expect(barsOf(explanations, 0, 'repaid', SAY)).toEqual([
       { name: 'income', value: '30.5 €', shares: [0.2, 0.3] },
       { name: 'town', value: 'Ulm', shares: [-0.1, null] },
       { name: 'debt', value: 'missing', shares: [0.05, 0.1] }
@@ -49,7 +52,7 @@ describe('story', () => {
       ]
     }).explanations[0];
 
-    const steps = stepsOf(wide, 0, null, PLAIN);
+    const steps = stepsOf(wide, 0, null, SAY);
 
     expect(steps).toHaveLength(11);
     expect(steps[10].name).toBe('20 other features');

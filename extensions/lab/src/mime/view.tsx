@@ -52,7 +52,7 @@ export function ExplanationView(props: IView): JSX.Element {
       <Choices {...props} choice={choice} isMany={isMany} isAll={isAll} />
       {isAll ? <AllRows {...props} choice={choice} /> : <OneRow {...props} choice={choice} />}
       {bundle.leftOut > 0 && (
-        <p className="nbp-Note">
+        <p className="nbp-Note nbp-Code">
           {say.__('%1 more features that matter least are not drawn.', bundle.leftOut)}
         </p>
       )}

@@ -176,7 +176,7 @@ function Output(props: { model: PipelineModel; task: ITask; trans: TranslationBu
       {isCut && said && <p>{trans.__('Only the end is shown; the log of the run has all of it.')}</p>}
       <pre
         ref={box}
-        className="nbp-Output"
+        className="nbp-Output nbp-Code"
         role="log"
         tabIndex={0}
         aria-label={trans.__('Output of %1', task.name)}

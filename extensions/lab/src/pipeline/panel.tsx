@@ -3,6 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { h } from '../h';
+import { Head } from '../parts';
 
 import { Banner, Failure, Quiet } from '../notice';
 import { Button } from './button';
@@ -171,21 +172,15 @@ function List(props: {
   const { tasks, selected, trans } = props;
   return (
     <table className="nbp-List">
-      <thead>
-        <tr>
-          {[
-            trans.__('Task'),
-            trans.__('State'),
-            trans.__('Why'),
-            trans.__('Last run'),
-            trans.__('Upstream')
-          ].map(title => (
-            <th key={title} scope="col">
-              {title}
-            </th>
-          ))}
-        </tr>
-      </thead>
+      <Head
+        names={[
+          trans.__('Task'),
+          trans.__('State'),
+          trans.__('Why'),
+          trans.__('Last run'),
+          trans.__('Upstream')
+        ]}
+      />
       <tbody>
         {tasks.map(task => (
           <tr key={task.name} className={task.name === selected ? 'nbp-mod-selected' : ''}>

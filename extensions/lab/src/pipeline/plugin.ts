@@ -14,6 +14,7 @@ import * as React from 'react';
 
 import { onFacts } from '../facts';
 import { Sidebar } from '../sidebar';
+import { takes } from '../takes';
 import { CATEGORY, COMMANDS, DOMAIN } from '../tokens';
 import { type IFact, client } from './client';
 import { PipelineModel, type Sight } from './model';
@@ -140,15 +141,13 @@ export const pipeline: JupyterFrontEndPlugin<void> = {
       label: args => (args.isLauncher ? trans.__('Pipeline') : trans.__('Show Pipeline')),
       caption: trans.__('Show the pipeline of this project: what is fresh, what is stale, and why'),
       icon: ICON,
-      describedBy: {
-        args: { type: 'object', properties: { path: PATH, isLauncher: { type: 'boolean' } } }
-      },
+      describedBy: takes({ path: PATH, isLauncher: { type: 'boolean' } }),
       execute: async args => void (await show(args.path as string | undefined))
     });
     commands.addCommand(COMMANDS.runPipeline, {
       label: trans.__('Run Pipeline'),
       caption: trans.__('Run what is stale in the pipeline of this project'),
-      describedBy: { args: { type: 'object', properties: { path: PATH, force: FORCE } } },
+      describedBy: takes({ path: PATH, force: FORCE }),
       execute: async args => {
         const panel = await show(args.path as string | undefined);
         await panel.model.run(args.force === undefined ? {} : { force: Boolean(args.force) });
@@ -158,20 +157,15 @@ export const pipeline: JupyterFrontEndPlugin<void> = {
       label: args => (args.downstream ? trans.__('Run Task and Below') : trans.__('Run Task')),
       caption: trans.__('Run one task of the pipeline, and what it needs where that is stale'),
       isEnabled: args => Boolean(args.task ?? tracker.currentWidget?.model.selected),
-      describedBy: {
-        args: {
-          type: 'object',
-          properties: {
-            path: PATH,
-            task: {
-              type: 'string',
-              description: 'The task; without it, the one that is selected in the panel'
-            },
-            downstream: { type: 'boolean', description: 'Whether to run what depends on it, too' },
-            force: FORCE
-          }
-        }
-      },
+      describedBy: takes({
+        path: PATH,
+        task: {
+          type: 'string',
+          description: 'The task; without it, the one that is selected in the panel'
+        },
+        downstream: { type: 'boolean', description: 'Whether to run what depends on it, too' },
+        force: FORCE
+      }),
       execute: async args => {
         const panel = await show(args.path as string | undefined);
         const task = (args.task as string | undefined) ?? panel.model.selected;
@@ -184,7 +178,7 @@ export const pipeline: JupyterFrontEndPlugin<void> = {
     commands.addCommand(COMMANDS.stopRun, {
       label: trans.__('Stop Run of Pipeline'),
       isEnabled: () => tracker.currentWidget?.model.isRunning ?? false,
-      describedBy: { args: { type: 'object', properties: {} } },
+      describedBy: takes(),
       execute: () => tracker.currentWidget?.model.stop()
     });
 

@@ -5,6 +5,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { ISignal } from '@lumino/signaling';
 import * as React from 'react';
 import { h, Fragment } from '../h';
+import { Part } from '../parts';
+import { Button } from '../button';
 
 import { Banner, Failure, Quiet } from '../notice';
 import { duration, LEVELS, shownRows, type IExecution, type Level, type RecordingModel } from './model';
@@ -61,9 +63,9 @@ function Notebook({ model, actions, trans }: IPart): JSX.Element {
       <h2 className="nbp-Recording-title">{trans.__('Recording of %1', model.path.slice(0, LONGEST))}</h2>
       {!!model.error && <Failure error={model.error} />}
       {recording && <How model={model} actions={actions} trans={trans} />}
-      <button className="jp-mod-styled nbp-Recording-again" onClick={() => actions.restartAndRunAll()}>
+      <Button className="nbp-Recording-again" onClick={() => actions.restartAndRunAll()}>
         {trans.__('Restart and run all')}
-      </button>
+      </Button>
       <Marked model={model} actions={actions} trans={trans} />
       {recording && <Executions model={model} actions={actions} trans={trans} />}
     </div>
@@ -113,8 +115,7 @@ function How({ model, actions, trans }: IPart): JSX.Element {
 function Marked({ model, actions, trans }: IPart): JSX.Element {
   const { following, marked } = model;
   return (
-    <section aria-label={trans.__('Cells that no longer follow')}>
-      <h3>{trans.__('Cells that no longer follow')}</h3>
+    <Part title={trans.__('Cells that no longer follow')}>
       {!following ? (
         <Quiet>{trans.__('Looking at the cells…')}</Quiet>
       ) : !following.is_known ? (
@@ -128,7 +129,7 @@ function Marked({ model, actions, trans }: IPart): JSX.Element {
       ) : marked.length === 0 ? (
         <Quiet>{trans.__('Every result follows from the code above it.')}</Quiet>
       ) : (
-        <ul className="nbp-Recording-marked">
+        <ul className="nbp-Recording-marked nbp-Plain">
           {marked.slice(0, DRAWN_AT_ONCE).map(one => (
             <li key={one.id}>
               <span aria-hidden="true" className="nbp-Recording-sign">
@@ -141,13 +142,13 @@ function Marked({ model, actions, trans }: IPart): JSX.Element {
                 <p>
                   <Said text={one.because.slice(0, LONGEST)} />
                 </p>
-                <button className="jp-mod-styled" onClick={() => actions.goTo(one.id)}>
+                <Button onClick={() => actions.goTo(one.id)}>
                   {trans.__('Go to cell %1', actions.placeOf(one.id))}
-                </button>
+                </Button>
                 {one.cause && one.cause !== one.id && actions.placeOf(one.cause) > 0 && (
-                  <button className="jp-mod-styled" onClick={() => actions.goTo(one.cause!)}>
+                  <Button onClick={() => actions.goTo(one.cause!)}>
                     {trans.__('Go to cell %1', actions.placeOf(one.cause))}
-                  </button>
+                  </Button>
                 )}
               </div>
             </li>
@@ -157,7 +158,7 @@ function Marked({ model, actions, trans }: IPart): JSX.Element {
           )}
         </ul>
       )}
-    </section>
+    </Part>
   );
 }
 
@@ -178,8 +179,7 @@ function Executions({ model, actions, trans }: IPart): JSX.Element {
     : shownRows(newest.length, scrolled, LIST_ROWS * ROW_PX, ROW_PX);
   const label = trans._n('%1 execution', '%1 executions', executions.length);
   return (
-    <section aria-label={trans.__('Executions')}>
-      <h3>{label}</h3>
+    <Part title={label}>
       {is_cut && <Quiet>{trans.__('Earlier ones are recorded and not shown here.')}</Quiet>}
       {executions.length > 0 && (
         <div
@@ -204,7 +204,7 @@ function Executions({ model, actions, trans }: IPart): JSX.Element {
           <div style={{ height: (newest.length - rows.last) * ROW_PX }} />
         </div>
       )}
-    </section>
+    </Part>
   );
 }
 
@@ -236,7 +236,7 @@ function Execution(props: {
     >
       <span>{execution.count === null ? '[ ]' : `[${execution.count}]`}</span>
       {place ? (
-        <button className="nbp-Recording-link" onClick={() => actions.goTo(execution.cell_id!)}>
+        <button className="nbp-Link" onClick={() => actions.goTo(execution.cell_id!)}>
           {where}
         </button>
       ) : (

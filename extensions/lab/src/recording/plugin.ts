@@ -17,6 +17,7 @@ import { CurrentNotebook } from '../current';
 import { onFacts } from '../facts';
 import { request } from '../request';
 import { Sidebar } from '../sidebar';
+import { takes } from '../takes';
 import { CATEGORY, COMMANDS, DOMAIN } from '../tokens';
 import { CellMarks } from './marks';
 import { LEVELS, RecordingModel, type ICell, type IFacts, type IServer, type Level } from './model';
@@ -137,20 +138,15 @@ export const recording: JupyterFrontEndPlugin<void> = {
         isLevel(args.level)
           ? trans.__('Record this notebook: %1', levelWords(args.level, trans))
           : trans.__('Record This Notebook'),
-      describedBy: {
-        args: {
-          type: 'object',
-          properties: {
-            level: {
-              type: 'string',
-              enum: [...LEVELS],
-              description: trans.__(
-                'off, metadata or full; without it, recording is switched off where it is on, and on where it is off'
-              )
-            }
-          }
+      describedBy: takes({
+        level: {
+          type: 'string',
+          enum: [...LEVELS],
+          description: trans.__(
+            'off, metadata or full; without it, recording is switched off where it is on, and on where it is off'
+          )
         }
-      },
+      }),
       isEnabled: () => !!model()?.recording,
       isToggleable: true,
       isToggled: args => {
@@ -161,7 +157,7 @@ export const recording: JupyterFrontEndPlugin<void> = {
     });
     app.commands.addCommand(COMMANDS.showRecording, {
       label: trans.__('Show Recording'),
-      describedBy: { args: { type: 'object', properties: {} } },
+      describedBy: takes(),
       execute: () => app.shell.activateById(PANEL)
     });
     palette?.addItem({ command: COMMANDS.showRecording, category: CATEGORY });

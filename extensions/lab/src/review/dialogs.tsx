@@ -55,22 +55,26 @@ class Question extends ReactWidget implements Dialog.IBodyWidget<IAnswer> {
   private _comment = '';
 }
 
-/** Ask; null when it was called off. */
-export async function question(options: {
-  standing: IStanding;
-  trans: TranslationBundle;
+/** How something is asked. */
+export interface IQuestion {
   title: string;
   sentence: string;
   accept: string;
   hasConditions?: boolean;
   isWarning?: boolean;
-}): Promise<IAnswer | null> {
-  const { standing, trans, title, sentence, accept } = options;
-  const make = options.isWarning ? Dialog.warnButton : Dialog.okButton;
+}
+
+/** Ask; null when it was called off. */
+export async function question(
+  standing: IStanding,
+  trans: TranslationBundle,
+  asked: IQuestion
+): Promise<IAnswer | null> {
+  const make = asked.isWarning ? Dialog.warnButton : Dialog.okButton;
   const answer = await showDialog<IAnswer>({
-    title,
-    body: new Question(standing, trans, sentence, options.hasConditions ?? false),
-    buttons: [Dialog.cancelButton(), make({ label: accept })],
+    title: asked.title,
+    body: new Question(standing, trans, asked.sentence, asked.hasConditions ?? false),
+    buttons: [Dialog.cancelButton(), make({ label: asked.accept })],
     // A key pressed too often must not sign.
     defaultButton: 0
   });

@@ -3,7 +3,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { UseSignal } from '@jupyterlab/ui-components';
 import * as React from 'react';
+import { Button } from '../button';
 import { h, Fragment } from '../h';
+import { Part } from '../parts';
 
 import { Banner, Failure, Quiet } from '../notice';
 import {
@@ -53,9 +55,7 @@ function Content(props: IProps): JSX.Element {
       {model.isDirty && (
         <Banner kind="warning" label={trans.__('Not saved.')}>
           {trans.__('What is reviewed is what lies on the disk.')}{' '}
-          <button className="nbp-Review-button" onClick={actions.save}>
-            {trans.__('Save')}
-          </button>
+          <Button onClick={actions.save}>{trans.__('Save')}</Button>
         </Banner>
       )}
       {model.error !== null && <Failure error={model.error} />}
@@ -126,13 +126,13 @@ function Decision(props: { decision: IDecision; trans: TranslationBundle }): JSX
   const { decision, trans } = props;
   const due = (date: string | null): string => (date ? trans.__(' (until %1)', date) : '');
   return (
-    <div className="nbp-Review-decision">
+    <div>
       <p>
         {trans.__('%1: %2, %3', decision.reviewer, decision.decision, decision.at)}
         {decision.expires && trans.__('; ends %1', decision.expires)}
       </p>
       {decision.problem && <p>{trans.__('Does not count: %1', decision.problem)}</p>}
-      {decision.comment && <p className="nbp-Review-comment">{decision.comment.slice(0, LONGEST)}</p>}
+      {decision.comment && <p>{decision.comment.slice(0, LONGEST)}</p>}
       {decision.conditions.length > 0 && (
         <ul className="nbp-Review-list">
           {decision.conditions.map((held, number) => (
@@ -149,7 +149,7 @@ function Actions(props: IProps & { standing: IStanding }): JSX.Element {
   const { may } = model;
   return (
     <section aria-label={trans.__('Actions')}>
-      <div className="nbp-Review-actions">
+      <div className="nbp-Buttons">
         <Action label={trans.__('Check')} isOn={may.check} act={() => void model.check()} />
         <Action label={trans.__('Request review…')} isOn={may.ask} act={actions.ask} />
         <Action label={trans.__('Approve…')} isOn={may.decide} act={actions.approve} />
@@ -182,9 +182,9 @@ function Actions(props: IProps & { standing: IStanding }): JSX.Element {
 
 function Action(props: { label: string; isOn: boolean; act: () => void }): JSX.Element {
   return (
-    <button className="nbp-Review-button" disabled={!props.isOn} onClick={props.act}>
+    <Button disabled={!props.isOn} onClick={props.act}>
       {props.label}
-    </button>
+    </Button>
   );
 }
 
@@ -202,9 +202,8 @@ function verdictWords(check: ICheck, trans: TranslationBundle): string {
 function Checks(props: IProps & { standing: IStanding }): JSX.Element {
   const { trans, actions, standing } = props;
   return (
-    <section aria-label={trans.__('Checks')}>
-      <h3>{trans.__('Checks')}</h3>
-      <ul className="nbp-Review-checks">
+    <Part title={trans.__('Checks')}>
+      <ul className="nbp-Review-checks nbp-Plain">
         {inOrder(standing.checks).map(check => (
           <li key={check.code} data-code={check.code} data-verdict={check.verdict}>
             <span
@@ -217,7 +216,7 @@ function Checks(props: IProps & { standing: IStanding }): JSX.Element {
                 ? trans.__('%1, expected: %2', check.code, check.sentence)
                 : `${check.code} ${check.sentence}`}
             </span>
-            {check.reason && <p className="nbp-Review-reason">{check.reason.slice(0, LONGEST)}</p>}
+            {check.reason && <p>{check.reason.slice(0, LONGEST)}</p>}
             {check.findings.length > 0 && (
               <>
                 <ul className="nbp-Review-list">
@@ -227,13 +226,13 @@ function Checks(props: IProps & { standing: IStanding }): JSX.Element {
                     </li>
                   ))}
                 </ul>
-                <p className="nbp-Review-reason">{check.hint}</p>
+                <p>{check.hint}</p>
               </>
             )}
           </li>
         ))}
       </ul>
-    </section>
+    </Part>
   );
 }
 
@@ -253,7 +252,7 @@ function Finding(props: {
       : trans.__('Cell %1, line %2', finding.number, finding.line);
   return (
     <>
-      <button className="nbp-Review-link" onClick={() => goTo(finding)}>
+      <button className="nbp-Link" onClick={() => goTo(finding)}>
         {place}
       </button>{' '}
       {message}
@@ -269,8 +268,7 @@ function Difference(props: {
 }): JSX.Element {
   const { difference, since, trans, goTo } = props;
   return (
-    <section aria-label={trans.__('Changes')}>
-      <h3>{trans.__('Changes since the approval of %1', since ?? '')}</h3>
+    <Part title={trans.__('Changes since the approval of %1', since ?? '')}>
       {difference.same && <Quiet>{trans.__('Nothing has changed.')}</Quiet>}
       <ul className="nbp-Review-list">
         {difference.things.map(thing => (
@@ -288,7 +286,7 @@ function Difference(props: {
       {difference.cells.map((change, number) => (
         <Change key={number} change={change} trans={trans} goTo={goTo} />
       ))}
-    </section>
+    </Part>
   );
 }
 
@@ -312,13 +310,13 @@ function Change(props: {
   const left = change.lines.length - MOST_LINES;
   const words = [fateWords(change, trans), change.words].filter(word => word).join('; ');
   return (
-    <div className="nbp-Review-change">
+    <div>
       <p>
         {change.after === null ? (
           trans.__('Cell %1 of then', change.before ?? 0)
         ) : (
           <button
-            className="nbp-Review-link"
+            className="nbp-Link"
             onClick={() => goTo({ cell: change.id || null, number: change.after })}
           >
             {trans.__('Cell %1', change.after)}
@@ -327,7 +325,7 @@ function Change(props: {
         {words}
       </p>
       {change.lines.length > 0 && (
-        <pre className="nbp-Review-lines" tabIndex={0}>
+        <pre className="nbp-Review-lines nbp-Code" tabIndex={0}>
           {change.lines.slice(0, MOST_LINES).map((line, number) => (
             <Line key={number} line={line} />
           ))}

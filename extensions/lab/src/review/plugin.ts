@@ -6,32 +6,17 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
 import { checkIcon } from '@jupyterlab/ui-components';
-import type { Message } from '@lumino/messaging';
-import { Signal, type ISignal } from '@lumino/signaling';
 import * as React from 'react';
 
 import { CurrentNotebook } from '../current';
 import { onFacts } from '../facts';
 import { request } from '../request';
 import { Sidebar } from '../sidebar';
+import { takes } from '../takes';
 import { CATEGORY, COMMANDS, DOMAIN } from '../tokens';
-import { question } from './dialogs';
-import { ReviewModel, type IFact } from './model';
+import { question, type IAnswer, type IQuestion } from './dialogs';
+import { ReviewModel, type IFact, type IStanding } from './model';
 import { ReviewPanel, type IActions } from './panel';
-
-/** The panel, which says when it comes into sight: until then nobody is asked. */
-class ReviewSidebar extends Sidebar {
-  get shown(): ISignal<this, void> {
-    return this._shown;
-  }
-
-  protected onAfterShow(message: Message): void {
-    super.onAfterShow(message);
-    this._shown.emit();
-  }
-
-  private _shown = new Signal<this, void>(this);
-}
 
 export const review: JupyterFrontEndPlugin<void> = {
   id: 'nbproof:review',
@@ -50,7 +35,7 @@ export const review: JupyterFrontEndPlugin<void> = {
     const current = new CurrentNotebook(tracker);
     const model = new ReviewModel(request);
     const actions = makeActions(app, model, current, trans);
-    const panel = new ReviewSidebar({
+    const panel = new Sidebar({
       id: 'nbproof-review',
       label: trans.__('Review'),
       icon: checkIcon,
@@ -62,7 +47,7 @@ export const review: JupyterFrontEndPlugin<void> = {
     restorer?.add(panel, panel.id);
     app.commands.addCommand(COMMANDS.showReview, {
       label: trans.__('Show the review of the notebook'),
-      describedBy: { args: { type: 'object', properties: {} } },
+      describedBy: takes(),
       execute: () => app.shell.activateById(panel.id)
     });
     palette?.addItem({ command: COMMANDS.showReview, category: CATEGORY });
@@ -70,7 +55,7 @@ export const review: JupyterFrontEndPlugin<void> = {
 };
 
 /** Keep the model at the notebook that is looked at. Nobody is asked while nobody sees the panel. */
-function follow(model: ReviewModel, current: CurrentNotebook, panel: ReviewSidebar): void {
+function follow(model: ReviewModel, current: CurrentNotebook, panel: Sidebar): void {
   let context: DocumentRegistry.Context | null = null;
   const isDirty = (): boolean => current.panel?.context.model.dirty ?? false;
   const onState = (): void => model.setDirty(isDirty());
@@ -107,56 +92,46 @@ function makeActions(
   current: CurrentNotebook,
   trans: TranslationBundle
 ): IActions {
+  /** Put a question about what is shown; what was answered is done if that is still what is shown. */
+  const put = async (
+    asked: (standing: IStanding) => IQuestion & { carryOut: (answer: IAnswer) => Promise<void> }
+  ): Promise<void> => {
+    const { standing } = model;
+    if (!standing) {
+      return;
+    }
+    const { carryOut, ...words } = asked(standing);
+    const answer = await question(standing, trans, words);
+    if (answer && model.standing === standing) {
+      await carryOut(answer);
+    }
+  };
   return {
     goTo: place => void goTo(app, current.panel, place),
     save: () => void current.panel?.context.save(),
-    ask: async () => {
-      const standing = model.standing;
-      const answer =
-        standing &&
-        (await question({
-          standing,
-          trans,
-          title: trans.__('Request a review'),
-          sentence: trans.__('%1 asks for a review of what is saved now.', standing.asker.name),
-          accept: trans.__('Request')
-        }));
-      if (answer && model.standing === standing) {
-        await model.request(answer.comment);
-      }
-    },
-    approve: async () => {
-      const standing = model.standing;
-      const answer =
-        standing &&
-        (await question({
-          standing,
-          trans,
-          title: trans.__('Approve'),
-          sentence: trans.__('%1 signs that what is bound below is good.', standing.signer.name),
-          accept: trans.__('Sign'),
-          hasConditions: true
-        }));
-      if (answer && model.standing === standing) {
-        await model.approve(answer.conditions, answer.comment);
-      }
-    },
-    reject: async () => {
-      const standing = model.standing;
-      const answer =
-        standing &&
-        (await question({
-          standing,
-          trans,
-          title: trans.__('Reject'),
-          sentence: trans.__('%1 signs that what is bound below is not good.', standing.signer.name),
-          accept: trans.__('Sign the rejection'),
-          isWarning: true
-        }));
-      if (answer && model.standing === standing) {
-        await model.reject(answer.comment);
-      }
-    }
+    ask: () =>
+      put(standing => ({
+        title: trans.__('Request a review'),
+        sentence: trans.__('%1 asks for a review of what is saved now.', standing.asker.name),
+        accept: trans.__('Request'),
+        carryOut: answer => model.request(answer.comment)
+      })),
+    approve: () =>
+      put(standing => ({
+        title: trans.__('Approve'),
+        sentence: trans.__('%1 signs that what is bound below is good.', standing.signer.name),
+        accept: trans.__('Sign'),
+        hasConditions: true,
+        carryOut: answer => model.approve(answer.conditions, answer.comment)
+      })),
+    reject: () =>
+      put(standing => ({
+        title: trans.__('Reject'),
+        sentence: trans.__('%1 signs that what is bound below is not good.', standing.signer.name),
+        accept: trans.__('Sign the rejection'),
+        isWarning: true,
+        carryOut: answer => model.reject(answer.comment)
+      }))
   };
 }
 
