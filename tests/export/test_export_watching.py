@@ -98,12 +98,12 @@ def world_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Run]:
 
 
 def test_files_are_seen(world_run: tuple[Path, Run]) -> None:
-    """What is read and written, by its path; a file that is removed counts as written."""
+    """What is read before it is written, and what is written, by its path; to remove a file is to write it."""
     folder, run = world_run
 
     assert run.cells[1].files_read == (str(folder / "given.csv"),)
     assert run.cells[1].files_written == (str(folder / "made.csv"),)
-    assert run.cells[2].files_read == ()
+    assert run.cells[2].files_read == (str(folder / "made.csv"),)
     assert run.cells[2].files_written == (str(folder / "made.csv"),)
     assert run.cells[9].files_read == run.cells[9].files_written == ()
 

@@ -45,7 +45,7 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections") -> Shaped:
     steps = module(title, reading.steps, parts, found, run)
     modules = {
         "__init__.py": _entrance(title, parts, found, run, steps.text),
-        "_results.py": resources.files("nbproof.export").joinpath("templates/_results.py").read_text(encoding="utf-8"),
+        **{name: _template(name) for name in ("_results.py", "_surroundings.py")},
         "steps.py": steps.text,
     }
     return Shaped(shape, title, modules, tuple(parts), found, {"steps.py": steps.origins})
@@ -80,13 +80,17 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
         "",
         "def run() -> Results:",
         '    """Do what the notebook does, from its first cell to its last."""',
-        f"    from . import {_named('steps', steps_name)}",
-        "",
         f"    with collecting() as {results}:",
+        f"        from . import {_named('steps', steps_name)}",
+        "",
         *(f"        {line}" for line in body or ["pass"]),
         f"    return {results}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _template(name: str) -> str:
+    return resources.files("nbproof.export").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _named(name: str, own: str) -> str:

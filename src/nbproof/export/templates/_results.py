@@ -6,13 +6,17 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
+
+from ._surroundings import prepared
 
 
 class Results(Mapping[str, Any]):
     """The values that a run leaves behind, by the names that they have in the notebook.
 
-    `displayed` holds what each cell showed and `figures` what it drew, by the cell's id.
+    `displayed` holds what each cell showed and `figures` what it drew, by the cell's id. `files` are those that were
+    written in the working folder, by their names from there.
     """
 
     def __init__(self) -> None:
@@ -20,6 +24,7 @@ class Results(Mapping[str, Any]):
         self._values: dict[str, Any] = {}
         self.displayed: dict[str, list[Any]] = {}
         self.figures: dict[str, list[Any]] = {}
+        self.files: dict[str, Path] = {}
 
     def __getitem__(self, name: str) -> Any:
         """Return the value called `name`."""
@@ -42,11 +47,12 @@ _CURRENT: ContextVar[Results | None] = ContextVar("results", default=None)
 
 @contextmanager
 def collecting() -> Iterator[Results]:
-    """Collect what is kept, shown and drawn within the block."""
+    """Collect what is kept, shown, drawn and written within the block."""
     results = Results()
     token = _CURRENT.set(results)
     try:
-        yield results
+        with prepared(results.files):
+            yield results
     finally:
         _CURRENT.reset(token)
 

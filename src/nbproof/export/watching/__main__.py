@@ -19,7 +19,7 @@ def main() -> None:
     from .executor import CellCode, execute
     from .seen import to_json
 
-    run = execute([CellCode(**cell) for cell in job["cells"]])
+    run = execute([CellCode(**cell) for cell in job["cells"]], tells_loaded=job["tells_loaded"])
     Path(job["output"]).write_text(json.dumps(to_json(run)), encoding="utf-8")
 
 

@@ -16,16 +16,19 @@ import traceback
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ...notebook.dataflow import names_read
 from ...run.checkpoints.comparing import Digest
 from ...run.checkpoints.values import Unstorable, spelled
+from .left import left
+from .loaded import loaded_since
 from .names import Names, fresh
 from .seen import Run, Seen, Value
 from .touched import Touched, Watch, states
 
-LONGEST_TEXT, LONGEST_PRINT = 200, 100_000
+LONGEST_TEXT, LONGEST_PRINT = 200, 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +40,9 @@ class CellCode:
     is_silenced: bool = False
 
 
-def execute(cells: Sequence[CellCode]) -> Run:
+def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
     """Run the cells; stop at the first that fails. Changes this process: to be called in one made for it."""
-    names, watch = fresh(), Watch()
+    names, watch, modules = fresh(), Watch(), frozenset(sys.modules)
     sys.modules["__main__"].__dict__.update(__builtins__=builtins)
     seen: list[Seen] = []
     with _main_is(names):
@@ -48,7 +51,23 @@ def execute(cells: Sequence[CellCode]) -> Run:
             if seen[-1].error:
                 break
         values = {name: value_of(names[name]) for name in names.own() if not _is_scenery(names[name])}
-        return Run(tuple(seen), values, tuple(together({name: names[name] for name in values})))
+        written = {path for cell in seen for path in cell.files_written}
+        return Run(
+            tuple(seen),
+            values,
+            tuple(together({name: names[name] for name in values})),
+            {path: left(Path(path)) for path in sorted(written)},
+            loaded_since(modules, {top for code in cells for top in _imported(code.source)}) if tells_loaded else None,
+        )
+
+
+def _imported(source: str) -> Iterator[str]:
+    """The top-level modules that a cell imports by itself."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.partition(".")[0]
 
 
 def value_of(value: Any) -> Value:
@@ -106,13 +125,13 @@ def _is_scenery(value: Any) -> bool:
 
 def _run_cell(code: CellCode, names: Names, watch: Watch) -> Seen:
     shown: list[Value] = []
-    printed = io.StringIO()
+    printed, complained = io.StringIO(), io.StringIO()
     touched = Touched()
     before = _digests(names)
     states_before = states()
     names.begin()
     began = time.perf_counter()
-    with _displaying(names, shown), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+    with _displaying(names, shown), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
         names.begin()
         watch.current = touched
         error, line = "", None
@@ -143,7 +162,8 @@ def _run_cell(code: CellCode, names: Names, watch: Watch) -> Seen:
         tuple(shown),
         tuple(_figures()),
         printed.getvalue()[:LONGEST_PRINT],
-        tuple(sorted(touched.read - touched.written)),
+        complained.getvalue()[:LONGEST_PRINT],
+        tuple(sorted(touched.read)),
         tuple(sorted(touched.written)),
         tuple(sorted(touched.network)),
         tuple(sorted(touched.processes)),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from .loaded import Loaded
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -18,13 +20,26 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """A file as a run left it: the hash of its bytes, and of what they say where its kind is known.
+
+    `digest` is empty where there is no file any more, or a folder.
+    """
+
+    digest: str
+    content: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """What one cell did.
 
     `reads` are names that it read before it bound them; `binds` and `deletes` what it did to names itself; `mutates`
     are names whose value is another one though the name was not bound anew. `shows` are the values it displayed, in
-    order, `figures` hashes of the figures it left open. `changes` names states of the process (random numbers, the
-    working folder, options of libraries) that are not as before. `error` is empty when the cell ended well.
+    order, `figures` hashes of the figures it left open, `prints` what went to the standard output and `complains` what
+    went to the standard error, each cut short when it is very long. `changes` names states of the process (random
+    numbers, the working folder, options of libraries) that are not as before. `error` is empty when the cell ended well.
     """
 
     cell: int
@@ -35,6 +50,7 @@ class Seen:
     shows: tuple[Value, ...] = ()
     figures: tuple[str, ...] = ()
     prints: str = ""
+    complains: str = ""
     files_read: tuple[str, ...] = ()
     files_written: tuple[str, ...] = ()
     network: tuple[str, ...] = ()
@@ -50,11 +66,14 @@ class Run:
     """A whole run: its cells in the order they ran, the values of all names at the end, and which of them share parts.
 
     `together` holds groups of names between which some object is shared: changed through one, the other changes, too.
+    `files` are those that it wrote, by their paths, as they were at its end; `loaded` is told if it was asked for.
     """
 
     cells: tuple[Seen, ...]
     values: Mapping[str, Value] = field(default_factory=dict)
     together: tuple[tuple[str, ...], ...] = ()
+    files: Mapping[str, Left] = field(default_factory=dict)
+    loaded: Loaded | None = None
 
     @property
     def error(self) -> Seen | None:
@@ -84,7 +103,14 @@ def from_json(found: Mapping[str, Any]) -> Run:
         for cell in found["cells"]
     )  # fmt: skip
     values = {name: Value(**value) for name, value in found["values"].items()}
-    return Run(cells, values, tuple(tuple(group) for group in found["together"]))
+    files = {path: Left(**left) for path, left in found["files"].items()}
+    together = tuple(tuple(group) for group in found["together"])
+    return Run(cells, values, together, files, None if found["loaded"] is None else _loaded(found["loaded"]))
+
+
+def _loaded(found: Mapping[str, Any]) -> Loaded:
+    brought = {top: tuple(names) for top, names in found["distributions"].items()}
+    return Loaded(**{**found, "distributions": brought})
 
 
 def _restored(name: str, value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _NETWORK = {"socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind"}
+_LOOKING_ROUND = {"os.listdir", "os.scandir", "os.chdir"}
 _PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
               "pty.spawn"}  # fmt: skip
 _CHANGING = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate",
@@ -22,7 +23,10 @@ _CHANGING = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.sy
 
 @dataclass(slots=True)
 class Touched:
-    """One cell's doings. Paths are absolute."""
+    """One cell's doings. Paths are absolute.
+
+    `read` are files that were read before they were written, and folders that were listed or gone into.
+    """
 
     read: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
@@ -51,8 +55,15 @@ class Watch:
             return
         if event == "open":
             self._note_open(touched, *arguments)
+        elif event == "sqlite3.connect":
+            # It opens its files past Python.
+            self._note_open(touched, arguments[0], None, os.O_RDONLY if Path(str(arguments[0])).is_file() else _WRITING)
+        elif event in _LOOKING_ROUND:
+            self._note_folder(touched, arguments[0] if arguments else None)
         elif event in _NETWORK:
-            touched.network.add(f"{event} {arguments[1] if len(arguments) > 1 else arguments[:1]}"[:200])
+            # Names are looked up by their first argument; what is connected to is the second.
+            place = arguments[0] if event == "socket.getaddrinfo" else arguments[1] if len(arguments) > 1 else ""
+            touched.network.add(f"{event} {place}"[:200])
         elif event in _PROCESSES:
             touched.processes.add(str(arguments[0] if arguments else event)[:200])
         elif event in _CHANGING:
@@ -67,7 +78,22 @@ class Watch:
         if f"{place}/".startswith(self._hidden) or place.endswith((".pyc", ".so")):
             return
         is_writing = bool(mode and set(str(mode)) & set("wax+")) or bool(isinstance(flags, int) and flags & _WRITING)
-        (touched.written if is_writing else touched.read).add(place)
+        # Whoever adds to a file, or changes it in place, depends on what was in it.
+        is_kept = isinstance(flags, int) and not flags & os.O_TRUNC and Path(place).is_file()
+        is_reading = not is_writing or is_kept
+        if is_reading and place not in touched.written:
+            touched.read.add(place)
+        if is_writing:
+            touched.written.add(place)
+
+    def _note_folder(self, touched: Touched, path: Any) -> None:
+        # Whoever imports looks round in every folder of modules; that is none of the notebook's own doing.
+        caller = sys._getframe(2).f_code.co_filename
+        if isinstance(path, int) or caller.startswith("<frozen importlib"):
+            return
+        place = self._absolute(path or ".")
+        if not f"{place}/".startswith(self._hidden):
+            touched.read.add(place)
 
     @staticmethod
     def _absolute(path: Any) -> str:

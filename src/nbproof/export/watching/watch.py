@@ -24,13 +24,19 @@ LONGEST_WORDS = 400
 
 
 def watch(
-    cells: Sequence[CellCode], folder: Path, *, timeout_s: float | None = None, environ: Mapping[str, str] | None = None
+    cells: Sequence[CellCode],
+    folder: Path,
+    *,
+    timeout_s: float | None = None,
+    environ: Mapping[str, str] | None = None,
+    tells_loaded: bool = False,
 ) -> Run:
     """Run the cells in `folder`, and say what each did. A cell that fails is seen, too, as the last one.
 
+    With `tells_loaded` the distributions and local modules that it loaded are told, too.
     Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
     """
-    job = {"cells": [asdict(cell) for cell in cells], "folder": str(folder)}
+    job = {"cells": [asdict(cell) for cell in cells], "folder": str(folder), "tells_loaded": tells_loaded}
     return from_json(carried_out("nbproof.export.watching", job, timeout_s=timeout_s, environ=environ))
 
 
