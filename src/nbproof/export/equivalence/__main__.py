@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
+import io
 import json
 import os
 import sys
 import types
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +22,46 @@ def main() -> None:
     os.chdir(job["folder"])
     sys.path[:0] = [job["package_parent"], ""]
     os.environ.setdefault("MPLBACKEND", "agg")
-    package = importlib.import_module(job["package"])
-    results = package.run(**job["parameters"])
+    from ..watching.touched import Touched, Watch
+
+    watch, touched, printed = Watch(), Touched(), io.StringIO()
+    watch.current = touched
+    error, results = "", None
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()) as complained:
+        try:
+            package = importlib.import_module(job["package"])
+            results = package.run(**job["parameters"])
+        # A cell that ends the process fails, as does a package that does so.
+        except BaseException as raised:
+            error = f"{type(raised).__name__}: {raised}".strip().splitlines()[0]
+            notes = list(getattr(raised, "__notes__", ()))
+    watch.current = None
+    from ..watching.left import left
+
+    found = {
+        "error": error,
+        "notes": notes if error else [],
+        "prints": printed.getvalue(),
+        "complains": complained.getvalue(),
+        "files": {path: asdict(left(Path(path))) for path in sorted(touched.written)},
+        **_left_behind(results, job["package"]),
+    }
+    Path(job["output"]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def _left_behind(results: Any, package: str) -> dict[str, Any]:
+    if results is None:
+        return {"values": {}, "shows": {}, "figures": {}}
     from ..watching import executor
 
-    _call_them_as_the_notebook_does(job["package"])
-    found = {
+    _call_them_as_the_notebook_does(package)
+    return {
         "values": {name: _told(executor.value_of(value)) for name, value in results.items()},
         "shows": {
             cell: [_told(executor.value_of(value)) for value in shown] for cell, shown in results.displayed.items()
         },
         "figures": {cell: [_drawn(figure) for figure in drawn] for cell, drawn in results.figures.items()},
     }
-    Path(job["output"]).write_text(json.dumps(found), encoding="utf-8")
 
 
 def _told(value: Any) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Seen:
     are names whose value is another one though the name was not bound anew. `shows` are the values it displayed, in
     order, `figures` hashes of the figures it left open, `prints` what went to the standard output and `complains` what
     went to the standard error, each cut short when it is very long. `changes` names states of the process (random
-    numbers, the working folder, options of libraries) that are not as before. `error` is empty when the cell ended well.
+    numbers, the working folder, options of libraries) that are not as before. `error` is empty when it ended well.
     """
 
     cell: int
