@@ -26,6 +26,8 @@ _BLIND = {
     "globals": "it looks at all names of the notebook at once",
     "locals": "it looks at all names of the notebook at once",
 }
+# papermill marks so what it has put in.
+_INJECTED = "injected-parameters"
 _ASKING = "it waits for somebody to type"
 
 
@@ -67,7 +69,8 @@ class Step:
 class Reading:
     """What was read of a notebook. With any `refusals` nothing may be made of it.
 
-    `contract` is what its `parameters` cell declares, None where it has no such cell. That cell is a step as any other.
+    `contract` is what its `parameters` cell declares, None where it declares nothing that could be read as a contract.
+    That cell is a step as any other.
     """
 
     document: Document
@@ -76,6 +79,13 @@ class Reading:
     notes: tuple[tuple[int, Note], ...]
     needs: tuple[str, ...]
     contract: Contract | None = None
+
+    @property
+    def parameters_cell(self) -> Step | None:
+        """The step that declares the contract."""
+        if self.contract is None:
+            return None
+        return next((step for step in self.steps if contracts.TAG in step.tags), None)
 
 
 def read(document: Document) -> Reading:
@@ -114,14 +124,31 @@ def read(document: Document) -> Reading:
             steps.append(_step(number, cell, plain, tree, title, level, is_first, words))
             is_first, words = False, ""
     refusals += _shadowed(steps, modules)
-    contract = None
-    if document.tagged(contracts.TAG):
-        try:
-            contract = contracts.read(document)
-        except ContractInvalid as error:
-            at = document.cells.index(document.tagged(contracts.TAG)[0]) + 1
-            refusals.append(CellRefusal(at, 1, f"the contract cannot be read: {error}", error.hint or "mend it"))
+    contract, remarks = _contract(document)
+    if contract is not None:
+        refusals += _injected(document)
+    notes += remarks
     return Reading(document, tuple(steps), tuple(refusals), tuple(notes), tuple(needs), contract)
+
+
+def _contract(document: Document) -> tuple[Contract | None, list[tuple[int, Note]]]:
+    """What the parameters cell declares; where it is none that a contract could be, it stays a cell as any other."""
+    if not document.tagged(contracts.TAG):
+        return None, []
+    try:
+        return contracts.read(document), []
+    except ContractInvalid as error:
+        at = document.cells.index(document.tagged(contracts.TAG)[0]) + 1
+        return None, [(at, Note(1, f"nothing of it becomes a parameter: {error}"))]
+
+
+def _injected(document: Document) -> Iterator[CellRefusal]:
+    """The values of one run, which would win over every value that a package is given."""
+    for number, cell in enumerate(document.cells, start=1):
+        if _INJECTED in cell.tags:
+            yield CellRefusal(
+                number, 1, "it holds the values of one run", "export the notebook that was run, not a run"
+            )
 
 
 def _shadowed(steps: Sequence[Step], modules: Collection[str]) -> Iterator[CellRefusal]:

@@ -425,7 +425,10 @@ def _tuple_of(value: Any) -> Any:
 def _set_of(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return value
-    found = set(value)
+    try:
+        found = set(value)
+    except TypeError:
+        raise ValueError("an item that no set can hold") from None
     if len(found) != len(value):
         raise ValueError("an item twice")
     return found

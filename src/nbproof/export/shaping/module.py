@@ -57,7 +57,7 @@ def module(title: str, steps: Sequence[Step], sections: Sequence[Section], stand
     cells = {cell.number: _changed(cell, standing, run, helpers) for cell in steps}
     lines: list[Line] = [(f'"""{_sentence(title)}"""', None), ("", None)]
     lines += [("from __future__ import annotations", None), ("", None)]
-    imports = sorted({each.text for each in standing.imports})
+    imports = sorted({each.text for each in standing.imports if each.is_needed})
     body: list[Line] = []
     for constant in standing.constants:
         body += _between(cells, constant.lines.cell, constant.lines.first, constant.lines.last)
@@ -181,7 +181,8 @@ def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers) -> list
         and seen.shows
         and _is_shown(last.value)
     ):
-        edits.wrap(last.value, f'{helpers.show}("{cell.id}", ', ")")
+        opening, closing = ("(", ")") if _is_bare_tuple(last.value, cell.source) else ("", "")
+        edits.wrap(last.value, f'{helpers.show}("{cell.id}", {opening}', f"{closing})")
     lines = edits.done()
     if seen is not None and seen.figures:
         lines.append((f'{helpers.keep_figures}("{cell.id}")', cell.source.count("\n") + 2))
@@ -191,6 +192,15 @@ def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers) -> list
 def _is_shown(value: ast.expr) -> bool:
     """Whether an expression at the end of a cell may have a value: what only prints has none."""
     return not (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _SILENT_CALLS)
+
+
+def _is_bare_tuple(value: ast.expr, source: str) -> bool:
+    """Whether the expression is a tuple without brackets of its own, which a call would take for its arguments."""
+    if not isinstance(value, ast.Tuple):
+        return False
+    call = ast.parse(f"f({ast.get_source_segment(source, value)}\n)", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return not (len(call.args) == 1 and isinstance(call.args[0], ast.Tuple))
 
 
 def _give(edits: Edits, call: ast.Call, source: str, given: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Literal
 
-from ..reading import Reading
+from ..reading import Reading, Step
 from ..watching.seen import Run
 from .flow import Section, by_heading, closed, sections
 from .module import free, module
+from .parameters import Parameters, parameters, without_parameters
 from .standing import Standing, standing
 
 Shape = Literal["sections", "one function"]
@@ -30,6 +31,7 @@ class Shaped:
     modules: Mapping[str, str]
     sections: tuple[Section, ...]
     standing: Standing
+    parameters: Parameters
     origins: Mapping[str, tuple[Origin | None, ...]]
 
 
@@ -38,28 +40,66 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections") -> Shaped:
 
     `run` is one that was watched to its end.
     """
-    found = standing(reading.steps, run, parameters=())
-    groups = [list(reading.steps)] if shape == "one function" else closed(by_heading(reading.steps), found)
-    parts = sections(groups, found, run, parameters=())
+    asked = parameters(reading)
+    cells = list(_cells(reading))
+    run = _without_parameters(run, reading, asked)
+    found = standing(cells, run, parameters=asked.names)
+    groups = [cells] if shape == "one function" else closed(by_heading(cells), found)
+    parts = sections(groups, found, run, parameters=asked.names)
     title = next((step.title for step in reading.steps if step.title), "") or reading.document.path.stem
-    steps = module(title, reading.steps, parts, found, run)
+    steps = module(title, cells, parts, found, run)
     modules = {
-        "__init__.py": _entrance(title, parts, found, run, steps.text),
+        "__init__.py": _entrance(title, parts, found, run, steps.text, asked),
         **{name: _template(name) for name in ("_results.py", "_surroundings.py")},
         "steps.py": steps.text,
     }
-    return Shaped(shape, title, modules, tuple(parts), found, {"steps.py": steps.origins})
+    if asked.module:
+        modules |= {"_checking.py": _template("_checking.py"), "_contract.py": asked.module}
+    return Shaped(shape, title, modules, tuple(parts), found, asked, {"steps.py": steps.origins})
 
 
-def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, steps: str) -> str:
+def _template(name: str) -> str:
+    return resources.files("nbproof.export").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _cells(reading: Reading) -> Iterator[Step]:
+    """The cells that become code of the package: of the one that declares parameters, only what it imports."""
+    for step in reading.steps:
+        kept = without_parameters(step) if step is reading.parameters_cell else step
+        if kept is not None:
+            yield kept
+
+
+def _without_parameters(run: Run, reading: Reading, asked: Parameters) -> Run:
+    """The run as if nobody but the caller had given the parameters their values."""
+    declaring = reading.parameters_cell
+    if declaring is None:
+        return run
+    return replace(
+        run,
+        cells=tuple(
+            replace(cell, binds=tuple(name for name in cell.binds if name not in asked.names))
+            if cell.cell == declaring.number else cell
+            for cell in run.cells
+        ),
+    )  # fmt: skip
+
+
+def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, steps: str, asked: Parameters) -> str:
     """The module that users import: it loads nothing before `run()` is called."""
-    taken = {*found.names, *(name for cell in run.cells for name in cell.binds)}
-    steps_name, results, keep = (free(name, taken) for name in ("steps", "results", "keep"))
+    taken = {*found.names, *asked.names, *(name for cell in run.cells for name in cell.binds)}
+    steps_name, results, keep, checked = (free(name, taken) for name in ("steps", "results", "keep", "checked"))
     is_waiting = any(f"async def {part.name}(" in steps for part in parts)
     finals = {name for name in run.values if not name.startswith("_")}
-    flowing = {name for part in parts for name in part.gives} & finals
+    # What a section has left behind itself is the last word on it.
+    flowing = {name for part in parts for name in part.gives} | set(asked.names)
+    flowing = flowing & finals - {name for part in parts for name in part.leaves}
     kept = [f"{name}={name}" for name in run.values if name in flowing]
-    kept += [f"{each.name}={steps_name}.{each.name}" for each in found.constants if each.name in finals]
+    # Whoever changes a result changes no later run.
+    for each in found.constants:
+        if each.name in finals:
+            value = f"{steps_name}.{each.name}"
+            kept.append(f"{each.name}={each.copied}({value})" if each.copied else f"{each.name}={value}")
     body = []
     for part in parts:
         call = f"{steps_name}.{part.name}({', '.join(part.takes)})"
@@ -69,17 +109,25 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
     if kept:
         body.append(f"{keep}({', '.join(kept)})")
     helpers = ["Results", "collecting", *([_named("keep", keep)] if kept else [])]
+    constants = [*asked.constants, *([_named("checked", checked)] if asked.taken else [])]
+    for_types = asked.imports(for_types=True)
     lines = [
         f'"""{title}."""',
         "",
         "from __future__ import annotations",
         "",
-        *(["import asyncio", ""] if is_waiting else []),
+        *(["import asyncio"] if is_waiting else []),
+        *_imported(asked.imports(for_types=False)),
+        *(["from typing import TYPE_CHECKING"] if for_types else []),
+        "",
+        *([f"from ._contract import {', '.join(sorted(constants))}"] if constants else []),
         f"from ._results import {', '.join(helpers)}",
+        *(["", "if TYPE_CHECKING:", *(f"    {line}" for line in _imported(for_types))] if for_types else []),
         "",
         "",
-        "def run() -> Results:",
+        *_signature(asked),
         '    """Do what the notebook does, from its first cell to its last."""',
+        *_check(asked, checked),
         f"    with collecting() as {results}:",
         f"        from . import {_named('steps', steps_name)}",
         "",
@@ -89,8 +137,28 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
     return "\n".join(lines) + "\n"
 
 
-def _template(name: str) -> str:
-    return resources.files("nbproof.export").joinpath("templates", name).read_text(encoding="utf-8")
+def _imported(names: Mapping[str, set[str]]) -> Iterator[str]:
+    for module_name in sorted(names):
+        yield f"from {module_name} import {', '.join(sorted(names[module_name]))}"
+
+
+def _signature(asked: Parameters) -> list[str]:
+    if not asked.taken:
+        return ["def run() -> Results:"]
+    each = [
+        f"    {one.name}: {one.annotation}" + ("" if one.default is None else f" = {one.default}")
+        for one in asked.taken
+    ]
+    return ["def run(", "    *,", *(f"{line}," for line in each), ") -> Results:"]
+
+
+def _check(asked: Parameters, checked: str) -> list[str]:
+    """Every value is checked before anything runs."""
+    if not asked.taken:
+        return []
+    names = f"{', '.join(asked.names)}," if len(asked.names) == 1 else ", ".join(asked.names)
+    given = ", ".join(f'"{name}": {name}' for name in asked.names)
+    return [f"    {names} = {checked}({{{given}}}).values()"]
 
 
 def _named(name: str, own: str) -> str:

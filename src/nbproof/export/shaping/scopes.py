@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_READING_METHODS = {"copy", "count", "get", "index", "items", "keys", "union", "values"}
+_READING_CALLS = {"all", "any", "dict", "enumerate", "frozenset", "len", "list", "max", "min", "print", "range", "set",
+                  "sorted", "str", "sum", "tuple", "zip"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,29 @@ class Use:
 def uses(tree: ast.AST) -> Iterator[Use]:
     """Every name that is read and means one of the notebook's, with what the scopes around it bind themselves."""
     yield from _uses(tree, tree, frozenset())
+
+
+def is_only_read(name: str, tree: ast.AST) -> bool:
+    """Whether a list, dict or set of that name is nowhere given to anybody who could change it."""
+    above = {id(child): node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    return all(
+        _only_reads(use, above[id(use)], above)
+        for use in ast.walk(tree)
+        if isinstance(use, ast.Name) and use.id == name and not isinstance(use.ctx, ast.Store)
+    )
+
+
+def _only_reads(use: ast.expr, parent: ast.AST, above: Mapping[int, ast.AST]) -> bool:
+    if isinstance(parent, ast.Subscript):
+        return parent.value is use and isinstance(parent.ctx, ast.Load)
+    if isinstance(parent, ast.Attribute):
+        call = above[id(parent)]
+        return parent.attr in _READING_METHODS and isinstance(call, ast.Call) and call.func is parent
+    if isinstance(parent, ast.Call):
+        return isinstance(parent.func, ast.Name) and parent.func.id in _READING_CALLS and use in parent.args
+    if isinstance(parent, ast.For | ast.AsyncFor | ast.comprehension):
+        return parent.iter is use
+    return isinstance(parent, ast.Compare | ast.Starred | ast.FormattedValue | ast.UnaryOp | ast.BinOp)
 
 
 def _uses(node: ast.AST, parent: ast.AST, hidden: frozenset[str]) -> Iterator[Use]:

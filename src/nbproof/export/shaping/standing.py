@@ -14,10 +14,13 @@ from dataclasses import dataclass
 from ...notebook.dataflow import Binding, bindings, names_read, steps
 from ..reading import Step
 from ..watching.seen import Run
-from .scopes import uses
+from .scopes import is_only_read, uses
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+# A cell imports these to say types, and nothing happens when they are loaded.
+_FOR_TYPES = {"annotated_types", "datetime", "nbproof.notebook.secrets", "pathlib", "pydantic", "typing",
+              "typing_extensions"}  # fmt: skip
 _PLACES_OF_MODULES = {"sys.path", "working folder"}
 
 
@@ -32,19 +35,24 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """An import at the top of the module, and the names that it binds there."""
+    """An import at the top of the module, and the names that it binds there.
+
+    One that only brought types for the parameters is not `is_needed`.
+    """
 
     text: str
     names: tuple[str, ...]
     lines: Lines
+    is_needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A name that is given a literal once, and that nobody changes."""
+    """A name that is given a literal once, and that nobody changes; `copied` is the type of a list, dict or set."""
 
     name: str
     lines: Lines
+    copied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,7 @@ def standing(cells: Sequence[Step], run: Run, *, parameters: Collection[str]) ->
 def _imports(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]]) -> Iterator[Import]:
     """The imports that find the same wherever they stand."""
     seen = {each.cell: each for each in run.cells}
+    read = {name for cell in cells for name in names_read(cell.tree)}
     made: set[str] = set()
     is_disturbed = False
     for cell in cells:
@@ -117,7 +126,14 @@ def _imports(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Bindi
             # Made once, it is made: whatever was disturbed since, to make it again changes nothing.
             if (not is_disturbed or text in made) and is_plain and _agree(names, bound):
                 made.add(text)
-                yield Import(text, names, Lines(cell.number, node.lineno, node.end_lineno or node.lineno))
+                is_needed = not _serves_types(node) or any(name in read for name in names)
+                yield Import(text, names, Lines(cell.number, node.lineno, node.end_lineno or node.lineno), is_needed)
+
+
+def _serves_types(node: ast.Import | ast.ImportFrom) -> bool:
+    """Whether an import may be left out where nothing uses it: it brings types, and loading it does nothing else."""
+    modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+    return all(module in _FOR_TYPES for module in modules)
 
 
 def _is_relative(node: ast.Import | ast.ImportFrom) -> bool:
@@ -148,16 +164,27 @@ def _literals(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Bind
                 continue
             name = node.targets[0].id
             is_once = len(bound[name]) == 1 and name not in changed and name not in shared
-            if is_once and _is_literal(node.value) and _is_alone(node, cell.tree.body):
-                yield Constant(name, Lines(cell.number, node.lineno, node.end_lineno or node.lineno))
+            if is_once and _is_alone(node, cell.tree.body):
+                copied = _kind_of_literal(node.value)
+                # What runs with other values of the parameters may change what this run did not.
+                if copied == "" or (copied and all(is_only_read(name, each.tree) for each in cells)):
+                    yield Constant(name, Lines(cell.number, node.lineno, node.end_lineno or node.lineno), copied)
 
 
-def _is_literal(node: ast.expr) -> bool:
+def _kind_of_literal(node: ast.expr) -> str | None:
+    """Empty for a literal that nobody can change, the type that copies one that holds only such; None for all else."""
     try:
-        ast.literal_eval(node)
+        value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        return False
-    return True
+        return None
+    if not isinstance(value, list | dict | set):
+        return "" if _is_fixed(value) else None
+    parts = [*value, *value.values()] if isinstance(value, dict) else value
+    return type(value).__name__ if all(map(_is_fixed, parts)) else None
+
+
+def _is_fixed(value: object) -> bool:
+    return all(map(_is_fixed, value)) if isinstance(value, tuple) else not isinstance(value, list | dict | set)
 
 
 def _definitions(
@@ -180,7 +207,9 @@ def _definitions(
             ):
                 found[node.name] = Definition(node.name, node, _with_words_above(node, cell))
     free = {name: names_read(each.node) - {name} for name, each in found.items()}
-    given = {name for name, made in bound.items() if len(made) == 1} | set(parameters)
+    # A parameter that is given another value later is as any name that has two.
+    given = {name for name, made in bound.items() if len(made) == 1 and name not in parameters}
+    given |= {name for name in parameters if name not in bound}
     while True:
         needs = _needs(found, free, imported=imported, literals=literals)
         wrong = {
@@ -244,7 +273,7 @@ def _may_stand(
             return False
     if any(names_read(part) & needs for part in outside):
         return False
-    return all((name in given and bound.get(name, [None])[0] is not None) or name in parameters for name in needs)
+    return all(name in given for name in needs)
 
 
 def _is_used_well(
