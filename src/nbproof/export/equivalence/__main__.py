@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import gc
 import importlib
 import io
 import json
@@ -60,7 +60,7 @@ def _left_behind(results: Any, package: str) -> dict[str, Any]:
         "shows": {
             cell: [_told(executor.value_of(value)) for value in shown] for cell, shown in results.displayed.items()
         },
-        "figures": {cell: [_drawn(figure) for figure in drawn] for cell, drawn in results.figures.items()},
+        "figures": results.drawings,
     }
 
 
@@ -68,25 +68,21 @@ def _told(value: Any) -> dict[str, Any]:
     return {"kind": value.kind, "digest": value.digest, "text": value.text}
 
 
-def _drawn(figure: Any) -> str:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    # A figure that is closed has lost what it was drawn on.
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return hashlib.sha256(bytes(canvas.buffer_rgba())).hexdigest()
-
-
 def _call_them_as_the_notebook_does(package: str) -> None:
-    """Give classes and functions of the package the module's name that they have in the notebook.
+    """Give classes and functions of the package the names that they have in the notebook.
 
     They are the same by their content; where they live is what an export changes.
     """
-    for name, module in list(sys.modules.items()):
-        if name == package or name.startswith(f"{package}."):
-            for value in list(vars(module).values()):
-                if isinstance(value, type | types.FunctionType) and value.__module__ == name:
-                    value.__module__ = "__main__"
+    modules = {name for name in sys.modules if name == package or name.startswith(f"{package}.")}
+    # A function that stands in a section has the section's name before its own.
+    sections = sorted(sys.modules[package].run.__code__.co_names)
+    for value in gc.get_objects():
+        # What stands for another object may do anything when it is asked for its class.
+        if issubclass(type(value), type | types.FunctionType) and value.__module__ in modules:
+            value.__module__ = "__main__"
+            first, inside, own = value.__qualname__.partition(".<locals>.")
+            if inside and first in sections:
+                value.__qualname__ = own
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,8 +17,9 @@ from ._surroundings import prepared
 class Results(Mapping[str, Any]):
     """The values that a run leaves behind, by the names that they have in the notebook.
 
-    `displayed` holds what each cell showed and `figures` what it drew, by the cell's id. `files` are those that were
-    written in the working folder, by their names from there.
+    `displayed` holds what each cell showed, as it was then, and `figures` what it drew, by the cell's id; `drawings`
+    are hashes of these figures' pixels at the end of their cell. `files` are those that were written in the working
+    folder, by their names from there.
     """
 
     def __init__(self) -> None:
@@ -24,6 +27,7 @@ class Results(Mapping[str, Any]):
         self._values: dict[str, Any] = {}
         self.displayed: dict[str, list[Any]] = {}
         self.figures: dict[str, list[Any]] = {}
+        self.drawings: dict[str, list[str]] = {}
         self.files: dict[str, Path] = {}
 
     def __getitem__(self, name: str) -> Any:
@@ -68,7 +72,24 @@ def show(cell: str, *values: Any, **_options: Any) -> None:
     """Keep what the notebook's cell shows."""
     results = _CURRENT.get()
     if results is not None:
-        results.displayed.setdefault(cell, []).extend(value for value in values if value is not None)
+        results.displayed.setdefault(cell, []).extend(_as_it_is(value) for value in values if value is not None)
+
+
+def _as_it_is(value: Any) -> Any:
+    """Return a copy that later cells cannot change, of what is only data; anything else is kept itself."""
+    pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
+    if pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series):
+        # From version 3 on a frame that shares its data never sees what is written into another.
+        return value.copy(deep=int(pandas.__version__.split(".")[0]) < 3)
+    if numpy is not None and type(value) is numpy.ndarray:
+        return value.copy(order="K")
+    if type(value) in (list, dict, set, bytearray):
+        try:
+            return copy.deepcopy(value)
+        # Something in it cannot be copied.
+        except Exception:
+            return value
+    return value
 
 
 def keep_figures(cell: str) -> None:
@@ -82,4 +103,6 @@ def keep_figures(cell: str) -> None:
         figure.canvas.draw()
         if results is not None:
             results.figures.setdefault(cell, []).append(figure)
+            drawing = hashlib.sha256(bytes(figure.canvas.buffer_rgba())).hexdigest()
+            results.drawings.setdefault(cell, []).append(drawing)
     pyplot.close("all")

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...notebook.dataflow import names_read
+from ...notebook.dataflow import bindings, names_read, steps
 from ...run.checkpoints.comparing import Digest
 from ...run.checkpoints.values import Unstorable, spelled
 from .left import left
@@ -45,12 +45,16 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
     names, watch, modules = fresh(), Watch(), frozenset(sys.modules)
     sys.modules["__main__"].__dict__.update(__builtins__=builtins)
     seen: list[Seen] = []
+    imported: set[str] = set()
     with _main_is(names):
         for code in cells:
             seen.append(_run_cell(code, names, watch))
             if seen[-1].error:
                 break
-        values = {name: value_of(names[name]) for name in names.own() if not _is_scenery(names[name])}
+            made = set(seen[-1].binds)
+            imported = (imported - made) | _bound_by_imports(code.source, made)
+        left_behind = {name: names[name] for name in names.own() if name not in imported}
+        values = {name: value_of(value) for name, value in left_behind.items() if not _is_scenery(value)}
         written = {path for cell in seen for path in cell.files_written}
         return Run(
             tuple(seen),
@@ -59,6 +63,15 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
             {path: left(Path(path)) for path in sorted(written)},
             loaded_since(modules, {top for code in cells for top in _imported(code.source)}) if tells_loaded else None,
         )
+
+
+def _bound_by_imports(source: str, made: set[str]) -> set[str]:
+    """Which of the names that a cell has made it has by imports alone: what they hold is no value of the notebook."""
+    bound = bindings(steps({0: ast.parse(source)}))
+    others = {name for name, ways in bound.items() if any(way.kind != "import" for way in ways)}
+    if "*" in bound:
+        return made - others
+    return made & bound.keys() - others
 
 
 def _imported(source: str) -> Iterator[str]:

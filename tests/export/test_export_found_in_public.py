@@ -1,0 +1,63 @@
+"""What public notebooks do and an export once got wrong: each as small as it can be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from nbproof.export.draft import Draft, draft
+
+NOTEBOOKS: dict[str, tuple[str, ...]] = {
+    "what is shown and changed later": (
+        "rows = [1]\nrows",
+        "# More",
+        "rows.append(2)\nrows",
+    ),
+    "a frame that is shown and changed later": (
+        "import pandas as pd\nimport numpy as np\nframe = pd.DataFrame({'a': [1, 2]})\nframe",
+        "grid = np.zeros(2)\ngrid",
+        "# More",
+        "frame['b'] = 3\nframe.loc[0, 'a'] = 9\ngrid[0] = 1\nframe",
+    ),
+    "a figure that later cells draw on": (
+        "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()",
+        "# More",
+        "axes.set_title('later');",
+    ),
+    "a number that is imported": (
+        "from math import pi, tau as turn",
+        "# More",
+        "turn / pi",
+    ),
+    "a lambda among values": (
+        "double = lambda n: 2 * n\nby_name = {'double': double}",
+        "# More",
+        "by_name['double'](2)",
+    ),
+    "a named tuple": (
+        "from collections import namedtuple\nPoint = namedtuple('Point', 'x y')",
+        "# More",
+        "Point(1, 2)",
+    ),
+}
+
+
+def drafted(folder: Path, cells: tuple[str, ...]) -> Draft:
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "k", "display_name": "k", "language": "python"}})
+    for cell in cells:
+        is_heading = cell.startswith("# ")
+        made.cells.append((nbformat.v4.new_markdown_cell if is_heading else nbformat.v4.new_code_cell)(cell))
+    path = folder / "notebook.ipynb"
+    nbformat.write(made, path)
+    return draft(path, timeout_s=300)
+
+
+@pytest.mark.parametrize("what", NOTEBOOKS)
+def test_what_public_notebooks_do_is_exported(tmp_path: Path, what: str) -> None:
+    """It gives what the notebook gives, and something of it could be compared."""
+    made = drafted(tmp_path, NOTEBOOKS[what])
+
+    assert made.equivalence.holds
+    assert made.equivalence.count("equal") > 0
