@@ -12,7 +12,7 @@ import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ..notebook.syntax import as_python, python_tree
+from ..notebook.syntax import as_python, is_silenced, python_tree
 from .magics import Left, Refused, Said, Unwrapped, of_cell_magic, of_command, of_line_magic
 
 _CALLS = {"run_line_magic", "run_cell_magic", "system", "getoutput", "magic"}
@@ -41,7 +41,8 @@ class Plain:
 
     Line `i` of `source` (counted from 0) came from line `lines[i]` of the cell (counted from 1). `modules` are those
     that the new words use and the cell may not import; `needs` are requirements that the cell would have installed.
-    With any `refusals` the source is not to be used.
+    With any `refusals` the source is not to be used. `is_silenced` where no last value is shown: a `;` hides it, or
+    what stood last was left out, and what stands last now never showed.
     """
 
     source: str
@@ -50,6 +51,7 @@ class Plain:
     refusals: tuple[Refusal, ...] = ()
     modules: frozenset[str] = frozenset()
     needs: tuple[str, ...] = ()
+    is_silenced: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class _Found:
     refusals: list[Refusal] = field(default_factory=list)
     modules: set[str] = field(default_factory=set)
     needs: list[str] = field(default_factory=list)
+    is_last_silent: bool = False
 
 
 def as_plain(source: str) -> Plain:
@@ -77,6 +80,7 @@ def as_plain(source: str) -> Plain:
         tuple(sorted(found.refusals, key=lambda refusal: refusal.line)),
         frozenset(found.modules),
         tuple(found.needs),
+        found.is_last_silent or is_silenced(text),
     )
 
 
@@ -105,9 +109,12 @@ def _plain_lines(source: str, above: int, found: _Found) -> _Lines:
     tree = python_tree(transformed)
     written = transformed.split("\n")
     lines: _Lines = [(text, above + origins[min(at, len(origins) - 1)]) for at, text in enumerate(written)]
+    is_last_silent = False
     # From the bottom up, so that what stands further up keeps its place.
     for place in sorted(_places(tree), key=lambda place: -place.statement.lineno):
-        _rewrite(lines, place, found)
+        is_silent = _rewrite(lines, place, found)
+        is_last_silent = is_last_silent or (is_silent and place.statement is tree.body[-1])
+    found.is_last_silent = is_last_silent
     while lines and not lines[-1][0].strip():
         lines.pop()
     return lines
@@ -160,37 +167,42 @@ def _call_of(statement: ast.stmt) -> ast.Call | None:
     return value if is_shell and is_plain and value.args else None
 
 
-def _rewrite(lines: _Lines, place: _Place, found: _Found) -> None:
+def _rewrite(lines: _Lines, place: _Place, found: _Found) -> bool:
+    """Put plain Python in a magic's place; whether the magic, as the last of a cell, shows no value."""
     first, last = place.statement.lineno - 1, (place.statement.end_lineno or place.statement.lineno) - 1
     line = lines[first][1]
     said = _said(place)
     if isinstance(said, Refused):
         found.refusals.append(Refusal(line, said.reason, said.hint))
-        return
+        return True
     found.notes += [Note(line, text) for text in said.notes]
     found.needs += said.needs
     indent = lines[first][0][: place.statement.col_offset]
     new: _Lines
     if isinstance(said, Left):
         new = [(f"{indent}pass", line)] if place.is_in_block else []
+        is_silent = True
     elif isinstance(said, Said):
         found.modules |= said.modules
         target = _target(place.statement)
         if target and not said.is_value:
             found.refusals.append(Refusal(line, "the result of this magic cannot be said in Python", said.hint))
-            return
+            return True
         new = [(indent + text, line) for text in f"{target}{said.code}".split("\n")]
+        is_silent = not said.is_value
     else:
         new = _unwrapped(said, line, found)
+        is_silent = found.is_last_silent
         target = _target(place.statement)
         if target:
             if len(new) != 1 or not _is_expression(new[0][0]):
                 found.refusals.append(Refusal(line, "the result of this magic cannot be said in Python", ""))
-                return
+                return True
             new = [(target + new[0][0], line)]
         found.modules |= said.modules
         new = [(indent + text if text.strip() else text, origin) for text, origin in _in_block(new, said.opening, line)]
     lines[first : last + 1] = new
+    return is_silent
 
 
 def _unwrapped(said: Unwrapped, line: int, found: _Found) -> _Lines:

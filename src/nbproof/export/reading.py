@@ -13,7 +13,7 @@ from ..notebook.contract import Contract
 from ..notebook.dataflow import bindings
 from ..notebook.dataflow import steps as top_level
 from ..notebook.document import Cell, Document
-from ..notebook.syntax import is_silenced, python_tree
+from ..notebook.syntax import python_tree
 from .plain import Note, Plain, as_plain
 
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
@@ -171,7 +171,7 @@ def _step(
         source,
         lines,
         python_tree(source) if imports else tree,
-        is_silenced(plain.source),
+        plain.is_silenced,
         cell.tags,
         title,
         level,

@@ -17,6 +17,8 @@ from .standing import Standing
 
 _DEEPEST = 3
 _WORD = re.compile(r"[A-Za-z0-9]+")
+# What the modules of the package call by these names, no section may be called.
+_RESERVED = {"Results", "asyncio", "collecting", "functools", "keep", "keep_figures", "results", "run", "show", "steps"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def sections(
     top = standing.names
     above: set[str] = set(parameters)
     order: list[str] = list(parameters)
-    taken = {*top, *parameters, *(name for cell in run.cells for name in cell.binds), *keyword.kwlist, *dir(builtins)}
+    taken = {*top, *parameters, *(name for cell in run.cells for name in cell.binds), *keyword.kwlist, *dir(builtins)} | _RESERVED
     made: list[Section] = []
     for group in groups:
         if not any(_stays(cell, standing) for cell in group):

@@ -9,6 +9,7 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from ...notebook.syntax import python_tree
 from ..plain import indented
 from ..reading import Step
 from ..watching.seen import Run

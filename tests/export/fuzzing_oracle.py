@@ -1,0 +1,151 @@
+"""What a notebook leaves in a real IPython shell, and what its package leaves; neither asks the exporter.
+
+Each is called in a process made for it, in the folder that it works in, with a job as JSON on standard input.
+"""
+
+from __future__ import annotations
+
+import __future__
+import builtins
+import contextlib
+import hashlib
+import importlib
+import io
+import json
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fuzzing_described import Describing
+
+
+def notebook() -> None:
+    """Run the cells of `job["cells"]`, pairs of id and source, in IPython."""
+    job = _begun()
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config)
+    shell.colors = "nocolor"
+    shell.ast_node_interactivity = "last_expr"
+    shell.displayhook.write_format_data = lambda *arguments, **options: None
+    shell.displayhook.write_output_prompt = lambda: None
+    shell.displayhook.finish_displayhook = lambda: None
+    shown: dict[str, list[Any]] = {}
+    figures: dict[str, list[str]] = {}
+    current = ""
+
+    def display(*values: Any, **options: Any) -> None:
+        shown.setdefault(current, []).extend(Describing().of(value) for value in values)
+
+    import IPython.display
+
+    builtins.display = IPython.display.display = display  # type: ignore[attr-defined]
+    shell.user_ns["display"] = display
+    error, prints = "", io.StringIO()
+    for current, source in job["cells"]:
+        with contextlib.redirect_stdout(prints):
+            result = shell.run_cell(source, store_history=True)
+        failed = result.error_before_exec or result.error_in_exec
+        if failed is not None:
+            error = f"{type(failed).__name__}: {failed}"
+            break
+        if result.result is not None:
+            shown.setdefault(current, []).append(Describing().of(result.result))
+        drawn = list(_figures())
+        if drawn:
+            figures[current] = drawn
+    hidden = {*shell.user_ns_hidden, "In", "Out", "get_ipython", "exit", "quit", "open", "display"}
+    values = {name: value for name, value in shell.user_ns.items()
+              if name not in hidden and not name.startswith("_") and not _is_code(value)}  # fmt: skip
+    _left(job, values, shown, figures, prints.getvalue(), error, "")
+
+
+def package() -> None:
+    """Run the package `job["name"]` twice in one process: what the first run gives, and what the second does."""
+    job = _begun()
+    sys.path.insert(0, job["parent"])
+    name = job["name"]
+    made = importlib.import_module(name)
+    prints = io.StringIO()
+    with contextlib.redirect_stdout(prints):
+        results = made.run(**job.get("parameters", {}))
+    shown = {cell: Describing(name).all(values) for cell, values in results.displayed.items() if values}
+    figures = {cell: [_drawn(figure) for figure in drawn] for cell, drawn in results.figures.items() if drawn}
+    _left(job, dict(results), shown, figures, prints.getvalue(), "", name)
+
+
+def twice() -> None:
+    """Run a package, and once more in the same process and the same folder; what the second run gives."""
+    job = _begun()
+    sys.path.insert(0, job["parent"])
+    made = importlib.import_module(job["name"])
+    with contextlib.redirect_stdout(io.StringIO()):
+        made.run(**job.get("parameters", {}))
+    for path in sorted(Path(job["folder"]).rglob("*"), reverse=True):
+        path.unlink() if path.is_file() else path.rmdir()
+    os.chdir(job["folder"])
+    prints = io.StringIO()
+    with contextlib.redirect_stdout(prints):
+        results = made.run(**job.get("parameters", {}))
+    name = job["name"]
+    shown = {cell: Describing(name).all(values) for cell, values in results.displayed.items() if values}
+    figures = {cell: [_drawn(figure) for figure in drawn] for cell, drawn in results.figures.items() if drawn}
+    _left(job, dict(results), shown, figures, prints.getvalue(), "", name)
+
+
+JOBS: dict[str, Callable[[], None]] = {"notebook": notebook, "package": package, "twice": twice}
+
+
+def _begun() -> dict[str, Any]:
+    job: dict[str, Any] = json.load(sys.stdin)
+    sys.stdin = io.StringIO()
+    os.chdir(job["folder"])
+    sys.path.insert(0, "")
+    os.environ["MPLBACKEND"] = "agg"
+    return job
+
+
+def _is_code(value: Any) -> bool:
+    return isinstance(
+        value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type | __future__._Feature
+    )
+
+
+def _figures() -> Iterator[str]:
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    for number in pyplot.get_fignums():
+        yield _drawn(pyplot.figure(number))
+    pyplot.close("all")
+
+
+def _drawn(figure: Any) -> str:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return hashlib.sha256(bytes(canvas.buffer_rgba())).hexdigest()
+
+
+def _left(
+    job: dict[str, Any], values: dict[str, Any], shown: Any, figures: Any, prints: str, error: str, package: str
+) -> None:
+    """Write down what was left; names in one order, so that what they share is told alike."""
+    describing = Describing(package)
+    told = {name: describing.of(values[name]) for name in sorted(values)}
+    folder = Path(job["folder"])
+    files = {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".ipynb"
+    }
+    found = {"values": told, "shown": shown, "figures": figures, "prints": describing.text(prints), "files": files,
+             "error": error}  # fmt: skip
+    Path(job["output"]).write_text(json.dumps(found), encoding="utf-8")
