@@ -16,7 +16,7 @@ from lab_server import ANSWER_S, Lab, jupyter_lab, wait_until
 
 sys.path.append(str(Path(__file__).parents[1] / "review"))
 
-from reviewed import CELLS, key, write_key, write_notebook, write_project
+from reviewed import BELA, CELLS, key, write_key, write_notebook, write_project
 
 from nbproof.review.deciding import request
 from nbproof.review.standing import standing
@@ -80,7 +80,7 @@ def test_looking_changes_nothing(lab: Lab, notebook: Path) -> None:
 def test_from_a_request_to_an_end(lab: Lab, notebook: Path) -> None:
     """Somebody asks, the server signs for its owner, and a changed cell ends it, with the lines that differ."""
     path, project = path_of(lab, notebook), notebook.parents[1]
-    request(project, notebook, by="Bela")
+    request(project, notebook, key=BELA)
     seen = look(lab, notebook)
     content = {"path": path, "bound": seen["bound"], "conditions": [{"text": "watch it", "due": "2999-01-31"}]}
 
@@ -100,7 +100,7 @@ def test_what_was_not_seen_is_not_signed(lab: Lab, notebook: Path) -> None:
     path, project = path_of(lab, notebook), notebook.parents[1]
     seen = look(lab, notebook)["bound"]
     write_notebook(notebook, [*CELLS, ("more", [], "print(limit)")])
-    request(project, notebook, by="Bela")
+    request(project, notebook, key=BELA)
 
     for door in ("approve", "reject"):
         status, said = ask(lab, f"review/{door}", {"path": path, "bound": seen})
@@ -108,7 +108,7 @@ def test_what_was_not_seen_is_not_signed(lab: Lab, notebook: Path) -> None:
         assert "it has changed meanwhile" in said["message"]
         assert ask(lab, f"review/{door}", {"path": path, "bound": ""})[0] == 400
         assert ask(lab, f"review/{door}", {"path": path})[0] == 400
-    assert list((project / "approvals").glob("*.dsse.json")) == []
+    assert list((project / "approvals").glob("*-approved-*.dsse.json")) == []
 
 
 def test_nobody_approves_their_own_request_here(lab: Lab, notebook: Path) -> None:
@@ -136,7 +136,7 @@ def test_nobody_approves_their_own_request_here(lab: Lab, notebook: Path) -> Non
 def test_who_cannot_sign_here_is_told_why(lab: Lab, notebook: Path, table: str, reason: str) -> None:
     """Without a name, with another's key, or without a key: the panel says it, and the door stays closed."""
     write_project(notebook.parents[1], table=table)
-    request(notebook.parents[1], notebook, by="Bela")
+    request(notebook.parents[1], notebook, key=BELA)
 
     found = look(lab, notebook)
     status, said = ask(lab, "review/approve", {"path": path_of(lab, notebook), "bound": found["bound"]})
@@ -149,7 +149,7 @@ def test_who_cannot_sign_here_is_told_why(lab: Lab, notebook: Path, table: str, 
 def test_a_page_names_no_key_and_no_reviewer(lab: Lab, notebook: Path, tmp_path: Path) -> None:
     """What a request says of keys, names, decisions or files elsewhere is not looked at."""
     write_project(notebook.parents[1], table="", people=(("Ana", 2),))
-    request(notebook.parents[1], notebook, by="Bela")
+    request(notebook.parents[1], notebook, key=BELA)
     bound = look(lab, notebook)["bound"]
     mine = write_key(tmp_path / "mine", 2)
 

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from nbproof.review.keys import PrivateKey
+from nbproof.review.signers import line_of
 
 PARAMETERS = ("p", ["parameters"], "rows: int = 3\nlimit: float = 0.5")
 CELLS: Sequence[tuple[str, list[str], str]] = (
@@ -60,17 +61,22 @@ def printed(text: str) -> list[dict[str, Any]]:
     return [{"output_type": "stream", "name": "stdout", "text": text}]
 
 
+BELA = key(50)
+
+
 def write_project(
     folder: Path, *, rules: str = "", people: Sequence[tuple[str, int]] = (("Ana", 1),), table: str = ""
 ) -> Path:
-    """A project whose reviewers are `people`, each with the number of a key; its only notebook comes back."""
+    """A project whose reviewers are `people`, each with the number of a key, and whose owner is Bela.
+
+    Its only notebook comes back.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "pyproject.toml").write_text(f"[tool.nbproof]\ntracking = false\n{table}")
-    reviewers = "".join(
-        f'\n[[reviewer]]\nname = "{name}"\nkey = "{key(number).public.line}"\nroles = ["validator"]\n'
-        for name, number in people
-    )
+    reviewers = "".join(f'\n[[reviewer]]\nname = "{name}"\nroles = ["validator"]\n' for name, _ in people)
     (folder / "approvals").mkdir(exist_ok=True)
+    listed = [line_of(name, key(number).public) for name, number in people]
+    (folder / "approvals/allowed_signers").write_text("\n".join([*listed, line_of("Bela", BELA.public), ""]))
     (folder / "approvals/reviewers.toml").write_text(rules + reviewers)
     return write_notebook(folder / "notebooks/score.ipynb")
 

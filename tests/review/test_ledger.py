@@ -49,8 +49,8 @@ def test_entries_come_back_in_order(tmp_path: Path) -> None:
     added = [add(tmp_path, text) for text in ("one", "zwei — äöü", "three")]
 
     assert list(Ledger(tmp_path).read()) == added
-    assert [entry.previous for entry in added] == ["0" * 64, added[0].hash, added[1].hash]
-    assert head(tuple(added)) == added[2].hash
+    assert [entry.previous for entry in added] == [(), (added[0].hash,), (added[1].hash,)]
+    assert head(added) == (added[2].hash,)
 
 
 @settings(max_examples=300)
@@ -73,7 +73,7 @@ def test_a_line_that_is_missing_is_named(written: bytes, tmp_path: Path, dropped
     lines = written.splitlines(keepends=True)
     del lines[dropped]
 
-    with pytest.raises(LedgerBroken, match=f"line {dropped + 1}: found the entry {dropped + 2}"):
+    with pytest.raises(LedgerBroken, match=f"line {dropped + 1}: found an entry whose predecessor"):
         of(tmp_path, b"".join(lines)).read()
 
 
@@ -92,7 +92,7 @@ def test_a_line_with_new_hashes_breaks_the_next(written: bytes, tmp_path: Path) 
     second = Ledger(tmp_path)._entry(2, lines[1].rstrip(b"\n"))
     forged = Entry(**{name: getattr(second, name) for name in second.__dataclass_fields__} | {"by": "Somebody"})
 
-    with pytest.raises(LedgerBroken, match="line 3: found an entry that does not follow"):
+    with pytest.raises(LedgerBroken, match="line 3: found an entry whose predecessor"):
         of(tmp_path, b"".join([lines[0], forged.written(), *lines[2:]])).read()
 
 

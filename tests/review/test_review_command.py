@@ -16,6 +16,8 @@ from nbproof.review.checks.catalogue import ALL
 from nbproof.settings import Settings, load
 
 Run = tuple[int, str, str]
+# The owner's key, beside the project in whose folder the caller stands.
+BELA_KEY = "../bela"
 
 
 @pytest.fixture
@@ -23,6 +25,7 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project whose reviewer is Ana; the caller stands in its folder."""
     found = write_project(tmp_path / "project")
     write_key(tmp_path / "ana", 1)
+    write_key(tmp_path / "bela", 50)
     monkeypatch.chdir(tmp_path / "project")
     return found
 
@@ -42,7 +45,7 @@ def test_from_nothing_to_an_approval_and_its_end(notebook: Path, review: Any, tm
     code, out, err = review("verify", notebook)
     assert (code, "never asked" in out, "nbproof review request" in err) == (3, True, True)
 
-    assert review("request", notebook, "--by", "Bela")[0] == 0
+    assert review("request", notebook, "--key", BELA_KEY)[0] == 0
     assert review("verify", notebook)[0] == 3
     code, out, _ = review("approve", notebook, "--key", tmp_path / "ana", "--condition", "watch it@2999-01-31")
     assert (code, out.splitlines()[0].startswith("approved-with-conditions by Ana: notebooks/score.ipynb")) == (0, True)
@@ -66,7 +69,7 @@ def test_from_nothing_to_an_approval_and_its_end(notebook: Path, review: Any, tm
 
 def test_a_rejection_by_command(notebook: Path, review: Any, tmp_path: Path) -> None:
     """To say no is signed in the same way."""
-    review("request", notebook, "--by", "Bela")
+    review("request", notebook, "--key", BELA_KEY)
 
     assert review("reject", notebook, "--key", tmp_path / "ana", "--comment", "it leaks", "--json")[0] == 0
     assert "rejected: Ana rejected it: it leaks" in review("verify", notebook)[1]
@@ -80,8 +83,10 @@ def test_a_rejection_by_command(notebook: Path, review: Any, tmp_path: Path) -> 
         (["approve", "--key", "../none"], 2, "ssh-keygen"),
         (["approve", "--key", "../ana", "--condition", "x@soon"], 2, ""),
         (["reject", "--key", "../ana", "--bound", "0"], 3, "nbproof review request"),
-        (["request"], 2, "--by NAME"),
-        (["request", "--by", "Bela", "--report", "../x"], 2, ""),
+        (["request"], 2, "--key"),
+        (["request", "--by", "Bela"], 3, "--key"),
+        (["request", "--key", "../ana", "--by", "Bela"], 3, "allowed_signers"),
+        (["request", "--key", BELA_KEY, "--report", "../x"], 2, ""),
         (["diff"], 2, "nbproof review log"),
     ],
 )
@@ -95,11 +100,11 @@ def test_what_cannot_be_done_says_so(notebook: Path, review: Any, words: list[st
 
 def test_a_broken_ledger_is_told_by_every_command(notebook: Path, review: Any) -> None:
     """The first broken line is named, with how to compare."""
-    review("request", notebook, "--by", "Bela")
+    review("request", notebook, "--key", BELA_KEY)
     ledger = notebook.parents[1] / "approvals/ledger.jsonl"
     ledger.write_text(ledger.read_text().replace("Bela", "Ana"))
 
-    for command in (["log"], ["verify", notebook], ["request", notebook, "--by", "Bela"]):
+    for command in (["log"], ["verify", notebook], ["request", notebook, "--key", BELA_KEY]):
         code, _, err = review(*command)
         assert (code, "line 1: found an entry that was changed" in err) == (3, True)
 
@@ -131,7 +136,7 @@ def test_a_notebook_that_fails_is_not_asked_about(notebook: Path, review: Any) -
     """Nobody's time is taken for what a check finds."""
     write_notebook(notebook, [PARAMETERS, ("a", [], "!pip install x")])
 
-    code, _, err = review("request", notebook, "--by", "Bela")
+    code, _, err = review("request", notebook, "--key", BELA_KEY)
 
     assert (code, "NBP005: no cell installs anything: not so" in err) == (3, True)
 
@@ -259,7 +264,7 @@ def test_what_the_checks_said_is_signed(notebook: Path, review: Any, tmp_path: P
     """A rule that asks for a check is met only once it was made, about this very content."""
     policy = notebook.parents[1] / "approvals/reviewers.toml"
     policy.write_text('checks = ["NBP101", "NBP103"]\n' + policy.read_text())
-    review("request", notebook, "--by", "Bela")
+    review("request", notebook, "--key", BELA_KEY)
     words = ("approve", notebook, "--key", tmp_path / "ana")
 
     code, _, err = review(*words)

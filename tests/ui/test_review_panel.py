@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 sys.path.append(str(Path(__file__).parents[1] / "review"))
 
-from reviewed import write_key, write_project
+from reviewed import BELA, write_key, write_project
 
 from nbproof.review.deciding import request
 from nbproof.review.standing import standing
@@ -36,7 +36,7 @@ def test_an_approval_ends_with_a_change(lab: Lab, page: Page) -> None:
     notebook = write_project(lab.root / "project", table=ANA)
     project = notebook.parents[1]
     write_key(lab.root / "ana", 1)
-    request(project, notebook, by="Bela")
+    request(project, notebook, key=BELA)
     opened = open_notebook(page, lab, "project/notebooks/score.ipynb")
     run_command(page, "nbproof:show-review")
     panel = page.get_by_role("region", name="Review")

@@ -31,7 +31,7 @@ def review() -> None:
     \b
     Example:
       nbproof review check notebooks/06_training.ipynb
-      nbproof review request notebooks/06_training.ipynb --by Bela
+      nbproof review request notebooks/06_training.ipynb --key ~/.ssh/bela
       nbproof review approve notebooks/06_training.ipynb --key ~/.ssh/id_ed25519
       nbproof review verify notebooks/06_training.ipynb
     """
@@ -73,7 +73,8 @@ def check(notebooks: tuple[Path, ...], is_static: bool, sarif: Path | None, juni
 
 @review.command()
 @notebook_argument
-@click.option("--by", default=None, help="Who asks; else `name` in [tool.nbproof.review].")
+@key_option
+@click.option("--by", default=None, help="Who asks, where the policy lets requests be unsigned.")
 @click.option("--report", help="A report that is bound, too: its path in the project.")
 @click.option("--model", help="A model that is bound, too.")
 @click.option("--package", help="A package that is bound, too.")
@@ -81,6 +82,7 @@ def check(notebooks: tuple[Path, ...], is_static: bool, sarif: Path | None, juni
 @as_json
 def request(
     notebook: Path,
+    key: Path | None,
     by: str | None,
     report: str | None,
     model: str | None,
@@ -88,22 +90,26 @@ def request(
     comment: str,
     as_json: bool,
 ) -> None:
-    """Ask for a review of what is there now, and note it in the ledger.
+    """Ask for a review of what is there now: sign the question, and note it in the ledger.
 
     \b
     Example:
-      nbproof review request notebooks/06_training.ipynb --by Bela --report build/report.html
+      nbproof review request notebooks/06_training.ipynb --key ~/.ssh/id_ed25519 --report build/report.html
     """
     from ..review.checking import require_passing
     from ..review.deciding import request as ask
+    from ..review.identity import key_file
+    from ..review.keys import read_private
 
     project = _project(notebook)
     require_passing(project.root, notebook, project.settings)
     files = {kind: path for kind, path in (("report", report), ("model", model), ("package", package)) if path}
-    entry = ask(
-        project.root, notebook, by=by or project.settings.review_name or "", lock=project.settings.review_lock,
-        files=files, comment=comment,
-    )  # fmt: skip
+    settings = project.settings
+    # A name without a key is only taken by a policy that calls itself unsafe; that one says so.
+    is_signed = key is not None or (by is None and settings.review_key is not None)
+    private = read_private(key_file(project.root, settings, key), passphrase=_passphrase) if is_signed else None
+    name = by or ("" if is_signed else settings.review_name or "")
+    entry = ask(project.root, notebook, key=private, by=name, lock=settings.review_lock, files=files, comment=comment)
     if as_json:
         print_json({"entry": entry, "hash": entry.hash})
         return

@@ -101,10 +101,12 @@ def request(asked: Asked) -> dict[str, Any]:
     """Ask for a review of what was seen."""
     from ..review.checking import require_passing
     from ..review.deciding import request as ask
+    from ..review.identity import asker
     from ..review.standing import standing
 
     notebook, project = asked.file(), asked.project
-    settings, by = project.settings, _asker(asked)
+    settings = project.settings
+    by, key = asker(project.root, settings, asked.user)
     require_passing(project.root, notebook, settings)
     found = standing(project.root, notebook, lock=settings.review_lock)
     files = found.binding.files if found.binding else {}
@@ -112,6 +114,7 @@ def request(asked: Asked) -> dict[str, Any]:
         project.root,
         notebook,
         by=by,
+        key=key,
         lock=settings.review_lock,
         files=files,
         comment=_comment(asked),
@@ -149,9 +152,9 @@ def _decide(asked: Asked, decision: Any, conditions: tuple[tuple[str, str | None
 
 
 def _asker(asked: Asked) -> str:
-    from ..review.identity import person
+    from ..review.identity import asker
 
-    return person(asked.project.settings, asked.user)
+    return asker(asked.project.root, asked.project.settings, asked.user)[0]
 
 
 def _signer(asked: Asked) -> Any:

@@ -13,6 +13,7 @@ from ..records import ContentHash
 from .dsse import Envelope
 from .ledger import Entry
 from .names import problem_of_file
+from .places import place_of
 
 FOLDER = "approvals"
 CONTENT = f"{FOLDER}/content"
@@ -55,11 +56,12 @@ class Archive:
     def envelope(self, entry: Entry) -> bytes:
         """The signed decision that a line of the ledger names; raises `ApprovalInvalid` when it is not that file."""
         problem = problem_of_file(entry.file)
-        place = (self.project / entry.file).resolve()
-        if problem or place.parent != (self.project / FOLDER).resolve() or not entry.file.endswith(".dsse.json"):
+        is_ours = Path(entry.file).parent == Path(FOLDER) and entry.file.endswith(".dsse.json")
+        if problem or not is_ours:
             raise ApprovalInvalid(
                 f"the ledger's line {entry.number}", f"the file `{entry.file[:80]}`", f"one in {FOLDER}/"
             )
+        place = place_of(self.project, entry.file)
         try:
             content = place.read_bytes()
         except OSError as error:

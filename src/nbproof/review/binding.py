@@ -77,7 +77,11 @@ def bind(project: Path, notebook: Path, *, lock: str | None = None, files: Mappi
     subjects = [
         Subject("notebook", name, ContentHash.of(content)),
         *(Subject("data", data, ContentHash(value)) for data, value in sorted(declared.items()) if value),
-        *(Subject("module", module, ContentHash(value)) for module, value in sorted(found.modules.items()) if value),
+        *(
+            Subject("module", name, _of_module(project, name, value))
+            for name, value in sorted(found.modules.items())
+            if value
+        ),
         _environment(project, task, found.environment, lock),
         *(_file(project, kind, path) for kind, path in sorted((files or {}).items())),
     ]
@@ -123,6 +127,11 @@ def _named(project: Path, loaded: Loaded, path: str) -> str:
     """Data by its path within the project, so that every checkout names it alike; as it is declared, outside of it."""
     place = (loaded.pipeline.folder / path).resolve()
     return place.relative_to(project).as_posix() if place.is_relative_to(project) else path
+
+
+def _of_module(project: Path, name: str, meaning: str) -> ContentHash:
+    """The hash of a module's bytes, as `sha256sum` says it: a fingerprint passes over comments, who signs does not."""
+    return content_hash(project / name) or ContentHash(meaning)
 
 
 def _environment(project: Path, task: Task, kernel: str, lock: str | None) -> Subject:

@@ -10,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ReviewAskedWrongly, ReviewRefused
-from .approval import sign
+from .approval import sign, sign_request
 from .archive import Archive
-from .binding import Binding, bind
+from .asking import Request
+from .binding import Binding, bind, relative
 from .keys import PrivateKey
 from .ledger import Entry, Ledger, head
 from .names import problem_of_person, same_person
 from .policy import FILE, Policy
 from .policy import read as read_policy
+from .signers import FILE as SIGNERS
+from .signers import line_of
+from .standing import verified
 from .statement import Approval, Checked, Condition, Decision, Measured, moment
 
 
@@ -35,38 +39,74 @@ def request(
     project: Path,
     notebook: Path,
     *,
-    by: str,
+    key: PrivateKey | None = None,
+    by: str = "",
     lock: str | None = None,
     files: Mapping[str, str] | None = None,
     comment: str = "",
     seen: str = "",
     now: datetime | None = None,
 ) -> Entry:
-    """Note in the ledger that `by` asks for a review of what is there now.
+    """Sign the question for a review of what is there now, and note it; the name is that of the key's owner.
 
-    Raises `ReviewRefused` when the policy could approve nothing, or what is there is not what was `seen`.
+    Raises `ReviewRefused` when the policy could approve nothing, what is there is not what was `seen`, or the key is
+    nobody's. Without a key only a policy with `unsafe_unsigned_requests` lets `by` ask.
     """
-    problem = problem_of_person(by)
-    if problem:
-        raise ReviewAskedWrongly("who asks", problem, "a name", hint="nbproof review request NOTEBOOK --by NAME")
-    project = project.resolve()
-    read_policy(project).check_usable()
+    project, at = project.resolve(), now or datetime.now(UTC)
+    policy = read_policy(project)
+    policy.check_usable()
+    by = _asker(policy, key, by, at)
     binding = bind(project, notebook, lock=lock, files=files)
     _check_seen(binding, seen)
     ledger = Ledger(project)
     with ledger.held() as entries:
-        Archive(project).keep_content(binding.content)
+        archive = Archive(project)
+        archive.keep_content(binding.content)
+        file = sha256 = ""
+        if key is not None:
+            request = Request(
+                notebook=binding.notebook, digest=binding.digest, bound=binding.bound.hex, by=by,
+                key=key.public.fingerprint, ledger=head(entries), at=moment(at), files=dict(files or {}),
+                comment=comment,
+            )  # fmt: skip
+            signed = sign_request(request, key)
+            file, sha256 = archive.keep(signed, notebook=binding.notebook, decision="requested", at=request.at)
         return ledger.append(
             entries,
-            at=moment(now or datetime.now(UTC)),
+            at=moment(at),
             kind="requested",
             notebook=binding.notebook,
             digest=binding.digest.hex,
             bound=binding.bound.hex,
             by=by,
             files=dict(files or {}),
+            file=file,
+            sha256=sha256,
             comment=comment,
         )
+
+
+def _asker(policy: Policy, key: PrivateKey | None, by: str, at: datetime) -> str:
+    """Who asks: the owner of the key; a name without a key is worth nothing, unless the policy says otherwise."""
+    if key is None:
+        problem = problem_of_person(by)
+        if problem:
+            raise ReviewAskedWrongly("who asks", problem, "a key that signs the request", hint="nbproof review "
+                                     "request NOTEBOOK --key ~/.ssh/id_ed25519")  # fmt: skip
+        if not policy.unsafe_unsigned_requests:
+            raise ReviewRefused("a request is signed", [f"no key speaks for {by}"],
+                                hint="nbproof review request NOTEBOOK --key ~/.ssh/id_ed25519")  # fmt: skip
+        return by
+    holder = policy.holder_of(key.public.fingerprint)
+    if holder is None:
+        raise ReviewRefused("this key asks for nothing", [f"{key.public.fingerprint} is of nobody in {SIGNERS}"],
+                            hint=f"add to {SIGNERS}: {line_of('NAME', key.public)}")  # fmt: skip
+    problem = holder.problem_at(at)
+    if by and by != holder.name:
+        problem = f"the key is {holder.name}'s, and not {by}'s"
+    if problem:
+        raise ReviewRefused("this key asks for nothing", [problem], hint=f"see {SIGNERS}")
+    return holder.name
 
 
 def decide(
@@ -90,10 +130,10 @@ def decide(
     reviewer = policy.reviewer_of(key.public.fingerprint)
     if reviewer is None:
         raise ReviewRefused("this key decides nothing", [f"{key.public.fingerprint} is of no reviewer in {FILE}"],
-                            hint=f"add it to {FILE}: key = \"{key.public.line}\"")  # fmt: skip
+                            hint=f"add to {SIGNERS}: {line_of('NAME', key.public)}")  # fmt: skip
     ledger, archive = Ledger(project), Archive(project)
     with ledger.held() as entries:
-        asked, binding = _asked(project, notebook, lock, entries)
+        asked, asker_key, binding = _asked(project, notebook, lock, entries, policy, at)
         _check_seen(binding, verdict.bound)
         _check_not_own(asked, reviewer.name, verdict)
         ends = policy.expires(at)
@@ -110,6 +150,7 @@ def decide(
             conditions=verdict.conditions,
             comment=verdict.comment,
             requester=asked.by,
+            requester_key=asker_key,
             reviewer=reviewer.name,
             key=key.public.fingerprint,
             policy=policy.digest.hex,
@@ -139,10 +180,13 @@ def decide(
     return approval, entry
 
 
-def _asked(project: Path, notebook: Path, lock: str | None, entries: Sequence[Entry]) -> tuple[Entry, Binding]:
-    """The request that is to be decided, and what is there now, which must be what was asked about."""
-    name = notebook.resolve().relative_to(project).as_posix()
-    asked = next((held for held in reversed(entries) if held.notebook == name and held.kind == "requested"), None)
+def _asked(
+    project: Path, notebook: Path, lock: str | None, entries: Sequence[Entry], policy: Policy, at: datetime
+) -> tuple[Entry, str, Binding]:
+    """The request that is to be decided, whose key signed it, and what is there now: what was asked about."""
+    name = relative(project, notebook.resolve())
+    records = verified(project, name, entries, policy, now=at)
+    asked = records.asked
     if asked is None:
         raise ReviewRefused(f"`{name}`", ["nobody has asked for a review"], hint=f"nbproof review request {name}")
     binding = bind(project, notebook, lock=lock, files=asked.files)
@@ -150,7 +194,7 @@ def _asked(project: Path, notebook: Path, lock: str | None, entries: Sequence[En
         raise ReviewRefused(
             f"`{name}`", [f"it has changed since {asked.by} asked for a review"], hint=f"nbproof review request {name}"
         )
-    return asked, binding
+    return asked, records.asker_key, binding
 
 
 def _check_seen(binding: Binding, seen: str) -> None:

@@ -13,6 +13,8 @@ from .keys import PrivateKey, read_private
 from .names import same_person
 from .policy import FILE
 from .policy import read as read_policy
+from .signers import FILE as SIGNERS
+from .signers import line_of
 
 # Jupyter calls somebody who showed a token by a name that it draws.
 _DRAWN = re.compile(r"[0-9a-f]{32}")
@@ -48,6 +50,26 @@ def person(settings: Settings, user: str) -> str:
     return user
 
 
+def asker(project: Path, settings: Settings, user: str) -> tuple[str, PrivateKey | None]:
+    """Who asks for the `user` of a server, with the key that signs it; none where the policy asks for none.
+
+    Raises `ReviewRefused` for a key of somebody else, and what reading it raises.
+    """
+    name = person(settings, user)
+    policy = read_policy(project)
+    if settings.review_key is None and policy.unsafe_unsigned_requests:
+        return name, None
+    key = read_private(key_file(project, settings))
+    holder = policy.holder_of(key.public.fingerprint)
+    if policy.unsafe_unsigned_requests and (holder is None or not same_person(holder.name, name)):
+        return name, None
+    if holder is None or not same_person(holder.name, name):
+        told = f"the key is {holder.name}'s" if holder else f"{key.public.fingerprint} is of nobody in {SIGNERS}"
+        raise ReviewRefused("nobody asks for another", [f"{told}, and you are {name}"],
+                            hint=f"add to {SIGNERS}: {line_of(name, key.public)}")  # fmt: skip
+    return holder.name, key
+
+
 def signer(project: Path, settings: Settings, user: str, *, passphrase: Callable[[], str] | None = None) -> Signer:
     """Who signs for the `user` of a server: the owner of its key, if that is who they are.
 
@@ -59,7 +81,7 @@ def signer(project: Path, settings: Settings, user: str, *, passphrase: Callable
     if reviewer is None:
         raise ReviewRefused(
             "the key of this server decides nothing", [f"{key.public.fingerprint} is of no reviewer in {FILE}"],
-            hint=f'add it to {FILE}: key = "{key.public.line}"',
+            hint=f"add to {SIGNERS}: {line_of(name, key.public)}",
         )  # fmt: skip
     if not same_person(reviewer.name, name):
         raise ReviewRefused(

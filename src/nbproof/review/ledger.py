@@ -1,31 +1,41 @@
-"""The ledger: every request and decision in one chain of lines, to which lines are only added."""
+"""The ledger: every request and decision as lines that are only added, each chained to those before it by their hashes.
+
+Branches of git that both add lines are joined by putting the lines of one behind those of the other: each line still
+follows the one that it followed, and the next names the last line of either. Lines are told in an order of their own,
+whatever order the file has them in.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from ..errors import LedgerBroken, ReviewRefused, Unwritable
-from ..files import sync_folder
+from ..files import sync_folder, write_atomically
 from ..records import ContentHash
+from .places import place_of
 from .plainly import spelled, understood
 
 FILE = "approvals/ledger.jsonl"
-START = "0" * 64
+# Git joins two branches that both added lines by keeping the lines of both.
+ATTRIBUTES = "approvals/.gitattributes"
+_JOINED = "ledger.jsonl merge=union\n"
 LOCK_S = 60.0
 
-EntryKind = Literal["requested", "approved", "approved-with-conditions", "rejected"]
+EntryKind = Literal["requested", "approved", "approved-with-conditions", "rejected", "unsafe-bypass"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line. `bound` is the hash of all that was asked about, `digest` that of the notebook alone.
 
-    `files` names what is bound besides by its kind; `file` is the signed decision with the hash of its bytes.
+    `previous` holds the hashes of the lines that it follows: none for the first, several after a merge; `number` is
+    one more than the highest of theirs. `files` names what is bound besides by its kind; `file` is what was signed,
+    with the hash of its bytes.
     """
 
     number: int
@@ -35,7 +45,7 @@ class Entry:
     digest: str
     bound: str
     by: str
-    previous: str
+    previous: tuple[str, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     file: str = ""
     sha256: str = ""
@@ -55,12 +65,12 @@ class Ledger:
     """The ledger of one project."""
 
     def __init__(self, project: Path) -> None:
-        self.path = project / FILE
+        self.project, self.path = project, project / FILE
 
     def read(self) -> tuple[Entry, ...]:
         """Return every entry in order; raises `LedgerBroken`, naming the first line that is not what was written."""
         try:
-            content = self.path.read_bytes()
+            content = place_of(self.project, FILE).read_bytes()
         except FileNotFoundError:
             return ()
         except OSError as error:
@@ -71,7 +81,8 @@ class Ledger:
             list(self._chained(lines[:-1]))
             raise self._broken(len(lines), "a line that was cut short", "its end")
         entries.extend(self._chained(lines[:-1]))
-        return tuple(entries)
+        # Numbers grow along every chain; lines of two branches are told by their times.
+        return tuple(sorted(entries, key=lambda entry: (entry.number, entry.at, entry.hash)))
 
     @contextmanager
     def held(self) -> Iterator[tuple[Entry, ...]]:
@@ -93,8 +104,12 @@ class Ledger:
 
     def append(self, entries: tuple[Entry, ...], **facts: Any) -> Entry:
         """Add a line behind `entries`, which `held` gave; it is on the disk when this returns."""
-        added = Entry(number=len(entries) + 1, previous=head(entries), **facts)
+        heads = head(entries)
+        number = 1 + max((entry.number for entry in entries if entry.hash in heads), default=0)
+        added = Entry(number=number, previous=heads, **facts)
         is_new = not self.path.exists()
+        if not (self.project / ATTRIBUTES).exists():
+            write_atomically(self.project / ATTRIBUTES, _JOINED.encode())
         with self.path.open("ab") as file:
             file.write(added.written())
             file.flush()
@@ -104,24 +119,28 @@ class Ledger:
         return added
 
     def _chained(self, lines: list[bytes]) -> Iterator[Entry]:
-        previous = START
-        for number, line in enumerate(lines, start=1):
-            entry = self._entry(number, line)
+        numbers: dict[str, int] = {}
+        for place, line in enumerate(lines, start=1):
+            entry = self._entry(place, line)
+            if entry.hash in numbers:
+                raise self._broken(place, "an entry that stands above already", "each once")
+            if not all(before in numbers for before in entry.previous):
+                raise self._broken(place, "an entry whose predecessor does not stand above it", "the lines in between")
+            number = 1 + max((numbers[before] for before in entry.previous), default=0)
             if entry.number != number:
-                raise self._broken(number, f"the entry {entry.number}", f"the entry {number}")
-            if entry.previous != previous:
-                found = "an entry that does not follow the one before it"
-                raise self._broken(number, found, f"one that names {previous[:12]}")
-            previous = entry.hash
+                raise self._broken(place, f"the number {entry.number}", f"{number}")
+            numbers[entry.hash] = number
             yield entry
 
     def _entry(self, number: int, line: bytes) -> Entry:
         try:
             found = understood(line)
             said = found.pop("hash")
-            entry = Entry(**found)
+            entry = Entry(**{**found, "previous": tuple(found["previous"])})
             if entry.kind not in get_args(EntryKind):
                 raise ValueError("an unknown kind")
+            if list(entry.previous) != sorted(set(entry.previous)):
+                raise ValueError("predecessors in another order")
         except (ValueError, KeyError, TypeError, AttributeError):
             raise self._broken(number, "no entry", "one entry as JSON") from None
         if said != entry.hash or entry.written() != line + b"\n":
@@ -132,6 +151,21 @@ class Ledger:
         return LedgerBroken(FILE, line, found, expected)
 
 
-def head(entries: tuple[Entry, ...]) -> str:
-    """The hash of the last entry."""
-    return entries[-1].hash if entries else START
+def head(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The hashes of the last lines: of one, or of one a branch that was merged."""
+    followed = {before for entry in entries for before in entry.previous}
+    return tuple(sorted(entry.hash for entry in entries if entry.hash not in followed))
+
+
+def is_before(earlier: Entry, later: Entry, entries: Sequence[Entry]) -> bool:
+    """Whether who wrote `later` had `earlier` before them; lines of two branches are neither before the other."""
+    known = {entry.hash: entry for entry in entries}
+    reached, waiting = set(), list(later.previous)
+    while waiting:
+        one = waiting.pop()
+        if one == earlier.hash:
+            return True
+        if one not in reached and one in known and known[one].number > earlier.number:
+            reached.add(one)
+            waiting.extend(known[one].previous)
+    return False

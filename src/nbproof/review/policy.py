@@ -9,26 +9,35 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ..errors import KeyUnusable, ReviewAskedWrongly, ReviewRefused
+from ..errors import ReviewAskedWrongly, ReviewRefused
 from ..records import ContentHash
 from .keys import PublicKey
 from .names import problem_of_person, same_person
+from .places import place_of
 from .plainly import spelled
+from .signers import FILE as SIGNERS
+from .signers import Holder
+from .signers import read as read_signers
 from .statement import Approval, read_moment
 
 FILE = "approvals/reviewers.toml"
-_EXAMPLE = f'add to {FILE}: [[reviewer]] with name = "…" and key = "ssh-ed25519 AAAA…"'
-_RULES: Mapping[str, type] = {"needed": int, "roles": list, "expires_days": int, "conditions": bool, "checks": list}
+_EXAMPLE = f'add [[reviewer]] with name = "…" to {FILE}, and the line `NAME ssh-ed25519 AAAA…` to {SIGNERS}'
+_RULES: Mapping[str, type] = {
+    "needed": int,
+    "roles": list,
+    "expires_days": int,
+    "conditions": bool,
+    "checks": list,
+    "unsafe_unsigned_requests": bool,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Reviewer:
-    """Somebody whose decisions count, known by a key. `until` is the last day (a date) on which they may decide."""
+    """Somebody whose decisions count, known by the keys that `approvals/allowed_signers` lists for the name."""
 
     name: str
-    key: PublicKey
     roles: frozenset[str] = frozenset()
-    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +46,17 @@ class Policy:
 
     `needed` reviewers must agree, and among them somebody of each of the `roles`. An approval ends after
     `expires_days` (None: never by itself). `conditions` says whether one with conditions counts. Each of the `checks`
-    must have passed.
+    must have passed. `unsafe_unsigned_requests` lets anybody ask in anybody's name, who may then be the reviewer.
     """
 
     reviewers: tuple[Reviewer, ...] = ()
+    holders: tuple[Holder, ...] = ()
     needed: int = 1
     roles: tuple[str, ...] = ()
     expires_days: int | None = None
     conditions: bool = True
     checks: tuple[str, ...] = field(default=())
+    unsafe_unsigned_requests: bool = False
 
     @property
     def digest(self) -> ContentHash:
@@ -55,21 +66,30 @@ class Policy:
 
     @property
     def keys(self) -> tuple[PublicKey, ...]:
-        """The keys that are trusted."""
-        return tuple(reviewer.key for reviewer in self.reviewers)
+        """The keys that are known."""
+        return tuple(holder.key for holder in self.holders)
+
+    def holder_of(self, key: str) -> Holder | None:
+        """Whose key that fingerprint is."""
+        return next((held for held in self.holders if held.key.fingerprint == key), None)
 
     def reviewer_of(self, key: str) -> Reviewer | None:
         """The reviewer with the key of that fingerprint."""
-        return next((held for held in self.reviewers if held.key.fingerprint == key), None)
+        holder = self.holder_of(key)
+        return next((held for held in self.reviewers if holder and held.name == holder.name), None)
 
     def check_usable(self) -> None:
         """Raise `ReviewRefused` unless somebody could ever satisfy it: a policy without people approves nothing."""
         problems = []
+        named = {holder.name for holder in self.holders}
+        able = [reviewer for reviewer in self.reviewers if reviewer.name in named]
         if not self.reviewers:
             problems.append("it names no reviewer")
-        elif len(self.reviewers) < self.needed:
-            problems.append(f"it needs {self.needed} reviewers and names {len(self.reviewers)}")
-        known = {role for reviewer in self.reviewers for role in reviewer.roles}
+        elif not able:
+            problems.append(f"{SIGNERS} lists no key of a reviewer")
+        elif len(able) < self.needed:
+            problems.append(f"it needs {self.needed} reviewers and names {len(able)} with a key")
+        known = {role for reviewer in able for role in reviewer.roles}
         problems += [f"nobody has the role `{role}`" for role in self.roles if role not in known]
         if problems:
             raise ReviewRefused(f"the policy in {FILE} approves nothing", problems, hint=_EXAMPLE)
@@ -77,18 +97,19 @@ class Policy:
     def problem_of(self, approval: Approval, *, now: datetime | None = None) -> str | None:
         """Say why a verified decision does not count, or None."""
         now = now or datetime.now(UTC)
-        reviewer = self.reviewer_of(approval.key)
-        if reviewer is None:
+        holder = self.holder_of(approval.key)
+        if holder is None:
             return f"the key {approval.key} is of no listed reviewer"
-        if reviewer.name != approval.reviewer:
-            return f"the key of {reviewer.name} signed as {approval.reviewer}"
+        if holder.name != approval.reviewer:
+            return f"the key of {holder.name} signed as {approval.reviewer}"
+        if self.reviewer_of(approval.key) is None:
+            return f"{holder.name} has a key and is no reviewer"
         # A no counts, whoever says it: only a yes can do harm.
         if not approval.is_yes:
             return None
-        if same_person(approval.requester, approval.reviewer):
-            return f"{approval.reviewer} asked for the review"
-        if reviewer.until is not None and approval.at[:10] > reviewer.until:
-            return f"{reviewer.name} could decide until {reviewer.until}"
+        problem = self._problem_of_request(approval) or holder.problem_at(read_moment(approval.at))
+        if problem:
+            return problem
         if approval.policy != self.digest.hex:
             return "the rules have changed since"
         if approval.conditions and not self.conditions:
@@ -113,14 +134,25 @@ class Policy:
 
     def missing(self, counted: Sequence[Approval]) -> list[str]:
         """What approvals that count still lack; one person twice is one person."""
-        people = {approval.key for approval in counted}
+        people = {approval.reviewer for approval in counted}
         problems = [f"{len(people)} of {self.needed} reviewers"] if len(people) < max(1, self.needed) else []
-        roles = {role for key in people if (found := self.reviewer_of(key)) for role in found.roles}
+        roles = {role for reviewer in self.reviewers if reviewer.name in people for role in reviewer.roles}
         return [*problems, *(f"nobody of the role `{role}`" for role in self.roles if role not in roles)]
 
     def expires(self, at: datetime) -> datetime | None:
         """When a decision made at `at` ends."""
         return None if self.expires_days is None else at + timedelta(days=self.expires_days)
+
+    def _problem_of_request(self, approval: Approval) -> str | None:
+        """Who asked is another person, and has signed; an owner who has left the list since has still asked."""
+        if same_person(approval.requester, approval.reviewer) or approval.requester_key == approval.key:
+            return f"{approval.reviewer} asked for the review"
+        if not approval.requester_key and not self.unsafe_unsigned_requests:
+            return f"nobody signed the request of {approval.requester}"
+        asker = self.holder_of(approval.requester_key)
+        if asker is not None and asker.name != approval.requester:
+            return f"the key of {asker.name} asked as {approval.requester}"
+        return None
 
     def _problem_of_checks(self, approval: Approval) -> str | None:
         passed = {checked.code for checked in approval.checks if checked.verdict == "passed"}
@@ -136,18 +168,21 @@ class Policy:
 
 def read(project: Path) -> Policy:
     """Return the policy of `project`; without a file it names nobody, and so approves nothing."""
-    path = project / FILE
+    path = place_of(project, FILE)
     if not path.exists():
-        return Policy()
+        return Policy(holders=read_signers(project))
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ReviewAskedWrongly(f"`{FILE}`", f"a file that cannot be read ({error})", "valid TOML") from None
-    return parsed(found)
+    return parsed(found, read_signers(project))
 
 
-def parsed(found: Mapping[str, Any]) -> Policy:
-    """Return the policy that a table states; raises `ReviewAskedWrongly` for a rule that nobody knows."""
+def parsed(found: Mapping[str, Any], holders: Sequence[Holder] = ()) -> Policy:
+    """Return the policy that a table states about the `holders` of keys.
+
+    Raises `ReviewAskedWrongly` for a rule that nobody knows.
+    """
     rules = {name: value for name, value in found.items() if name != "reviewer"}
     for name, value in rules.items():
         kind = _RULES.get(name)
@@ -165,7 +200,7 @@ def parsed(found: Mapping[str, Any]) -> Policy:
     reviewers = tuple(_reviewer(person) for person in people)
     _check_distinct(reviewers)
     kept: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in rules.items()}
-    return Policy(reviewers=reviewers, **kept)
+    return Policy(reviewers=reviewers, holders=tuple(holders), **kept)
 
 
 def _is_words(value: Any) -> bool:
@@ -174,28 +209,24 @@ def _is_words(value: Any) -> bool:
 
 def _reviewer(found: Mapping[str, Any]) -> Reviewer:
     name, where = found.get("name"), f"[[reviewer]] {found.get('name')!r:.60} in {FILE}"
-    unknown = set(found) - {"name", "key", "roles", "until"}
+    if {"key", "until"} & set(found):
+        # Two places for one key would be two truths.
+        raise ReviewAskedWrongly(where, "a key", "name and roles", hint=f"keys and their ends are lines of {SIGNERS}")
+    unknown = set(found) - {"name", "roles"}
     if unknown:
-        raise ReviewAskedWrongly(where, f"`{min(unknown)}`", "name, key, roles, until")
+        raise ReviewAskedWrongly(where, f"`{min(unknown)}`", "name, roles")
     problem = problem_of_person(name)
     if problem or not isinstance(name, str):
         raise ReviewAskedWrongly(where, problem or "no name", "a name that can be told from every other")
-    roles, until = found.get("roles", []), found.get("until")
+    roles = found.get("roles", [])
     if not isinstance(roles, list) or not _is_words(roles):
         raise ReviewAskedWrongly(where, "roles that are no words", "a list of words")
-    try:
-        key = PublicKey.read(str(found.get("key", "")))
-        ends = None if until is None else datetime.fromisoformat(str(until)).strftime("%Y-%m-%d")
-    except KeyUnusable as error:
-        raise ReviewAskedWrongly(where, error.found, error.expected, hint=error.hint) from None
-    except ValueError:
-        raise ReviewAskedWrongly(where, f"until = {until!r:.40}", "a date") from None
-    return Reviewer(name, key, frozenset(roles), ends)
+    return Reviewer(name, frozenset(roles))
 
 
 def _check_distinct(reviewers: Sequence[Reviewer]) -> None:
     for place, one in enumerate(reviewers):
         for other in reviewers[:place]:
-            # Two entries for one person or one key would let one hand sign twice.
-            if one.key == other.key or same_person(one.name, other.name):
-                raise ReviewAskedWrongly(f"[[reviewer]] in {FILE}", f"{one.name} twice, by name or by key", "each once")
+            # Two entries for one person would let one hand sign twice.
+            if same_person(one.name, other.name):
+                raise ReviewAskedWrongly(f"[[reviewer]] in {FILE}", f"{other.name} and {one.name}", "each person once")

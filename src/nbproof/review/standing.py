@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from ..errors import ApprovalInvalid, NbproofError, NotApproved
-from .approval import verify
+from ..errors import ApprovalInvalid, AskedWrongly, NbproofError, NotApproved, ReviewRefused
+from .approval import AHEAD, verify, verify_request
 from .archive import Archive
-from .binding import Binding, bind, differences, relative
-from .ledger import Entry, Ledger
+from .asking import Request
+from .binding import FILE_KINDS, Binding, bind, differences, relative
+from .ledger import Entry, Ledger, is_before
 from .policy import Policy
 from .policy import read as read_policy
-from .statement import Approval
+from .signers import FILE as SIGNERS
+from .statement import Approval, read_moment
 
 State = Literal["approved", "approved with conditions", "rejected", "requested", "ended", "never asked"]
 _WORDS: Mapping[str, str] = {
@@ -49,6 +51,20 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Records:
+    """What was verified about one notebook: every decision, the request of now, and what that binds besides.
+
+    `strangers` tells of what is signed with keys that are not listed; it counts for nothing.
+    """
+
+    decisions: tuple[Given, ...] = ()
+    asked: Entry | None = None
+    asker_key: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The state of one notebook. `sentence` says it, with the reason; `binding` is what is there now.
 
@@ -77,17 +93,20 @@ def standing(project: Path, notebook: Path, *, lock: str | None = None, now: dat
     Raises `LedgerBroken` and `ApprovalInvalid` when the records themselves are not whole: then nothing can be said.
     """
     project = project.resolve()
+    if notebook.absolute().is_relative_to(project) and not notebook.resolve().is_relative_to(project):
+        raise ApprovalInvalid(str(notebook), "a link out of the project", "a notebook of the project")
     name = relative(project, notebook.resolve())
-    policy, entries = read_policy(project), Ledger(project).read()
-    about = [entry for entry in entries if entry.notebook == name]
-    decisions = _decisions(project, about, entries, policy, now or datetime.now(UTC))
-    asked = next((entry for entry in reversed(about) if entry.kind == "requested"), None)
-    last = next((given for given in reversed(decisions) if given.approval.is_yes), None)
+    policy, entries = _policy(project), Ledger(project).read()
+    records = verified(project, name, entries, policy, now=now)
+    last = next((given for given in reversed(records.decisions) if given.approval.is_yes), None)
     try:
-        binding = bind(project, notebook, lock=lock, files=_files(asked))
+        binding = bind(project, notebook, lock=lock, files=records.files)
     except NbproofError as error:
-        return _unbound(name, str(error), asked, last)
-    return _judged(name, binding, policy, decisions, asked, last, now or datetime.now(UTC))
+        return _unbound(name, str(error), records.asked, last)
+    found = _judged(name, binding, policy, records, last, entries)
+    if records.strangers and not found.is_approved:
+        return replace(found, sentence=f"{found.sentence}; {'; '.join(records.strangers)}")
+    return found
 
 
 def require_approval(project: Path, notebook: Path, *, lock: str | None = None) -> Standing:
@@ -98,60 +117,105 @@ def require_approval(project: Path, notebook: Path, *, lock: str | None = None) 
     return found
 
 
-def _files(asked: Entry | None) -> dict[str, str]:
-    return {} if asked is None else dict(asked.files)
+def _policy(project: Path) -> Policy:
+    try:
+        return read_policy(project)
+    except AskedWrongly as error:
+        # Whatever rules and people were meant: as they stand, they approve nothing.
+        raise ReviewRefused("nothing is approved", [str(error)], hint=error.hint) from None
 
 
-def _decisions(
-    project: Path, about: Sequence[Entry], entries: Sequence[Entry], policy: Policy, now: datetime
-) -> list[Given]:
-    """Every decision about this notebook that the ledger names, verified against the keys that are trusted now."""
-    archive, found = Archive(project), []
+def verified(
+    project: Path, notebook: str, entries: Sequence[Entry], policy: Policy, *, now: datetime | None = None
+) -> Records:
+    """Everything that the ledger names about a notebook, verified against the keys that are listed now."""
+    archive, moment = Archive(project), now or datetime.now(UTC)
     archive.check_no_strays(entries)
-    known = {entry.hash: entry.number for entry in entries}
-    for entry in about:
-        if entry.kind == "requested":
+    times = {entry.hash: entry.at for entry in entries}
+    found = Records()
+    for entry in entries:
+        if entry.notebook != notebook or entry.kind == "unsafe-bypass":
             continue
-        content = archive.envelope(entry)
         try:
-            approval = verify(content, policy.keys, now=now, where=entry.file)
+            found = _with_record(found, archive, entry, policy, times, moment)
         except ApprovalInvalid as error:
             if not _is_of_a_stranger(error):
                 raise
-            # Whoever left the list takes their decisions along; the file itself is whole, as the ledger says.
-            continue
-        _check_same(approval, entry, known)
-        found.append(Given(approval, entry, policy.problem_of(approval, now=now) or ""))
+            # Whoever left the list takes their words along; the file itself is whole, as the ledger says.
+            told = f"{entry.file} is signed with a key that {SIGNERS} does not list"
+            found = replace(found, strangers=(*found.strangers, told))
     return found
+
+
+def _with_record(
+    found: Records, archive: Archive, entry: Entry, policy: Policy, times: Mapping[str, str], now: datetime
+) -> Records:
+    if entry.kind == "requested":
+        if not entry.file and not policy.unsafe_unsigned_requests:
+            where = f"line {entry.number} of the ledger"
+            raise ApprovalInvalid(where, "a request that nobody signed", f"one with a key of {SIGNERS}")
+        key = ""
+        if entry.file:
+            request = verify_request(archive.envelope(entry), policy.keys, now=now, where=entry.file)
+            _check_asked(request, entry, policy)
+            _check_order(request.ledger, request.at, entry, times)
+            key = request.key
+        return replace(found, asked=entry, asker_key=key, files=dict(entry.files))
+    approval = verify(archive.envelope(entry), policy.keys, now=now, where=entry.file)
+    _check_same(approval, entry)
+    _check_order(approval.ledger, approval.at, entry, times)
+    given = Given(approval, entry, policy.problem_of(approval, now=now) or "")
+    files: dict[str, str] = {held.kind: held.name for held in approval.subjects if held.kind in FILE_KINDS}
+    return replace(found, decisions=(*found.decisions, given), files=files)
 
 
 def _is_of_a_stranger(error: ApprovalInvalid) -> bool:
     return error.expected == "a key of a listed reviewer"
 
 
-def _check_same(approval: Approval, entry: Entry, known: Mapping[str, int]) -> None:
-    """What was signed is what the ledger says, and the ledger before it is the one that the signer saw."""
+def _check_asked(request: Request, entry: Entry, policy: Policy) -> None:
+    """What was signed is what the ledger says, in the name of whose key it is."""
+    told = (entry.notebook, entry.digest, entry.bound, entry.by, dict(entry.files), entry.comment)
+    signed = (request.notebook, request.digest.hex, request.bound, request.by, dict(request.files), request.comment)
+    if told != signed:
+        raise ApprovalInvalid(entry.file, "a request about something else", "what the ledger says of it")
+    holder = policy.holder_of(request.key)
+    if holder is None or holder.name != request.by:
+        raise ApprovalInvalid(
+            entry.file, f"a request in the name of {request.by}", "one in the name of the key's owner"
+        )
+
+
+def _check_same(approval: Approval, entry: Entry) -> None:
+    """What was signed is what the ledger says."""
     told = (entry.kind, entry.notebook, entry.digest, entry.by)
     signed = (approval.decision, approval.notebook, approval.digest.hex, approval.reviewer)
     if told != signed:
         raise ApprovalInvalid(entry.file, "a decision about something else", "what the ledger says of it")
-    if approval.ledger != entry.previous:
+
+
+def _check_order(ledger: Sequence[str], at: str, entry: Entry, times: Mapping[str, str]) -> None:
+    """The ledger before it is the one that the signer saw, and none of its lines is of a later time."""
+    if tuple(ledger) != entry.previous:
         found = "a decision that was made after other lines of the ledger"
-        raise ApprovalInvalid(entry.file, found, f"the ledger up to {approval.ledger[:12]}")
+        raise ApprovalInvalid(entry.file, found, f"the ledger up to {', '.join(held[:12] for held in ledger)}")
+    # A key that has expired could sign with yesterday's date; the lines that it follows give that away.
+    early = read_moment(at) + AHEAD
+    if at != entry.at or any(read_moment(times[before]) > early for before in entry.previous):
+        raise ApprovalInvalid(entry.file, f"a decision dated {at}", "a time that is not before the lines it follows")
 
 
 def _judged(
     name: str,
     binding: Binding,
     policy: Policy,
-    decisions: Sequence[Given],
-    asked: Entry | None,
+    records: Records,
     last: Given | None,
-    now: datetime,
+    entries: Sequence[Entry],
 ) -> Standing:
-    current = [given for given in decisions if not _changes(given.approval, binding)]
-    # Somebody who decides again means the later decision.
-    newest = tuple({given.approval.key: given for given in current}.values())
+    asked = records.asked
+    current = [given for given in records.decisions if not _changes(given.approval, binding)]
+    newest = _newest(current, entries)
     counted = [given for given in newest if not given.problem]
     is_open = asked is not None and asked.bound == binding.bound.hex
     about = Standing(name, "never asked", "nobody has asked for a review", binding, (), newest, last,
@@ -165,11 +229,11 @@ def _judged(
     usable = _unusable(policy)
     if yeses and not missing and not usable:
         conditions = [condition.text for said in yeses for condition in said.conditions]
-        people = ", ".join(said.reviewer for said in yeses)
+        people = ", ".join(sorted(said.reviewer for said in yeses))
         if conditions:
             return _with(about, "approved with conditions", f"approved by {people}, if: {'; '.join(conditions)}")
         return _with(about, "approved", f"approved by {people}")
-    since = asked.number if asked else 0
+    since = asked.number if asked is not None else 0
     lapsed = [given for given in newest if given.problem and given.approval.is_yes and given.entry.number > since]
     if lapsed:
         said, problem = lapsed[-1].approval, lapsed[-1].problem
@@ -179,6 +243,17 @@ def _judged(
         lacking = "; ".join(filter(None, [usable, *missing]))
         return _with(about, "requested", f"{asked.by} asked for a review; so far: {lacking}", missing=missing)
     return _past(about, binding, asked, last)
+
+
+def _newest(current: Sequence[Given], entries: Sequence[Entry]) -> tuple[Given, ...]:
+    """The decision of each person that is meant: the later one; but a no that it did not follow is not taken back."""
+    found: dict[str, Given] = {}
+    for given in current:
+        before = found.get(given.approval.reviewer)
+        stands = before is not None and not before.approval.is_yes and not before.problem
+        if before is None or not stands or is_before(before.entry, given.entry, entries):
+            found[given.approval.reviewer] = given
+    return tuple(found.values())
 
 
 def _past(about: Standing, binding: Binding, asked: Entry | None, last: Given | None) -> Standing:

@@ -76,7 +76,8 @@ class Approval:
 
     `subjects` begins with the notebook's digest. `absent` names data that was declared and not there. `cells` are the
     ids of the cells that count, `outputs` the hash of what each of them showed. `policy` is the hash of the rules in
-    force, `ledger` the hash of the last line of the ledger before this decision. Times are UTC, to the second.
+    force, `ledger` holds the hashes of the last lines of the ledger before this decision: one, or one a branch that was
+    merged. `requester_key` is the key that signed the request ("": nobody signed it). Times are UTC, to the second.
     """
 
     notebook: str
@@ -91,10 +92,11 @@ class Approval:
     conditions: tuple[Condition, ...] = ()
     comment: str = ""
     requester: str
+    requester_key: str = ""
     reviewer: str
     key: str
     policy: str
-    ledger: str
+    ledger: tuple[str, ...]
     at: str
     expires: str | None = None
     nbproof: str
@@ -137,7 +139,7 @@ class Approval:
             "conditions": [{"text": c.text, "due": c.due} for c in self.conditions],
             "decision": self.decision,
             "expires": self.expires,
-            "ledger": self.ledger,
+            "ledger": list(self.ledger),
             "metrics": [
                 {"name": m.name, "value": m.value, "threshold": m.threshold, "verdict": m.verdict} for m in self.metrics
             ],
@@ -146,7 +148,7 @@ class Approval:
             "outputs": dict(self.outputs),
             "parameters": dict(self.parameters),
             "policy": self.policy,
-            "requester": {"name": self.requester},
+            "requester": {"key": self.requester_key, "name": self.requester},
             "reviewer": {"key": self.key, "name": self.reviewer},
         }
         return spelled({"_type": STATEMENT, "predicate": predicate, "predicateType": PREDICATE, "subject": subjects})
@@ -197,10 +199,11 @@ def _approval(found: Mapping[str, Any]) -> Approval:
         conditions=tuple(Condition(**one) for one in said["conditions"]),
         comment=said["comment"],
         requester=said["requester"]["name"],
+        requester_key=said["requester"]["key"],
         reviewer=said["reviewer"]["name"],
         key=said["reviewer"]["key"],
         policy=said["policy"],
-        ledger=said["ledger"],
+        ledger=tuple(said["ledger"]),
         at=said["at"],
         expires=said["expires"],
         nbproof=said["nbproof"],
@@ -225,7 +228,10 @@ def _problems(approval: Approval) -> Sequence[str]:
     for person in (approval.requester, approval.reviewer):
         problem = problem_of_person(person)
         found += [problem] if problem else []
-    if not all(isinstance(text, str) for text in (approval.comment, approval.key, approval.policy, approval.ledger)):
+    if not all(
+        isinstance(text, str)
+        for text in (approval.comment, approval.key, approval.policy, approval.requester_key, *approval.ledger)
+    ):
         found.append("something that is no text")
     read_moment(approval.at)
     if approval.expires is not None and read_moment(approval.expires) <= read_moment(approval.at):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,24 @@ def content_hash(path: Path) -> ContentHash | None:
     """The hash of a file's bytes, or of a folder's relative paths and bytes; None when nothing is there."""
     if path.is_dir():
         total = hashlib.sha256()
-        for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        for file in sorted(_files(path)):
             total.update(file.relative_to(path).as_posix().encode() + b"\0")
             total.update(_file_digest(file))
         return ContentHash(total.hexdigest())
     return ContentHash(_file_digest(path).hex()) if path.is_file() else None
+
+
+def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files below, also behind links to folders: whoever reads the folder reads them, too."""
+    real = folder.resolve()
+    # A link to a folder that it lies in would lead round and round.
+    if real in above:
+        return
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _files(entry, (*above, real))
+        elif entry.is_file():
+            yield entry
 
 
 def _file_digest(path: Path) -> bytes:

@@ -76,7 +76,9 @@ def read(path: Path, memory: Memory) -> Notebook:
 
 def said_of(found: Document) -> Said:
     declared = contract.read(found)
-    sources = [cell.source for cell in found.cells if cell.kind == "code" and found.is_python]
+    # What was injected is taken out before a notebook runs; the paths in it are those of one run.
+    code = [cell for cell in found.cells if cell.kind == "code" and INJECTED not in cell.tags]
+    sources = [cell.source for cell in code if found.is_python]
     return Said(
         contract=declared,
         code=tuple(ContentHash.of(cell.encode("utf-8", "surrogatepass")).hex for cell in normalised(found)),
