@@ -1,29 +1,24 @@
 """Fresh processes in a few milliseconds: each is the child of one that has imported what all of them need, and no more.
 
-    python fuzzing_forks.py MODULE[,MODULE…]      # then a job a line on standard input, an answer a line on standard output
+python fuzzing_forks.py MODULE[,MODULE…]      # then a job a line on standard input, an answer a line on standard output
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import nbproof
 from nbproof.errors import NotWatched
 from nbproof.export.watching.watch import LONGEST_WORDS, STEADY
 
-HERE = Path(__file__).parent
+HERE, SOURCES = Path(__file__).parent, Path(nbproof.__file__).parents[1]
 LONGEST_S = 60.0
 
 
@@ -38,7 +33,7 @@ class Forks:
             text=True,
             cwd="/",
             env={**os.environ, **STEADY,
-                 "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
+                 "PYTHONPATH": os.pathsep.join([str(HERE), str(SOURCES), os.environ.get("PYTHONPATH", "")])},
         )  # fmt: skip
 
     def run(self, call: str, job: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ may stand. Pieces share names: they change what others made, call their function
 gives one notebook, for ever.
 """
 
+# ruff: noqa: E501 (each cell of the grammar is one text)
 from __future__ import annotations
 
 import random
@@ -279,7 +280,7 @@ def loop_names(e: Names) -> Iterator[str]:
     name = e.new("int")
     yield f"for {name} in range(3):\n    last_seen = {name} * {e.int()}"
     yield f"({name}, last_seen)"
-    yield f"for i, (j, k) in enumerate([(1, 2), (3, 4)]):\n    pass\nelse:\n    ended = i + j + k"
+    yield "for i, (j, k) in enumerate([(1, 2), (3, 4)]):\n    pass\nelse:\n    ended = i + j + k"
     yield "ended"
 
 
@@ -349,7 +350,7 @@ def class_scope(e: Names) -> Iterator[str]:
     name = e.own("int")
     yield f"{name} = {e.int()}"
     yield f"class Scope:\n    {name} = {name} + 1\n    size = {name} * 2\n    made = [{name} for _ in range(2)]\n    def get(self):\n        return ({name}, self.{name}, self.size)"
-    yield f"got = Scope().get()\n(got, Scope.made)"
+    yield "got = Scope().get()\n(got, Scope.made)"
     yield f"{name} = -1\nScope().get()"
 
 
@@ -394,7 +395,7 @@ def identity(e: Names) -> Iterator[str]:
     one, two = e.own("list"), e.own("list")
     yield f"{one} = [1]\nmark = object()\n{two} = [1]"
     yield f"same_mark = mark\n(mark is same_mark, {one} is {two}, id({one}) == id({two}))"
-    yield f"def of_mark():\n    return mark\nof_mark() is same_mark"
+    yield "def of_mark():\n    return mark\nof_mark() is same_mark"
     yield "def f_same():\n    pass\nheld_f = f_same"
     yield "f_same is held_f, f_same == held_f"
 
@@ -501,7 +502,7 @@ def recursion(e: Names) -> Iterator[str]:
 def lambdas(e: Names) -> Iterator[str]:
     name = e.own("int")
     yield f"{name} = {e.int()}\ntwice = lambda n, k={name}: (n + k) * {name}"
-    yield f"twice(3)"
+    yield "twice(3)"
     yield f"{name} = 7\ntwice(3)"
     yield "table_of = {'d': twice, 'h': lambda n: n / 2}\n[table_of[k](8) for k in sorted(table_of)]"
 
@@ -519,7 +520,7 @@ def decorated_with_need(e: Names) -> Iterator[str]:
     name = e.own("int")
     yield f"{name} = 3\ndef times(k):\n    def wrap(f):\n        return lambda *a: f(*a) * k\n    return wrap"
     yield f"@times({name})\ndef plain_one(n):\n    return n + {name}"
-    yield f"plain_one(2)"
+    yield "plain_one(2)"
     yield f"{name} = 5\nplain_one(2)"
 
 
@@ -639,7 +640,11 @@ def own_parameter(e: Names) -> Iterator[str]:
 def exceptions(e: Names) -> Iterator[str]:
     yield "class Odd(ValueError):\n    def __init__(self, n):\n        super().__init__(f'odd {n}')\n        self.n = n"
     yield f"try:\n    raise Odd({e.int()})\nexcept Odd as error:\n    caught = error\nfinally:\n    ended_well = True"
-    yield "(str(caught), caught.n, ended_well, isinstance(caught, Odd), 'error' in dir())" if e.chance.random() < 0.1 else "(str(caught), caught.n, ended_well)"
+    yield (
+        "(str(caught), caught.n, ended_well, isinstance(caught, Odd), 'error' in dir())"
+        if e.chance.random() < 0.1
+        else "(str(caught), caught.n, ended_well)"
+    )
     yield "try:\n    try:\n        1 / 0\n    finally:\n        in_finally = 1\nexcept ZeroDivisionError as error:\n    kept_error = repr(error)\nelse:\n    kept_error = ''\nkept_error"
 
 
@@ -743,7 +748,7 @@ def properties(e: Names) -> Iterator[str]:
 
 @piece
 def bound_method(e: Names) -> Iterator[str]:
-    yield f"class Acc:\n    def __init__(self): self.items = []\n    def add(self, n):\n        self.items.append(n)\n        return self"
+    yield "class Acc:\n    def __init__(self): self.items = []\n    def add(self, n):\n        self.items.append(n)\n        return self"
     yield "acc_one, acc_two = Acc(), Acc()\nadd_to = acc_one.add"
     yield f"add_to({e.int()}).add(2)\nlen(acc_one.items)"
     yield "add_to = acc_two.add\nadd_to(5)\nadd_to.__self__ is acc_two"
@@ -994,12 +999,12 @@ def last_expressions(e: Names) -> Iterator[str]:
     name = e.own("int")
     yield f"{name} = {e.int()}"
     yield Alone(e.choose(
-        f"{name},", f"{name}, {name} + 1", f"lambda q: q + 1", f"{name} if {name} > 2 else None", f"({name} := {name})",
+        f"{name},", f"{name}, {name} + 1", "lambda q: q + 1", f"{name} if {name} > 2 else None", f"({name} := {name})",
         f"*[{name}], 2", f"not {name}", f"-{name}", f"{name};", f"{name} # note", f"{name}; {name} + 1",
-        f"{name}; {name} + 1;", f"({name}\n + 1)", f"[\n  {name},\n]", f"'a' 'b'", f"f'{{{name}=}}'", f"{name} == {name} != 3",
-        f"x_y = 1; x_y", f"{name} \\\n  + 1", f"print({name})", f"None", f"[print({name})]", f"{name} or print(1)",
-        f"{name}.bit_length()", f"'''a\n  b'''", f"(yielded for yielded in [1])", f"'#;'", f"{name}  ;  ", f"{{**{{'a': {name}}}}}",
-        f"'''t\n''' ; {name}", f"{name}\n\n\n# end;", f"if True: {name}", f"for _q in [1]: {name}", f"b'by'", f"(\n    {name}  # why\n)",
+        f"{name}; {name} + 1;", f"({name}\n + 1)", f"[\n  {name},\n]", "'a' 'b'", f"f'{{{name}=}}'", f"{name} == {name} != 3",
+        "x_y = 1; x_y", f"{name} \\\n  + 1", f"print({name})", "None", f"[print({name})]", f"{name} or print(1)",
+        f"{name}.bit_length()", "'''a\n  b'''", "(yielded for yielded in [1])", "'#;'", f"{name}  ;  ", f"{{**{{'a': {name}}}}}",
+        f"'''t\n''' ; {name}", f"{name}\n\n\n# end;", f"if True: {name}", f"for _q in [1]: {name}", "b'by'", f"(\n    {name}  # why\n)",
         f"{name} ;# c", f"\t\n{name}", f"{name} is {name}", f"1 if {name} else 2 if {name} else 3", f"await_ = {name}; await_",
     ))  # fmt: skip
     yield f"{name}"
@@ -1059,7 +1064,7 @@ def time_magic(e: Names) -> Iterator[str]:
 def shell_lines(e: Names) -> Iterator[str]:
     yield "!echo hello"
     yield "listed = !echo one; echo two\nlist(listed)"
-    yield f"word_sh = 'w'\nsaid_sh = !echo {{word_sh}} $word_sh\nsaid_sh[0]"
+    yield "word_sh = 'w'\nsaid_sh = !echo {word_sh} $word_sh\nsaid_sh[0]"
     yield "if True:\n    !echo inside\n    done_sh = 1\ndone_sh"
 
 
@@ -1084,7 +1089,11 @@ def html_magic(e: Names) -> Iterator[str]:
 def long_texts(e: Names) -> Iterator[str]:
     yield "text_long = '''first\n    second\n\tthird\n# no comment\n%time no magic\n'''"
     yield "joined = ('a'\n  'b'   # why\n  f'{1 + 1}')\ndef quoting():\n    return '''\nleft\n  right\n'''\nquoting()"
-    yield "text_f = f'''{text_long!r}\n{len(joined)\n}'''\ntext_f" if e.chance.random() < 0.0 else "text_f = f'''{text_long!r}\n  {len(joined)}'''\ntext_f"
+    yield (
+        "text_f = f'''{text_long!r}\n{len(joined)\n}'''\ntext_f"
+        if e.chance.random() < 0.0
+        else "text_f = f'''{text_long!r}\n  {len(joined)}'''\ntext_f"
+    )
     yield "r'\\d' + '\\\\' + b'\\x00'.hex() + '\\N{BULLET}'"
 
 
@@ -1186,7 +1195,9 @@ def needy_places(e: Names) -> Iterator[str]:
     yield "want(), want( ), want(1,), want(*[1]), want(**{'n': 2}), want(*[1], **{})"
     yield "want(want(want(1))), (want)(2), [want][0](3), (want if True else None)(4)"
     yield "want(q for q in [1])" if e.chance.random() < 0.0 else "want(sum(q for q in [1, 2]))"
-    yield "@want\ndef odd_one(): ...\nodd_one" if e.chance.random() < 0.0 else "wanted = want\nwanted(1), wanted is want"
+    yield (
+        "@want\ndef odd_one(): ...\nodd_one" if e.chance.random() < 0.0 else "wanted = want\nwanted(1), wanted is want"
+    )
     yield "{want: 1}[want], [want].count(want), want == want"
     yield "import operator\noperator.call(want, 1) if hasattr(operator, 'call') else want(1)"
     yield "class UsesWant:\n    value = want(1)\n    def get(self, n):\n        return want(n)\nUsesWant().get(2), UsesWant.value"
@@ -1203,7 +1214,7 @@ def unpacked_call(e: Names) -> Iterator[str]:
 def wrong_arguments(e: Names) -> Iterator[str]:
     name = e.own("int")
     yield f"import math\n{name} = math.ceil(2.2)\ndef strict(a, b):\n    return a + b + {name}"
-    yield f"try:\n    strict(1)\nexcept TypeError as error:\n    complaint_of = str(error)\ncomplaint_of"
+    yield "try:\n    strict(1)\nexcept TypeError as error:\n    complaint_of = str(error)\ncomplaint_of"
     yield f"try:\n    strict(1, 2, {name}=3)\nexcept TypeError:\n    refused_it = True\nelse:\n    refused_it = False\nrefused_it"
     yield "def anything(**given):\n    return given\nanything(a=1)"
 
@@ -1444,7 +1455,7 @@ def frame_plot(e: Names) -> Iterator[str]:
 
 @blind
 def evaluated(e: Names) -> Iterator[str]:
-    yield f"seven = 7\nexec('seven_more = seven + 1')"
+    yield "seven = 7\nexec('seven_more = seven + 1')"
     yield "eval('seven + 1')"
 
 

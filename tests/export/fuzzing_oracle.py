@@ -4,8 +4,8 @@ Each is called in a process made for it, in the folder that it works in, with a 
 """
 
 from __future__ import annotations
-
 import __future__
+
 import builtins
 import contextlib
 import hashlib

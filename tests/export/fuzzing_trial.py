@@ -59,8 +59,9 @@ class Trials:
         def carried_out(module: str, job: Mapping[str, Any], **options: Any) -> Mapping[str, Any]:
             return self.exporter.run(f"{module}.__main__:main", job)
 
-        with mock.patch.object(drafts, "carried_out", carried_out), mock.patch.object(
-            watches, "carried_out", carried_out
+        with (
+            mock.patch.object(drafts, "carried_out", carried_out),
+            mock.patch.object(watches, "carried_out", carried_out),
         ):
             yield
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -186,10 +187,11 @@ STATEMENTS = st.one_of(
 def test_nothing_changes_unseen(statements: list[str]) -> None:
     """After any statement each name whose value is another one was seen to be bound, or to have changed."""
     names = fresh(a=[0], b=[1], c=[2])
+    session = executor._Session(names, SILENT, asyncio.Runner())
     for at, statement in enumerate(statements):
         before = {name: repr(dict.__getitem__(names, name)) for name in "abc"}
 
-        seen = executor._run_cell(CellCode(at, statement), names, SILENT)
+        seen = executor._run_cell(CellCode(at, statement), session)
 
         after = {name: repr(dict.__getitem__(names, name)) for name in "abc"}
         assert {name for name in "abc" if before[name] != after[name]} <= {*seen.binds, *seen.mutates}

@@ -13,7 +13,7 @@ from ..errors import NotExported, NotWatched, ParameterInvalid
 from ..notebook import document as documents
 from ..notebook.dataflow import bindings, steps
 from ..notebook.shapes import as_json
-from .equivalence.compare import Compared, Equivalence, compare
+from .equivalence.compare import Equivalence, Roots, compare
 from .reading import Reading, read
 from .shaping.package import Shape, Shaped, shaped
 from .shaping.parameters import says_its_defaults, sets
@@ -75,7 +75,7 @@ def draft(notebook: Path, *, parameters: Mapping[str, Any] | None = None, timeou
         except NotWatched as error:
             reasons.append(f"as {shape}: {error.reason}")
             continue
-        equivalence = compare(first, second, left, ids)
+        equivalence = compare(first, second, left, ids, Roots(folder, folder, folder))
         if equivalence.holds:
             return Draft(reading, first, second, made, equivalence, asked)
         reasons.append(f"as {shape}: {_told(equivalence)}")
@@ -154,6 +154,9 @@ def has_star(tree: ast.Module) -> bool:
 
 
 def _told(equivalence: Equivalence) -> str:
-    wrong: list[Compared] = [row for row in equivalence.rows if row.verdict in ("differs", "missing")]
+    wrong = equivalence.wrong
     first = wrong[0]
-    return f"{len(wrong)} of {len(equivalence.rows)} differ, first the {first.what} `{first.name}`"
+    if first.what == "error":
+        return f"its run fails: {first.package}"
+    where = f"first the {first.what} `{first.name}`: {first.notebook[:80]} in the notebook, {first.package[:80]} in it"
+    return f"{len(wrong)} of {len(equivalence.rows)} differ, {where}"

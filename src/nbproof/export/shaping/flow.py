@@ -89,7 +89,13 @@ def sections(
     top = standing.names
     above: set[str] = set(parameters)
     order: list[str] = list(parameters)
-    taken = {*top, *parameters, *(name for cell in run.cells for name in cell.binds), *keyword.kwlist, *dir(builtins)} | _RESERVED
+    taken = {
+        *top,
+        *parameters,
+        *(name for cell in run.cells for name in cell.binds),
+        *keyword.kwlist,
+        *dir(builtins),
+    } | _RESERVED
     made: list[Section] = []
     for group in groups:
         if not any(_stays(cell, standing) for cell in group):

@@ -9,7 +9,8 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from ...notebook.syntax import python_tree
+from ...notebook.dataflow import bindings
+from ...notebook.dataflow import steps as top_level
 from ..plain import indented
 from ..reading import Step
 from ..watching.seen import Run
@@ -19,6 +20,7 @@ from .scopes import uses
 from .standing import Definition, Standing
 
 _SILENT_CALLS = {"print", "display"}
+_DISPLAYING = {"IPython.display", "IPython.core.display", "IPython.core.display_functions"}
 _WIDTH = 88
 
 Line = tuple[str, tuple[int, int] | None]
@@ -45,6 +47,32 @@ class Helpers:
         return cls(*(free(name, taken) for name in ("keep", "keep_figures", "show")))
 
 
+@dataclass(frozen=True, slots=True)
+class Displays:
+    """By which names the notebook calls IPython's `display`, and the module that has it."""
+
+    names: frozenset[str]
+    modules: frozenset[str]
+
+    @classmethod
+    def of(cls, steps: Sequence[Step]) -> Displays:
+        names, modules, own = {"display"}, set[str](), set[str]()
+        for cell in steps:
+            for node in ast.walk(cell.tree):
+                if isinstance(node, ast.Import):
+                    modules |= {alias.asname or alias.name for alias in node.names if alias.name in _DISPLAYING}
+                elif isinstance(node, ast.ImportFrom) and node.module in _DISPLAYING:
+                    names |= {alias.asname or alias.name for alias in node.names if alias.name == "display"}
+                elif isinstance(node, ast.ImportFrom) and node.module == "IPython":
+                    # Here `display` is the module.
+                    found = {alias.asname or alias.name for alias in node.names if alias.name == "display"}
+                    modules, own = modules | found, own | found
+            for name, made in bindings(top_level({cell.number: cell.tree})).items():
+                own |= {name} if any(binding.kind != "import" for binding in made) else set()
+        # A name that the notebook gives a value of its own means that.
+        return cls(frozenset(names - own), frozenset(modules))
+
+
 def free(name: str, taken: Collection[str]) -> str:
     """The name, or one like it that nothing else has."""
     while name in taken:
@@ -55,7 +83,8 @@ def free(name: str, taken: Collection[str]) -> str:
 def module(title: str, steps: Sequence[Step], sections: Sequence[Section], standing: Standing, run: Run) -> Module:
     """Write the module `steps`."""
     helpers = Helpers.beside({*standing.names, *(name for cell in run.cells for name in cell.binds)})
-    cells = {cell.number: _changed(cell, standing, run, helpers) for cell in steps}
+    displays = Displays.of(steps)
+    cells = {cell.number: _changed(cell, standing, run, helpers, displays) for cell in steps}
     lines: list[Line] = [(f'"""{_sentence(title)}"""', None), ("", None)]
     lines += [("from __future__ import annotations", None), ("", None)]
     imports = sorted({each.text for each in standing.imports if each.is_needed})
@@ -145,13 +174,14 @@ def _waits(tree: ast.Module) -> bool:
     return False
 
 
-def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers) -> list[tuple[str, int]]:
+def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers, displays: Displays) -> list[tuple[str, int]]:
     """The lines of a cell in which calls have what they need, and what is shown is kept."""
     edits = Edits(cell.source)
     seen = next((each for each in run.cells if each.cell == cell.number), None)
     definitions = {each.name: each for each in standing.definitions}
     calls = {id(node.func): node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)}
     needs = standing.needs
+    as_it_is = "as_it_is=True" if seen is not None and seen.shows_what_changes else ""
     for use in uses(cell.tree):
         name = use.node.id
         if name in needs:
@@ -162,12 +192,11 @@ def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers) -> list
                 edits.replace(use.node, f"functools.partial({name}, {given})")
         elif name == "__name__":
             edits.replace(use.node, '"__main__"')
-        elif name == "display" and id(use.node) in calls:
-            edits.replace(use.node, helpers.show)
-            call = calls[id(use.node)]
-            first = call.args[0] if call.args else None
-            if first is not None:
-                edits.insert(first.lineno, first.col_offset, f'"{cell.id}", ')
+        elif name in displays.names:
+            _show(edits, use.node, calls.get(id(use.node)), cell, helpers.show, as_it_is)
+    for node in ast.walk(cell.tree):
+        if isinstance(node, ast.Attribute) and node.attr == "display" and ast.unparse(node.value) in displays.modules:
+            _show(edits, node, calls.get(id(node)), cell, helpers.show, as_it_is)
     for node in cell.tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in needs:
             _take(edits, definitions[node.name], cell.source)
@@ -183,11 +212,25 @@ def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers) -> list
         and _is_shown(last.value)
     ):
         opening, closing = ("(", ")") if _is_bare_tuple(last.value, cell.source) else ("", "")
-        edits.wrap(last.value, f'{helpers.show}("{cell.id}", {opening}', f"{closing})")
+        closing += f", {as_it_is})" if as_it_is else ")"
+        edits.wrap(last.value, f'{helpers.show}("{cell.id}", {opening}', closing)
     lines = edits.done()
     if seen is not None and seen.figures:
         lines.append((f'{helpers.keep_figures}("{cell.id}")', cell.source.count("\n") + 2))
     return lines
+
+
+def _show(edits: Edits, name: ast.expr, call: ast.Call | None, cell: Step, show: str, as_it_is: str) -> None:
+    """Keep what `display` would show."""
+    if call is None or not call.args or isinstance(call.args[0], ast.GeneratorExp):
+        kept = ", ".join(part for part in (show, f'"{cell.id}"', as_it_is) if part)
+        edits.replace(name, f"functools.partial({kept})")
+        return
+    edits.replace(name, show)
+    first = call.args[0]
+    edits.insert(first.lineno, first.col_offset, f'"{cell.id}", ')
+    if as_it_is:
+        _give(edits, call, cell.source, as_it_is)
 
 
 def _is_shown(value: ast.expr) -> bool:

@@ -68,11 +68,12 @@ def keep(**values: Any) -> None:
         results._keep(values)
 
 
-def show(cell: str, *values: Any, **_options: Any) -> None:
-    """Keep what the notebook's cell shows."""
+def show(cell: str, *values: Any, as_it_is: bool = False, **_options: Any) -> None:
+    """Keep what the notebook's cell shows; `as_it_is` now, if the value is to change later."""
     results = _CURRENT.get()
     if results is not None:
-        results.displayed.setdefault(cell, []).extend(_as_it_is(value) for value in values if value is not None)
+        kept = [copy.deepcopy(value) if as_it_is else _as_it_is(value) for value in values if value is not None]
+        results.displayed.setdefault(cell, []).extend(kept)
 
 
 def _as_it_is(value: Any) -> Any:

@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import inspect
 import io
+import re
 import sys
 import time
 import traceback
 import types
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from .seen import Run, Seen, Value
 from .touched import Touched, Watch, states
 
 LONGEST_TEXT, LONGEST_PRINT = 200, 1_000_000
+_WRITTEN_IN = re.compile(r"<cell (\d+)>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,43 @@ class CellCode:
     is_silenced: bool = False
 
 
+@dataclass(slots=True)
+class _Shown:
+    """A value that was displayed, and what it was then."""
+
+    value: Any
+    told: Value
+
+
+@dataclass(slots=True)
+class _Session:
+    """What lasts from cell to cell.
+
+    `shown` is by the cell whose code displays it. The values stay alive, as they do in the memory of IPython's shell.
+    `flags` are those of the `__future__` that a cell imported, which hold for the cells after it, too.
+    """
+
+    names: Names
+    watch: Watch
+    runner: asyncio.Runner
+    shown: dict[int, list[_Shown]] = field(default_factory=dict)
+    flags: int = 0
+
+    def show(self, cell: int, value: Any) -> None:
+        self.shown.setdefault(cell, []).append(_Shown(value, value_of(value)))
+
+
 def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
     """Run the cells; stop at the first that fails. Changes this process: to be called in one made for it."""
-    names, watch, modules = fresh(), Watch(), frozenset(sys.modules)
+    modules = frozenset(sys.modules)
     sys.modules["__main__"].__dict__.update(__builtins__=builtins)
     seen: list[Seen] = []
     imported: set[str] = set()
-    with _main_is(names):
+    names = fresh()
+    with asyncio.Runner() as runner, _main_is(names):
+        session = _Session(names, Watch(), runner)
         for code in cells:
-            seen.append(_run_cell(code, names, watch))
+            seen.append(_run_cell(code, session))
             if seen[-1].error:
                 break
             made = set(seen[-1].binds)
@@ -57,7 +87,7 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
         values = {name: value_of(value) for name, value in left_behind.items() if not _is_scenery(value)}
         written = {path for cell in seen for path in cell.files_written}
         return Run(
-            tuple(seen),
+            tuple(_with_shown(cell, session.shown.get(cell.cell, [])) for cell in seen),
             values,
             tuple(together({name: names[name] for name in values})),
             {path: left(Path(path)) for path in sorted(written)},
@@ -72,6 +102,12 @@ def _bound_by_imports(source: str, made: set[str]) -> set[str]:
     if "*" in bound:
         return made - others
     return made & bound.keys() - others
+
+
+def _with_shown(cell: Seen, shown: Sequence[_Shown]) -> Seen:
+    """The cell with what its code displayed, and whether any of that is another value by now."""
+    is_changed = any(value_of(each.value).digest != each.told.digest for each in shown)
+    return replace(cell, shows=tuple(each.told for each in shown), shows_what_changes=is_changed)
 
 
 def _imported(source: str) -> Iterator[str]:
@@ -136,27 +172,27 @@ def _is_scenery(value: Any) -> bool:
     )
 
 
-def _run_cell(code: CellCode, names: Names, watch: Watch) -> Seen:
-    shown: list[Value] = []
+def _run_cell(code: CellCode, session: _Session) -> Seen:
+    names, watch = session.names, session.watch
     printed, complained = io.StringIO(), io.StringIO()
     touched = Touched()
     before = _digests(names)
     states_before = states()
     names.begin()
     began = time.perf_counter()
-    with _displaying(names, shown), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
+    with _displaying(code.cell, session), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
         names.begin()
         watch.current = touched
         error, line = "", None
         try:
-            value = _evaluate(code, names)
+            value = _evaluate(code, session)
         except BaseException as raised:
             watch.current = None
             error, line = _told(raised, code)
         else:
             if value is not None and not code.is_silenced:
                 watch.current = None
-                shown.append(value_of(value))
+                session.show(code.cell, value)
         finally:
             watch.current = None
     seconds = time.perf_counter() - began
@@ -172,7 +208,7 @@ def _run_cell(code: CellCode, names: Names, watch: Watch) -> Seen:
         tuple(sorted(deletes - names.keys())),
         # A value that cannot be looked into may have changed whenever the cell could reach it.
         tuple(sorted(name for name in before.keys() & after.keys() - binds if before[name] != after[name])),
-        tuple(shown),
+        (),
         tuple(_figures()),
         printed.getvalue()[:LONGEST_PRINT],
         complained.getvalue()[:LONGEST_PRINT],
@@ -196,29 +232,40 @@ def _read_by_classes(source: str) -> set[str]:
     return {name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for name in names_read(node)}
 
 
-def _evaluate(code: CellCode, names: Names) -> Any:
+def _evaluate(code: CellCode, session: _Session) -> Any:
     """Run the statements; return the value of the last one, if it is an expression."""
-    tree = ast.parse(code.source, f"<cell {code.cell}>")
+    name = _file_name(code.cell)
+    tree = ast.parse(code.source, name)
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
+            features = [getattr(__future__, alias.name, None) for alias in node.names]
+            session.flags |= sum(feature.compiler_flag for feature in features if feature is not None)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    name = f"<cell {code.cell}>"
-    _finish(eval(compile(tree, name, "exec", flags=flags), names))  # noqa: S307 (the notebook's own code)
+    # What this module itself imports from the future is none of the notebook's business.
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | session.flags
+    compiled = compile(tree, name, "exec", flags=flags, dont_inherit=True)
+    _finish(eval(compiled, session.names), session)  # noqa: S307 (the notebook's own code)
     if not isinstance(last, ast.Expr):
         return None
-    return _finish(eval(compile(ast.Expression(last.value), name, "eval", flags=flags), names))  # noqa: S307
+    compiled = compile(ast.Expression(last.value), name, "eval", flags=flags, dont_inherit=True)
+    return _finish(eval(compiled, session.names), session)  # noqa: S307 (the notebook's own code)
 
 
-def _finish(value: Any) -> Any:
-    """What a cell with `await` in it comes to."""
+def _file_name(cell: int) -> str:
+    return f"<cell {cell}>"
+
+
+def _finish(value: Any, session: _Session) -> Any:
+    """What a cell with `await` in it comes to. As in a kernel, one loop serves all cells."""
     if inspect.iscoroutine(value):
-        return asyncio.run(value)
+        return session.runner.run(value)
     return value
 
 
 def _told(raised: BaseException, code: CellCode) -> tuple[str, int | None]:
     """The error in one line, and the line of the plain source that it left."""
     lines = [frame.lineno for frame in traceback.extract_tb(raised.__traceback__)
-             if frame.filename == f"<cell {code.cell}>"]  # fmt: skip
+             if frame.filename == _file_name(code.cell)]  # fmt: skip
     text = f"{type(raised).__name__}: {raised}".strip().splitlines()[0]
     return text, lines[0] if lines else getattr(raised, "lineno", None)
 
@@ -233,11 +280,14 @@ def _digests(names: Names) -> dict[str, str | None]:
 
 
 @contextlib.contextmanager
-def _displaying(names: Names, shown: list[Value]) -> Iterator[None]:
+def _displaying(cell: int, session: _Session) -> Iterator[None]:
     """Give `display` to the cells, as IPython does."""
 
     def display(*values: Any, **options: Any) -> None:
-        shown.extend(value_of(value) for value in values)
+        # A function shows for the cell that it is written in, whichever calls it.
+        written_in = _WRITTEN_IN.fullmatch(sys._getframe(1).f_code.co_filename)
+        for value in values:
+            session.show(int(written_in[1]) if written_in else cell, value)
 
     before = getattr(builtins, "display", None)
     builtins.display = display  # type: ignore[attr-defined]
