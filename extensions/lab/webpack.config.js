@@ -8,7 +8,7 @@ module.exports = {
         minimizerOptions: {
           compress: { passes: 3, ecma: 2020, pure_getters: true },
           // All but `_n` and its like, which are the translator's.
-          mangle: { toplevel: true, props: { regex: '^_[a-z]+[A-Z]|^_[a-z]{3,}' } },
+          mangle: { props: { regex: '^_[a-z]+[A-Z]|^_[a-z]{3,}' } },
           format: { comments: false }
         }
       })
