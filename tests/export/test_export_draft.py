@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import nbformat
 import pytest
+from drafts import drafted
 
 from nbproof.errors import NotExported
-from nbproof.export.draft import Draft, draft
 
 # Each is a thing that notebooks do and converters get wrong: cells, with headings as `# …`.
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
@@ -191,20 +190,6 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "a program": (("!rm -f nothing",), "runs a program"),
     "a notebook that fails": (("x = 1", "1 / 0"), "cell 2 fails: ZeroDivisionError"),
 }
-
-
-def notebook(folder: Path, cells: tuple[str, ...]) -> Path:
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "k", "display_name": "k", "language": "python"}})
-    for cell in cells:
-        is_heading = cell.startswith("# ")
-        made.cells.append((nbformat.v4.new_markdown_cell if is_heading else nbformat.v4.new_code_cell)(cell))
-    path = folder / "notebook.ipynb"
-    nbformat.write(made, path)
-    return path
-
-
-def drafted(folder: Path, cells: tuple[str, ...]) -> Draft:
-    return draft(notebook(folder, cells), timeout_s=300)
 
 
 @pytest.mark.parametrize("what", NOTEBOOKS)

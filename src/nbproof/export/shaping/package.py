@@ -12,6 +12,7 @@ from ..watching.seen import Run
 from .flow import Section, by_heading, closed, sections
 from .module import free, module
 from .parameters import Parameters, parameters, without_parameters
+from .settings import written
 from .standing import Standing, standing
 
 Shape = Literal["sections", "one function"]
@@ -53,9 +54,14 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections") -> Shaped:
         **{name: _template(name) for name in ("_results.py", "_surroundings.py")},
         "steps.py": steps.text,
     }
+    origins = {"steps.py": steps.origins}
+    if found.prologue.settings:
+        lines = list(written(found.prologue, {cell.number: cell.source for cell in cells}))
+        modules["_settings.py"] = "".join(f"{text}\n" for text, _ in lines)
+        origins["_settings.py"] = tuple(origin for _, origin in lines)
     if asked.module:
         modules |= {"_checking.py": _template("_checking.py"), "_contract.py": asked.module}
-    return Shaped(shape, title, modules, tuple(parts), found, asked, {"steps.py": steps.origins})
+    return Shaped(shape, title, modules, tuple(parts), found, asked, origins)
 
 
 def _template(name: str) -> str:
@@ -89,6 +95,7 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
     """The module that users import: it loads nothing before `run()` is called."""
     taken = {*found.names, *asked.names, *(name for cell in run.cells for name in cell.binds)}
     steps_name, results, keep, checked = (free(name, taken) for name in ("steps", "results", "keep", "checked"))
+    prepare = free("prepare", taken)
     is_waiting = any(f"async def {part.name}(" in steps for part in parts)
     finals = {name for name in run.values if not name.startswith("_")}
     # What a section has left behind itself is the last word on it.
@@ -122,6 +129,7 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
         "",
         *([f"from ._contract import {', '.join(sorted(constants))}"] if constants else []),
         f"from ._results import {', '.join(helpers)}",
+        *([f"from ._settings import {_named('prepare', prepare)}"] if found.prologue.settings else []),
         *(["", "if TYPE_CHECKING:", *(f"    {line}" for line in _imported(for_types))] if for_types else []),
         "",
         "",
@@ -129,6 +137,7 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
         '    """Do what the notebook does, from its first cell to its last."""',
         *_check(asked, checked),
         f"    with collecting() as {results}:",
+        *([f"        {prepare}()"] if found.prologue.settings else []),
         f"        from . import {_named('steps', steps_name)}",
         "",
         *(f"        {line}" for line in body or ["pass"]),

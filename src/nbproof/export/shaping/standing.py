@@ -9,12 +9,14 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ...notebook.dataflow import Binding, bindings, names_read, steps
 from ..reading import Step
 from ..watching.seen import Run
 from .scopes import is_only_read, uses
+from .settings import Prologue, is_of_python, modules_of, prologue
 
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -70,6 +72,7 @@ class Standing:
     """What stands at the top of the module, each in the order of the notebook."""
 
     imports: tuple[Import, ...] = ()
+    prologue: Prologue = field(default_factory=lambda: Prologue((), (), frozenset()))
     constants: tuple[Constant, ...] = ()
     definitions: tuple[Definition, ...] = ()
 
@@ -90,6 +93,10 @@ class Standing:
     def lines_of(self, cell: int) -> Iterator[Lines]:
         """The lines that leave a cell for the top of the module."""
         every = [each.lines for each in self.imports]
+        every += [
+            Lines(each.cell, each.node.lineno, each.node.end_lineno or each.node.lineno)
+            for each in self.prologue.settings
+        ]
         every += [each.lines for each in self.constants] + [each.lines for each in self.definitions]
         yield from (lines for lines in every if lines.cell == cell)
 
@@ -97,7 +104,8 @@ class Standing:
 def standing(cells: Sequence[Step], run: Run, *, parameters: Collection[str]) -> Standing:
     """Find what stands for itself. `parameters` are names that the notebook is given."""
     bound = bindings(steps({cell.number: cell.tree for cell in cells}))
-    imports = tuple(_imports(cells, run, bound))
+    before = _alone(prologue(cells), cells)
+    imports = tuple(_imports(cells, run, bound, before))
     imported = {name for each in imports for name in each.names}
     literals = {each.name: each for each in _literals(cells, run, bound) if each.name not in parameters}
     definitions = _definitions(cells, bound, imported=imported, literals=literals, parameters=parameters)
@@ -105,26 +113,43 @@ def standing(cells: Sequence[Step], run: Run, *, parameters: Collection[str]) ->
     for each in definitions:
         wanted |= names_read(each.node) & literals.keys()
     constants = tuple(literals[name] for name in literals if name in wanted)
-    return Standing(imports, constants, tuple(definitions))
+    return Standing(imports, before, constants, tuple(definitions))
 
 
-def _imports(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]]) -> Iterator[Import]:
+def _alone(found: Prologue, cells: Sequence[Step]) -> Prologue:
+    """The prologue, if each of its settings can leave its place."""
+    bodies = {cell.number: cell.tree.body for cell in cells}
+    is_alone = all(_is_alone(each.node, bodies[each.cell]) for each in found.settings)
+    return found if is_alone else Prologue((), (), found.inert - {id(each.node) for each in found.settings})
+
+
+def _imports(
+    cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]], before: Prologue
+) -> Iterator[Import]:
     """The imports that find the same wherever they stand."""
     seen = {each.cell: each for each in run.cells}
     read = {name for cell in cells for name in names_read(cell.tree)}
     made: set[str] = set()
     is_disturbed = False
+    written: set[str] = set()
     for cell in cells:
         changes = set(seen[cell.number].changes) if cell.number in seen else set()
+        # A module that the notebook itself writes is not there before.
+        paths = map(Path, seen[cell.number].files_written if cell.number in seen else ())
+        written |= {part for path in paths if path.suffix == ".py" for part in (path.stem, *path.parts)}
+        changes -= {change for each in before.settings if each.cell == cell.number for change in each.changes}
         for node in cell.tree.body:
             if not isinstance(node, _IMPORTS):
                 # Within a cell it is not known which statement made the change, so any but an import may have.
-                is_disturbed = is_disturbed or bool(changes & {*_PLACES_OF_MODULES, "environment variables"})
+                is_disturbed = is_disturbed or (
+                    id(node) not in before.inert and bool(changes & {*_PLACES_OF_MODULES, "environment variables"})
+                )
                 continue
             names, text = tuple(alias.asname or alias.name.partition(".")[0] for alias in node.names), ast.unparse(node)
             is_plain = "*" not in names and not _is_relative(node) and _is_alone(node, cell.tree.body)
             # Made once, it is made: whatever was disturbed since, to make it again changes nothing.
-            if (not is_disturbed or text in made) and is_plain and _agree(names, bound):
+            is_found = not is_disturbed or text in made or is_of_python(node)
+            if is_found and is_plain and not (modules_of(node) & written) and _agree(names, bound):
                 made.add(text)
                 is_needed = not _serves_types(node) or any(name in read for name in names)
                 yield Import(text, names, Lines(cell.number, node.lineno, node.end_lineno or node.lineno), is_needed)
