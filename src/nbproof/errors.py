@@ -24,6 +24,7 @@ NbproofError
 │   ├── CheckpointFailed            a value at a checkpoint is not what was planned
 │   ├── NotAccepted                 a phase does not meet its own conditions
 │   ├── NotWatched                  a notebook's process died, or took too long, while it was watched
+│   ├── NotEquivalent               a package and its notebook do not give the same
 │   ├── RunFailed                   some tasks of a run failed
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
@@ -39,6 +40,8 @@ NbproofError
     ├── LedgerBroken                the ledger of reviews is not what was written
     ├── ExplanationRefused          an explanation would say something wrong
     ├── NotExported                 a notebook cannot become a package that gives the same
+    ├── PackageBroken               an exported package is not what was written
+    ├── HandEdited                  an exported package was changed by hand, and would lose it
     ├── ModelRefused                a packaged model is not whole, or not what it says
     ├── ModelUnsteady               a model changes its answer between two calls
     ├── PathRefused                 a page asks for a file outside of the server's folder
@@ -259,6 +262,17 @@ class NotWatched(WorkFailed):
         super().__init__(f"the notebook could not be watched: {reason}")
 
 
+class NotEquivalent(WorkFailed):
+    """A package and its notebook, run side by side, do not give the same."""
+
+    def __init__(self, package: Path, found: Iterable[str]) -> None:
+        self.package, self.found = package, tuple(found)
+        super().__init__(
+            f"`{package}` does not give what its notebook gives: {'; '.join(self.found)}; expected the same",
+            hint="compare the environment with requirements.lock, then export again: nbproof export NOTEBOOK",
+        )
+
+
 class RunFailed(WorkFailed):
     """Some tasks of a run failed; those that depend on them were not started."""
 
@@ -407,13 +421,36 @@ class ModelUnsteady(Refused):
 
 
 class NotExported(Refused):
-    """A notebook cannot become a package that is proven to give the same."""
+    """A notebook cannot become a package that is proven to give the same: every reason, each with what would help."""
 
     hint = "change the cells that are named, and export again"
 
     def __init__(self, notebook: Path, reasons: Iterable[str]) -> None:
         self.notebook, self.reasons = notebook, tuple(reasons)
-        super().__init__(f"`{notebook}` was not exported: {'; '.join(self.reasons)}")
+        # One line each: whoever mends a notebook goes from cell to cell.
+        told = self.reasons[0] if len(self.reasons) == 1 else "".join(f"\n  {reason}" for reason in self.reasons)
+        super().__init__(f"`{notebook}` was not exported: {told}")
+
+
+class PackageBroken(Refused):
+    """An exported package is not what was written, file by file."""
+
+    hint = "export it again: nbproof export NOTEBOOK"
+
+    def __init__(self, package: Path, problems: Iterable[str]) -> None:
+        self.package, self.problems = package, tuple(problems)
+        super().__init__(f"`{package}` is not what was exported: {'; '.join(self.problems)}")
+
+
+class HandEdited(Refused):
+    """An exported package was changed by hand outside of the places that are kept; `diff` is what would be lost."""
+
+    hint = "put what shall stay between `# nbproof: keep` and `# nbproof: end`, or export to another folder: --out DIR"
+
+    def __init__(self, package: Path, problems: Iterable[str], diff: str) -> None:
+        self.package, self.problems, self.diff = package, tuple(problems), diff
+        told = f"`{package}` was changed by hand, and would lose it: {'; '.join(self.problems)}"
+        super().__init__(f"{told}\n{diff}" if diff else told)
 
 
 class ModelRefused(Refused):

@@ -85,13 +85,16 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
             imported = (imported - made) | _bound_by_imports(code.source, made)
         left_behind = {name: names[name] for name in names.own() if name not in imported}
         values = {name: value_of(value) for name, value in left_behind.items() if not _is_scenery(value)}
+        brought = {top for code in cells for top in _imported(code.source)}
+        # Told first: to look into what was written may load more.
+        loaded = loaded_since(modules, brought) if tells_loaded else None
         written = {path for cell in seen for path in cell.files_written}
         return Run(
             tuple(_with_shown(cell, session.shown.get(cell.cell, [])) for cell in seen),
             values,
             tuple(together({name: names[name] for name in values})),
             {path: left(Path(path)) for path in sorted(written)},
-            loaded_since(modules, {top for code in cells for top in _imported(code.source)}) if tells_loaded else None,
+            loaded,
         )
 
 

@@ -22,13 +22,15 @@ class Loaded:
     """The surroundings of a run.
 
     `distributions` names, for each top-level module that was loaded, what brought it; `versions` holds these and all
-    that they require in turn; `modules` are the files of modules that nothing installed has brought.
+    that they require in turn, `requires` what each of them requires of what is installed; `modules` are the files of
+    modules that nothing installed has brought.
     """
 
     interpreter: str = ""
     python: str = ""
     distributions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     modules: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -39,9 +41,9 @@ def loaded_since(before: Collection[str], also: Collection[str]) -> Loaded:
     tops = sorted({name.partition(".")[0] for name in names} - sys.stdlib_module_names)
     brought = {top: found for top in tops if (found := _distributions(top, by_top))}
     local = dict(_local(name for name in names if name.partition(".")[0] not in brought))
-    versions = _with_requirements({name for found in brought.values() for name in found})
+    versions, requires = _with_requirements({name for found in brought.values() for name in found})
     interpreter = f"{platform.python_implementation()} {platform.python_version()} {sys.platform} {platform.machine()}"
-    return Loaded(interpreter, platform.python_version(), brought, versions, local)
+    return Loaded(interpreter, platform.python_version(), brought, versions, requires, local)
 
 
 def _distributions(top: str, by_top: Mapping[str, list[str]]) -> tuple[str, ...]:
@@ -66,22 +68,23 @@ def _local(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, str(path)
 
 
-def _with_requirements(names: Collection[str]) -> dict[str, str]:
-    """The versions of distributions and of all that they require, as far as it is installed."""
-    found: dict[str, str] = {}
+def _with_requirements(names: Collection[str]) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+    """The versions of distributions and of all that they require, as far as it is installed, and what each requires."""
+    versions: dict[str, str] = {}
+    requires: dict[str, tuple[str, ...]] = {}
     left = sorted(names)
     while left:
         name = left.pop()
-        if name in found:
+        if name in versions:
             continue
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-        found[name] = distribution.version
-        for required in distribution.requires or ():
-            match = _REQUIRED.match(required)
-            # What only an extra asks for was not asked for.
-            if match and "extra ==" not in required:
-                left.append(normalised(match[0]))
-    return dict(sorted(found.items()))
+        versions[name] = distribution.version
+        # What only an extra asks for was not asked for.
+        wanted = [match[0] for each in distribution.requires or () if "extra ==" not in each
+                  if (match := _REQUIRED.match(each))]  # fmt: skip
+        requires[name] = tuple(sorted({normalised(each) for each in wanted}))
+        left += requires[name]
+    return dict(sorted(versions.items())), dict(sorted(requires.items()))

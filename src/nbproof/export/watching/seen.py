@@ -112,8 +112,10 @@ def from_json(found: Mapping[str, Any]) -> Run:
 
 
 def _loaded(found: Mapping[str, Any]) -> Loaded:
-    brought = {top: tuple(names) for top, names in found["distributions"].items()}
-    return Loaded(**{**found, "distributions": brought})
+    pairs = {
+        kind: {name: tuple(names) for name, names in found[kind].items()} for kind in ("distributions", "requires")
+    }
+    return Loaded(**{**found, **pairs})
 
 
 def _restored(name: str, value: Any) -> Any:
