@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-import tempfile
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,25 +13,37 @@ from typing import Any
 from ..errors import NotExported, NotWatched, ParameterInvalid
 from ..notebook import document as documents
 from ..notebook.dataflow import bindings, steps
-from ..notebook.shapes import as_json
 from .equivalence.compare import Equivalence, Roots, compare
 from .reading import Reading, read
+from .running import clean_folder, run_package
 from .shaping.package import Shape, Shaped, shaped
 from .shaping.parameters import says_its_defaults, sets
 from .watching.executor import CellCode
 from .watching.seen import Run
-from .watching.watch import carried_out, watch
+from .watching.watch import watch
+from .working import Working, changed_by, vendored, working
 
 NAME = "draft"
 # Cells of a notebook are counted from 1.
 _INJECTED = 0
 
 
+# What else may ask how its folder looks, without reading any file.
+_LOOKING_ROUND = re.compile(r"exists|isfile|is_file|isdir|is_dir|listdir|scandir|glob|walk|cwd|__file__")
+_PROGRAMS = re.compile(r"\bsubprocess\b|\bos\.(system|popen|exec|spawn)|\bPopen\b|\bpexpect\b")
+_HOST = re.compile(r"\('([^']*)'")
+_HERE = re.compile(r"localhost|127\..*|::1?|0\.0\.0\.0|None|")
+
+Complete = Callable[[Reading, Shaped, Working], Mapping[str, bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """The modules of a package, what was read and seen of its notebook, and the comparison that holds.
 
-    `first` and `second` are two runs of the notebook, in fresh processes, with `parameters` where any were asked for.
+    `first` and `second` are two runs of the notebook, in fresh processes, with `parameters` where any were asked for;
+    the second had nothing in its folder but what is `needed`. `sources` are the files that were run as the package.
+    `passed_over` says why more pleasant shapes were not taken.
     """
 
     reading: Reading
@@ -39,6 +52,9 @@ class Draft:
     shaped: Shaped
     equivalence: Equivalence
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    needed: Working = field(default_factory=lambda: Working(Path(), "."))
+    sources: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    passed_over: tuple[str, ...] = ()
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -51,11 +67,21 @@ class Draft:
         return self.shaped.shape
 
 
-def draft(notebook: Path, *, parameters: Mapping[str, Any] | None = None, timeout_s: float | None = None) -> Draft:
+def draft(
+    notebook: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    timeout_s: float | None = None,
+    name: str = NAME,
+    complete: Complete | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Draft:
     """Make a package of a notebook, in the most pleasant shape that is proven equal.
 
-    The notebook runs twice, and each draft once, in its own folder; with `parameters`, all of them with these values.
-    Raises `NotExported` with every reason, and `ParameterInvalid` for values that the notebook does not take.
+    The notebook runs in its own folder, and then it and each draft in folders with nothing but the files that it was
+    seen reading; with `parameters`, all of them with these values. `complete` gives the whole of a package called
+    `name`, where it is more than its modules. Raises `NotExported` with every reason, and `ParameterInvalid` for values
+    that the notebook does not take.
     """
     document = documents.read(notebook)
     reading = read(document)
@@ -64,40 +90,121 @@ def draft(notebook: Path, *, parameters: Mapping[str, Any] | None = None, timeou
     folder = notebook.resolve().parent
     asked = dict(parameters or {})
     injected = injection(reading, asked)
-    first, second = (watched(reading, folder, injected=injected, timeout_s=timeout_s) for _ in range(2))
+    tell(f"runs the notebook, {len(reading.steps)} cells")
+    first = watched(reading, folder, injected=injected, timeout_s=timeout_s, tells_loaded=True)
+    needed = working(first, folder)
+    reasons = [*_beyond_reach(reading, first), *_own_input(first, needed)]
+    if reasons:
+        raise NotExported(notebook, reasons)
     ids = {step.number: step.id for step in reading.steps}
-    reasons = []
     shapes: tuple[Shape, ...] = ("sections", "one function")
-    for shape in shapes:
-        made = shaped(reading, first, shape=shape)
-        try:
-            left = run_files(made.modules, folder, parameters=asked, timeout_s=timeout_s)
-        except NotWatched as error:
-            reasons.append(f"as {shape}: {error.reason}")
+    with (
+        clean_folder(needed, is_with_modules=True) as (root, clean),
+        ThreadPoolExecutor(2 if _may_run_beside(first, needed) else 1) as side_by_side,
+    ):
+        tell("runs it again beside the package, in folders with nothing but its data")
+        again = side_by_side.submit(_watched_again, reading, clean, injected, timeout_s)
+        for shape in shapes:
+            made = shaped(reading, first, shape=shape)
+            sources = dict(complete(reading, made, needed) if complete else _plainly(made, needed))
+            with clean_folder(needed, is_with_modules=False) as (package_root, place):
+                runs = side_by_side.submit(run_package, name, sources, place, parameters=asked, timeout_s=timeout_s)
+                second, reason = again.result(), ""
+                try:
+                    left = runs.result()
+                except NotWatched as error:
+                    reason = error.reason
+            if not reason:
+                equivalence = compare(first, second, left, ids, Roots(needed.root, root, package_root))
+                reason = "" if equivalence.holds else _told(equivalence)
+            if not reason:
+                break
+            tell(f"as {shape} it is not equal: {reason}")
+            reasons.append(f"as {shape}: {reason}")
+        else:
+            raise NotExported(notebook, reasons)
+    if equivalence.count("not steady") and _looks_round(reading, needed):
+        _check_alone(reading, first, second, needed, injected, timeout_s)
+    return Draft(reading, first, second, made, equivalence, asked, needed, sources, tuple(reasons))
+
+
+def _plainly(made: Shaped, needed: Working) -> Mapping[str, bytes]:
+    """The modules, and the local ones that they import."""
+    files = {name: text.encode() for name, text in made.modules.items()}
+    return files | {f"_modules/{vendored(name, held)}": held.source.read_bytes() for name, held in needed.modules}
+
+
+def _beyond_reach(reading: Reading, run: Run) -> Iterator[str]:
+    """What a run took from somewhere that nobody can give to a package, cell by cell."""
+    sources = {step.number: step.source for step in reading.steps}
+    for cell in run.cells:
+        far = [place for place in cell.network if _is_far(place)]
+        if far:
+            yield (
+                f"cell {cell.cell}: it needs the network ({far[0]}), which may answer otherwise tomorrow; "
+                "save what it answers as a file, and read that"
+            )
+        if cell.processes and _PROGRAMS.search(sources.get(cell.cell, "")):
+            yield (
+                f"cell {cell.cell}: it runs another program ({cell.processes[0]}), which is none of the package; "
+                "do it in Python, or before"
+            )
+
+
+def _is_far(place: str) -> bool:
+    """Whether it leads to another machine: a name that is looked up, or an address that is neither a file nor here."""
+    event, _, where = place.partition(" ")
+    host = _HOST.match(where)
+    if event == "socket.getaddrinfo":
+        return _HERE.fullmatch(where) is None
+    return event != "socket.bind" and host is not None and _HERE.fullmatch(host[1]) is None
+
+
+def _own_input(run: Run, needed: Working) -> Iterator[str]:
+    for path in changed_by(run, needed):
+        yield f"it changes `{path}`, which it reads itself: a second run finds another file; write to another one"
+
+
+def _may_run_beside(run: Run, needed: Working) -> bool:
+    """Whether two runs in folders of their own cannot get into each other's way."""
+    outside = [path for path, left in run.files.items() if left.digest and not Path(path).is_relative_to(needed.root)]
+    return not outside and not any(cell.network for cell in run.cells)
+
+
+def _watched_again(reading: Reading, folder: Path, injected: str, timeout_s: float | None) -> Run:
+    try:
+        return watched(reading, folder, injected=injected, timeout_s=timeout_s)
+    except NotExported as error:
+        reason = "in a folder with nothing but the files that it was seen reading, "
+        raise NotExported(error.notebook, [reason + each for each in error.reasons]) from None
+
+
+def _looks_round(reading: Reading, needed: Working) -> bool:
+    has_files = bool(needed.data or needed.folders or needed.elsewhere)
+    return has_files or any(_LOOKING_ROUND.search(step.source) for step in reading.steps)
+
+
+def _check_alone(
+    reading: Reading, first: Run, second: Run, needed: Working, injected: str, timeout_s: float | None
+) -> None:
+    """Raise `NotExported` for a value that is another one only since the folder is another one.
+
+    Whatever names the folder itself is another one for that reason alone.
+    """
+    with clean_folder(needed, is_with_modules=True) as (_, folder):
+        third = watched(reading, folder, injected=injected, timeout_s=timeout_s)
+    reasons = []
+    for name, value in first.values.items():
+        other, last = second.values.get(name), third.values.get(name)
+        if value.digest is None or other is None or last is None or other.digest == value.digest:
             continue
-        equivalence = compare(first, second, left, ids, Roots(folder, folder, folder))
-        if equivalence.holds:
-            return Draft(reading, first, second, made, equivalence, asked)
-        reasons.append(f"as {shape}: {_told(equivalence)}")
-    raise NotExported(notebook, reasons)
-
-
-def run_files(
-    made: Mapping[str, str],
-    folder: Path,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    timeout_s: float | None = None,
-) -> Mapping[str, Any]:
-    """Run a draft in `folder`, in a fresh process; raises `NotWatched` when it does not come to its end."""
-    with tempfile.TemporaryDirectory(prefix="nbproof-draft-") as place:
-        package = Path(place) / NAME
-        for name, text in made.items():
-            (package / name).parent.mkdir(parents=True, exist_ok=True)
-            (package / name).write_text(text, encoding="utf-8")
-        values = as_json(dict(parameters or {}))
-        job = {"package": NAME, "package_parent": place, "folder": str(folder), "parameters": values}
-        return carried_out("nbproof.export.equivalence", job, timeout_s=timeout_s)
+        if other.digest == last.digest and str(needed.root) not in value.text:
+            reasons.append(
+                f"`{name}` depends on what lies in the notebook's folder besides the files that it reads "
+                f"({value.text} there, {other.text} with these alone); read what it needs"
+            )
+    if reasons:
+        raise NotExported(reading.document.path, reasons)
 
 
 def injection(reading: Reading, parameters: Mapping[str, Any]) -> str:
@@ -120,15 +227,23 @@ def injection(reading: Reading, parameters: Mapping[str, Any]) -> str:
     return contract.injected_source(own, upstream=plumbing.get("upstream"), product=plumbing.get("product"))
 
 
-def watched(reading: Reading, folder: Path, *, injected: str = "", timeout_s: float | None = None) -> Run:
+def watched(
+    reading: Reading,
+    folder: Path,
+    *,
+    injected: str = "",
+    timeout_s: float | None = None,
+    tells_loaded: bool = False,
+    may_fail: bool = False,
+) -> Run:
     """Watch a notebook run, with `injected` right after its parameters cell; raises `NotExported` where it fails."""
     cells: list[CellCode] = []
     for step in reading.steps:
         cells.append(CellCode(step.number, step.source, step.is_silenced))
         if injected and step is reading.parameters_cell:
             cells.append(CellCode(_INJECTED, injected))
-    run = watch(cells, folder, timeout_s=timeout_s)
-    if run.error is not None:
+    run = watch(cells, folder, timeout_s=timeout_s, tells_loaded=tells_loaded)
+    if run.error is not None and not may_fail:
         raise NotExported(reading.document.path, [f"cell {run.error.cell} fails: {run.error.error}"])
     imported = only_imported(reading, run)
     return replace(
@@ -154,9 +269,7 @@ def has_star(tree: ast.Module) -> bool:
 
 
 def _told(equivalence: Equivalence) -> str:
-    wrong = equivalence.wrong
-    first = wrong[0]
+    first = equivalence.wrong[0]
     if first.what == "error":
-        return f"its run fails: {first.package}"
-    where = f"first the {first.what} `{first.name}`: {first.notebook[:80]} in the notebook, {first.package[:80]} in it"
-    return f"{len(wrong)} of {len(equivalence.rows)} differ, {where}"
+        return f"it fails: {first.package}" if first.package else f"it does not fail as the notebook: {first.notebook}"
+    return f"{len(equivalence.wrong)} of {len(equivalence.rows)} differ, first the {first.what} `{first.name}`"
