@@ -15,6 +15,7 @@ INTERRUPTED = 130
 MODULES = {
     "doctor": "health",
     "explain": "explaining",
+    "export": "exporting",
     "init": "starting",
     "lab": "opening",
     "plot": "drawing",
@@ -22,6 +23,7 @@ MODULES = {
     "run": "building",
     "runs": "history",
     "status": "inspecting",
+    "verify": "exporting",
 }
 
 

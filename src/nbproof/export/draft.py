@@ -24,6 +24,8 @@ from .watching.watch import watch
 from .working import Working, changed_by, vendored, working
 
 NAME = "draft"
+# The most pleasant first.
+SHAPES: tuple[Shape, ...] = ("sections", "one function")
 # Cells of a notebook are counted from 1.
 _INJECTED = 0
 
@@ -74,6 +76,7 @@ def draft(
     timeout_s: float | None = None,
     name: str = NAME,
     complete: Complete | None = None,
+    shapes: tuple[Shape, ...] = SHAPES,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
     """Make a package of a notebook, in the most pleasant shape that is proven equal.
@@ -97,10 +100,9 @@ def draft(
     if reasons:
         raise NotExported(notebook, reasons)
     ids = {step.number: step.id for step in reading.steps}
-    shapes: tuple[Shape, ...] = ("sections", "one function")
     with (
         clean_folder(needed, is_with_modules=True) as (root, clean),
-        ThreadPoolExecutor(2 if _may_run_beside(first, needed) else 1) as side_by_side,
+        ThreadPoolExecutor(2 if may_run_beside(first, needed) else 1) as side_by_side,
     ):
         tell("runs it again beside the package, in folders with nothing but its data")
         again = side_by_side.submit(_watched_again, reading, clean, injected, timeout_s)
@@ -165,7 +167,7 @@ def _own_input(run: Run, needed: Working) -> Iterator[str]:
         yield f"it changes `{path}`, which it reads itself: a second run finds another file; write to another one"
 
 
-def _may_run_beside(run: Run, needed: Working) -> bool:
+def may_run_beside(run: Run, needed: Working) -> bool:
     """Whether two runs in folders of their own cannot get into each other's way."""
     outside = [path for path, left in run.files.items() if left.digest and not Path(path).is_relative_to(needed.root)]
     return not outside and not any(cell.network for cell in run.cells)
@@ -251,6 +253,15 @@ def watched(
         cells=tuple(cell for cell in run.cells if cell.cell != _INJECTED),
         values={name: value for name, value in run.values.items() if name not in imported},
     )
+
+
+def notebook_runner(reading: Reading) -> Callable[..., Run]:
+    """A function that runs the notebook in a folder, with values of its parameters; it may fail."""
+
+    def run(place: Path, parameters: Mapping[str, Any], timeout_s: float | None) -> Run:
+        return watched(reading, place, injected=injection(reading, parameters), timeout_s=timeout_s, may_fail=True)
+
+    return run
 
 
 def only_imported(reading: Reading, run: Run) -> frozenset[str]:

@@ -70,20 +70,23 @@ def put_in_place(place: Path, target: Path) -> None:
     sync_folder(target.parent)
 
 
-def kept(target: Path, made: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The new files of a package with the places that were marked in the folder that is there now.
-
-    A folder that is not there has none. Raises `AskedWrongly` for one that is no exported package, and `HandEdited`
-    with the difference when something else in it was changed.
-    """
-    if not target.exists():
-        return dict(made)
-    if not target.is_dir() or (not (target / provenance.FILE).exists() and any(target.iterdir())):
+def check_free(target: Path) -> None:
+    """Raise `AskedWrongly` unless there is nothing at `target`, an empty folder, or an exported package."""
+    is_ours = target.is_dir() and ((target / provenance.FILE).exists() or not any(target.iterdir()))
+    if target.exists() and not is_ours:
         raise AskedWrongly(
             f"`{target}` is there already and is no exported package; expected a free place",
             hint="name another one: --out DIR",
         )
-    if not any(target.iterdir()):
+
+
+def kept(target: Path, made: Mapping[str, bytes], *, below: str = "") -> dict[str, bytes]:
+    """The new files of a package with the places that were marked in the folder that is there now.
+
+    Only those whose paths begin with `below` are looked at. A folder that is not there has no marks. Raises
+    `HandEdited` with the difference when something else in it was changed.
+    """
+    if not target.exists() or not any(target.iterdir()):
         return dict(made)
     try:
         before = provenance.read(target)
@@ -91,7 +94,7 @@ def kept(target: Path, made: Mapping[str, bytes]) -> dict[str, bytes]:
         raise HandEdited(target, error.problems, "") from None
     files, problems, differences = dict(made), [], []
     for name in sorted(before.files.keys() | provenance.present(target)):
-        if name == provenance.FILE:
+        if name == provenance.FILE or not name.startswith(below):
             continue
         problem = _carry_over(target, name, before, files)
         if problem:
