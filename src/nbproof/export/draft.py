@@ -19,7 +19,7 @@ from .running import clean_folder, run_package
 from .shaping.package import Shape, Shaped, shaped
 from .shaping.parameters import says_its_defaults, sets
 from .watching.executor import CellCode
-from .watching.seen import Run
+from .watching.seen import Run, Seen
 from .watching.watch import watch
 from .working import Working, changed_by, vendored, working
 
@@ -246,13 +246,21 @@ def watched(
             cells.append(CellCode(_INJECTED, injected))
     run = watch(cells, folder, timeout_s=timeout_s, tells_loaded=tells_loaded)
     if run.error is not None and not may_fail:
-        raise NotExported(reading.document.path, [f"cell {run.error.cell} fails: {run.error.error}"])
+        raise NotExported(reading.document.path, [f"{_place(reading, run.error)} fails: {run.error.error}"])
     imported = only_imported(reading, run)
     return replace(
         run,
         cells=tuple(cell for cell in run.cells if cell.cell != _INJECTED),
         values={name: value for name, value in run.values.items() if name not in imported},
     )
+
+
+def _place(reading: Reading, failed: Seen) -> str:
+    """The cell that failed, and the line in it, as they stand in the notebook."""
+    lines = next((step.lines for step in reading.steps if step.number == failed.cell), ())
+    if failed.line is None or not 0 < failed.line <= len(lines):
+        return f"cell {failed.cell}"
+    return f"cell {failed.cell}, line {lines[failed.line - 1]}"
 
 
 def notebook_runner(reading: Reading) -> Callable[..., Run]:

@@ -92,7 +92,8 @@ def export(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Exp
         compared = [(proof.parameters, proof.equivalence.rows) for proof in proofs]
         text = readme(told, proven.reading, proven.needed, proven.shape, compared)
         files["README.md"] = text.encode()
-        files = folder.kept(target, files)
+        # Those were run with what was kept in them.
+        files = folder.kept(target, files, but=f"src/{name}/")
         files[provenance.FILE] = provenance.spelled(_provenance(told, proven, proofs, required, agreed, files))
         for path, content in files.items():
             (place / path).parent.mkdir(parents=True, exist_ok=True)

@@ -80,11 +80,11 @@ def check_free(target: Path) -> None:
         )
 
 
-def kept(target: Path, made: Mapping[str, bytes], *, below: str = "") -> dict[str, bytes]:
+def kept(target: Path, made: Mapping[str, bytes], *, below: str = "", but: str | None = None) -> dict[str, bytes]:
     """The new files of a package with the places that were marked in the folder that is there now.
 
-    Only those whose paths begin with `below` are looked at. A folder that is not there has no marks. Raises
-    `HandEdited` with the difference when something else in it was changed.
+    Only those whose paths begin with `below`, and not with `but`, are looked at. A folder that is not there has no
+    marks. Raises `HandEdited` with the difference when something else in it was changed.
     """
     if not target.exists() or not any(target.iterdir()):
         return dict(made)
@@ -94,7 +94,7 @@ def kept(target: Path, made: Mapping[str, bytes], *, below: str = "") -> dict[st
         raise HandEdited(target, error.problems, "") from None
     files, problems, differences = dict(made), [], []
     for name in sorted(before.files.keys() | provenance.present(target)):
-        if name == provenance.FILE or not name.startswith(below):
+        if name == provenance.FILE or not name.startswith(below) or (but is not None and name.startswith(but)):
             continue
         problem = _carry_over(target, name, before, files)
         if problem:
