@@ -59,7 +59,9 @@ def test_it_works_where_it_is_told_to(installed: Path, tmp_path: Path) -> None:
 
     lines = ran.stdout.splitlines()
     assert (lines[0], lines[-1], sorted(lines[1:-1])) == (
-        "rows: 2", "wrote rate.txt", ["done = 3", "lines: list", "rate = 1.5", "rates: list", "rows = 2", "scale = 1.0"],
+        "rows: 2",
+        "wrote rate.txt",
+        ["done = 3", "lines: list", "rate = 1.5", "rates: list", "rows = 2", "scale = 1.0"],
     )  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "made/here").rglob("*")) == ["data", "rate.txt", "rates.csv"]
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
@@ -245,13 +247,14 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, capsys: pytest.
 
 
 def test_a_disk_that_takes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One line, before anything was written."""
-    notebook = write_notebook(tmp_path / "notebooks/one.ipynb", "x = 1")
+    """One line, before anything runs."""
+    notebook = write_notebook(tmp_path / "notebooks/one.ipynb", "open('ran.txt', 'w').close()")
     (tmp_path / "file").write_text("no folder")
 
     code = carry_out(["export", str(notebook), "--draft", "--out", str(tmp_path / "file/below")])
 
     assert (code, "cannot write" in capsys.readouterr().err) == (2, True)
+    assert not (tmp_path / "notebooks/ran.txt").exists()
 
 
 def test_data_above_the_notebook_goes_along(tmp_path: Path) -> None:

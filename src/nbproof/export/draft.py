@@ -288,7 +288,9 @@ def has_star(tree: ast.Module) -> bool:
 
 
 def _told(equivalence: Equivalence) -> str:
-    first = equivalence.wrong[0]
+    wrong = equivalence.wrong
+    first = wrong[0]
     if first.what == "error":
-        return f"it fails: {first.package}" if first.package else f"it does not fail as the notebook: {first.notebook}"
-    return f"{len(equivalence.wrong)} of {len(equivalence.rows)} differ, first the {first.what} `{first.name}`"
+        return f"its run fails: {first.package}" if first.package else f"its run does not fail: {first.notebook}"
+    where = f"first the {first.what} `{first.name}`: {first.notebook[:80]} in the notebook, {first.package[:80]} in it"
+    return f"{len(wrong)} of {len(equivalence.rows)} differ, {where}"

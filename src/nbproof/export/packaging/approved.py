@@ -13,6 +13,7 @@ from ...review.approval import verify
 from ...review.archive import Archive
 from ...review.policy import FILE as REVIEWERS
 from ...review.policy import read as read_policy
+from ...review.signers import FILE as SIGNERS
 from ...review.standing import require_approval
 
 DRAFT = "draft: not approved"
@@ -33,7 +34,7 @@ def approval(project: Path, notebook: Path, lock: str | None) -> Approved:
     """The approval of what is there now. Raises `NotApproved` where there is none that counts."""
     found = require_approval(project, notebook, lock=lock)
     assert found.binding is not None
-    decisions, files = [], {REVIEWERS: (project / REVIEWERS).read_bytes()}
+    decisions, files = [], {name: (project / name).read_bytes() for name in (REVIEWERS, SIGNERS)}
     for given in found.given:
         if given.problem or not given.approval.is_yes:
             continue

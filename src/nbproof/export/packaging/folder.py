@@ -71,7 +71,13 @@ def put_in_place(place: Path, target: Path) -> None:
 
 
 def check_free(target: Path) -> None:
-    """Raise `AskedWrongly` unless there is nothing at `target`, an empty folder, or an exported package."""
+    """Raise `AskedWrongly` unless there is nothing at `target`, an empty folder, or an exported package.
+
+    Raises `Unwritable` where a folder could not be made.
+    """
+    above = next(place for place in target.parents if place.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise Unwritable(above, "it takes no folder")
     is_ours = target.is_dir() and ((target / provenance.FILE).exists() or not any(target.iterdir()))
     if target.exists() and not is_ours:
         raise AskedWrongly(
