@@ -81,7 +81,7 @@ class Trials:
                     made = drafts.draft(path)
             except NotExported as refused:
                 # A refusal needs no comparison; a notebook that fails by itself is none of the grammar's.
-                wrong = re.search(r"cell \d+ fails: .*", str(refused))
+                wrong = re.search(r"cell \d+(, line \d+)? fails: .*", str(refused))
                 if wrong:
                     found = self.oracle.run("fuzzing_oracle:notebook", _job(folders["notebook"], cells=code))
                     if found["error"]:

@@ -188,7 +188,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "a question": (("name = input('who? ')",), "`input`"),
     "the shell's memory": (("1", "Out[1]"), "memory of earlier cells"),
     "a program": (("!rm -f nothing",), "runs a program"),
-    "a notebook that fails": (("x = 1", "1 / 0"), "cell 2 fails: ZeroDivisionError"),
+    "a notebook that fails": (("x = 1", "1 / 0"), "cell 2, line 1 fails: ZeroDivisionError"),
 }
 
 
