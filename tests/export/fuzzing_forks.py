@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class Forks:
     """A process that forks one child for each job."""
 
     def __init__(self, *modules: str) -> None:
+        # The exporter runs two at a time.
+        self.turn = threading.Lock()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "fuzzing_forked", *modules],
             stdin=subprocess.PIPE,
@@ -43,9 +46,10 @@ class Forks:
         with tempfile.TemporaryDirectory(prefix="nbproof-fork-") as place:
             output, words = Path(place) / "left.json", Path(place) / "words.txt"
             told = {"call": call, "words": str(words), "job": {**job, "output": str(output)}, "longest_s": LONGEST_S}
-            self.process.stdin.write(json.dumps(told) + "\n")
-            self.process.stdin.flush()
-            status = int(self.process.stdout.readline())
+            with self.turn:
+                self.process.stdin.write(json.dumps(told) + "\n")
+                self.process.stdin.flush()
+                status = int(self.process.stdout.readline())
             if status != 0 or not output.is_file():
                 last = (words.read_text(errors="replace").strip().splitlines() or ["without a word"])[-1]
                 raise NotWatched(f"its process ended with {status}: {last[:LONGEST_WORDS]}")

@@ -18,6 +18,7 @@ from fuzzing_grammar import MadeCell
 
 from nbproof.errors import NotExported, NotWatched
 from nbproof.export import draft as drafts
+from nbproof.export import running
 from nbproof.export.watching import watch as watches
 
 Verdict = Literal["equal", "refused", "different", "failed", "no notebook"]
@@ -60,7 +61,7 @@ class Trials:
             return self.exporter.run(f"{module}.__main__:main", job)
 
         with (
-            mock.patch.object(drafts, "carried_out", carried_out),
+            mock.patch.object(running, "carried_out", carried_out),
             mock.patch.object(watches, "carried_out", carried_out),
         ):
             yield

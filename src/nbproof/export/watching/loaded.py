@@ -37,8 +37,8 @@ class Loaded:
 def loaded_since(before: Collection[str], also: Collection[str]) -> Loaded:
     """Tell what was loaded since `sys.modules` held `before`, and of what was there already the modules of `also`."""
     names = [name for name in list(sys.modules) if name not in before or name.partition(".")[0] in also]
-    by_top = importlib.metadata.packages_distributions()
-    tops = sorted({name.partition(".")[0] for name in names} - sys.stdlib_module_names)
+    tops = sorted({name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"__mp_main__"})
+    by_top = importlib.metadata.packages_distributions() if tops else {}
     brought = {top: found for top in tops if (found := _distributions(top, by_top))}
     local = dict(_local(name for name in names if name.partition(".")[0] not in brought))
     versions, requires = _with_requirements({name for found in brought.values() for name in found})
