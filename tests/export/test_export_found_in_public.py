@@ -26,6 +26,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "# More",
         "axes.set_title('later');",
     ),
+    "lines of a figure that are shown": (
+        "import matplotlib.pyplot as plt\nplt.plot([1, 2])",
+        "# More",
+        "again = [1]\n[again, again, {'a': (again,)}]",
+        "again.append(plt.hist([1, 2]))",
+    ),
     "a number that is imported": (
         "from math import pi, tau as turn",
         "# More",

@@ -205,3 +205,19 @@ class _Silent:
 
 
 SILENT = _Silent()
+
+
+def test_what_is_drawn_counts_by_its_pixels_at_the_end(tmp_path: Path) -> None:
+    """A figure and its axes are told apart by what they show, in any process; between cells nobody draws them."""
+    source = (
+        "import re\nimport pandas as pd\nimport matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\n"
+        "axes.plot([1, {}]);\nstyled = pd.DataFrame({{'a': [1]}}).style\nfound = re.match('a', 'ab')"
+    )
+
+    first, again, other = (watched(tmp_path, source.format(last)) for last in (2, 2, 3))
+
+    for name in ("figure", "axes", "styled", "found"):
+        assert first.values[name].digest is not None
+        assert first.values[name].digest == again.values[name].digest
+    assert first.values["figure"].digest != other.values["figure"].digest
+    assert first.cells[0].shows == ()

@@ -53,10 +53,11 @@ def _left_behind(results: Any, package: str) -> dict[str, Any]:
     if results is None:
         return {"values": {}, "shows": {}, "figures": {}}
     from ..watching import executor
+    from ..watching.looking import Look
 
     _call_them_as_the_notebook_does(package)
     return {
-        "values": {name: _told(executor.value_of(value)) for name, value in results.items()},
+        "values": {name: _told(executor.value_of(value, Look(is_drawing=True))) for name, value in results.items()},
         "shows": {
             cell: [_told(executor.value_of(value)) for value in shown] for cell, shown in results.displayed.items()
         },

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Results(Mapping[str, Any]):
 _CURRENT: ContextVar[Results | None] = ContextVar("results", default=None)
 
 
-@contextmanager
+@contextlib.contextmanager
 def collecting() -> Iterator[Results]:
     """Collect what is kept, shown, drawn and written within the block."""
     results = Results()
@@ -72,25 +72,36 @@ def show(cell: str, *values: Any, as_it_is: bool = False, **_options: Any) -> No
     """Keep what the notebook's cell shows; `as_it_is` now, if the value is to change later."""
     results = _CURRENT.get()
     if results is not None:
-        kept = [copy.deepcopy(value) if as_it_is else _as_it_is(value) for value in values if value is not None]
-        results.displayed.setdefault(cell, []).extend(kept)
+        shown = [value for value in values if value is not None]
+        results.displayed.setdefault(cell, []).extend(map(_as_it_is, shown) if as_it_is else shown)
 
 
-def _as_it_is(value: Any) -> Any:
-    """Return a copy that later cells cannot change, of what is only data; anything else is kept itself."""
+def _as_it_is(value: Any, known: dict[int, Any] | None = None) -> Any:
+    """Return a copy that later cells cannot change, as far as there can be one."""
+    known = {} if known is None else known
+    if id(value) in known:
+        return known[id(value)]
     pandas, numpy = sys.modules.get("pandas"), sys.modules.get("numpy")
+    made = value
     if pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series):
         # From version 3 on a frame that shares its data never sees what is written into another.
-        return value.copy(deep=int(pandas.__version__.split(".")[0]) < 3)
-    if numpy is not None and type(value) is numpy.ndarray:
-        return value.copy(order="K")
-    if type(value) in (list, dict, set, bytearray):
-        try:
-            return copy.deepcopy(value)
-        # Something in it cannot be copied.
-        except Exception:
-            return value
-    return value
+        made = value.copy(deep=int(pandas.__version__.split(".")[0]) < 3)
+    elif numpy is not None and type(value) is numpy.ndarray:
+        made = value.copy(order="K")
+    elif type(value) is list:
+        made = known[id(value)] = []
+        made.extend(_as_it_is(each, known) for each in value)
+    elif type(value) is dict:
+        made = known[id(value)] = {}
+        made.update((key, _as_it_is(each, known)) for key, each in value.items())
+    elif type(value) is tuple:
+        made = tuple(_as_it_is(each, known) for each in value)
+    # A copy of what is drawn would be drawn, too.
+    elif not type(value).__module__.startswith("matplotlib."):
+        with contextlib.suppress(Exception):
+            made = copy.deepcopy(value)
+    known[id(value)] = made
+    return made
 
 
 def keep_figures(cell: str) -> None:

@@ -15,16 +15,16 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...notebook.dataflow import bindings, names_read, steps
-from ...run.checkpoints.comparing import Digest
+from ...notebook.dataflow import names_read
 from ...run.checkpoints.values import Unstorable, spelled
 from .left import left
 from .loaded import loaded_since
+from .looking import Look
 from .names import Names, fresh
 from .seen import Run, Seen, Value
 from .touched import Touched, Watch, states
@@ -55,7 +55,8 @@ class _Session:
     """What lasts from cell to cell.
 
     `shown` is by the cell whose code displays it. The values stay alive, as they do in the memory of IPython's shell.
-    `flags` are those of the `__future__` that a cell imported, which hold for the cells after it, too.
+    `flags` are those of the `__future__` that a cell imported, which hold for the cells after it, too. `digests` and
+    `states` are those at the end of the last cell.
     """
 
     names: Names
@@ -63,6 +64,11 @@ class _Session:
     runner: asyncio.Runner
     shown: dict[int, list[_Shown]] = field(default_factory=dict)
     flags: int = 0
+    digests: dict[str, str | None] = field(init=False)
+    states: dict[str, str] = field(default_factory=states)
+
+    def __post_init__(self) -> None:
+        self.digests = _digests(self.names)
 
     def show(self, cell: int, value: Any) -> None:
         self.shown.setdefault(cell, []).append(_Shown(value, value_of(value)))
@@ -73,7 +79,6 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
     modules = frozenset(sys.modules)
     sys.modules["__main__"].__dict__.update(__builtins__=builtins)
     seen: list[Seen] = []
-    imported: set[str] = set()
     names = fresh()
     with asyncio.Runner() as runner, _main_is(names):
         session = _Session(names, Watch(), runner)
@@ -81,10 +86,9 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
             seen.append(_run_cell(code, session))
             if seen[-1].error:
                 break
-            made = set(seen[-1].binds)
-            imported = (imported - made) | _bound_by_imports(code.source, made)
-        left_behind = {name: names[name] for name in names.own() if name not in imported}
-        values = {name: value_of(value) for name, value in left_behind.items() if not _is_scenery(value)}
+        left_behind = {name: names[name] for name in names.own() if not _is_scenery(names[name])}
+        looks = {name: Look(is_drawing=True) for name in left_behind}
+        values = {name: value_of(value, looks[name]) for name, value in left_behind.items()}
         brought = {top for code in cells for top in _imported(code.source)}
         # Told first: to look into what was written may load more.
         loaded = loaded_since(modules, brought) if tells_loaded else None
@@ -92,24 +96,15 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
         return Run(
             tuple(_with_shown(cell, session.shown.get(cell.cell, [])) for cell in seen),
             values,
-            tuple(together({name: names[name] for name in values})),
+            tuple(together(looks)),
             {path: left(Path(path)) for path in sorted(written)},
             loaded,
         )
 
 
-def _bound_by_imports(source: str, made: set[str]) -> set[str]:
-    """Which of the names that a cell has made it has by imports alone: what they hold is no value of the notebook."""
-    bound = bindings(steps({0: ast.parse(source)}))
-    others = {name for name, ways in bound.items() if any(way.kind != "import" for way in ways)}
-    if "*" in bound:
-        return made - others
-    return made & bound.keys() - others
-
-
 def _with_shown(cell: Seen, shown: Sequence[_Shown]) -> Seen:
     """The cell with what its code displayed, and whether any of that is another value by now."""
-    is_changed = any(value_of(each.value).digest != each.told.digest for each in shown)
+    is_changed = any(_digest(each.value, Look()) != each.told.digest for each in shown)
     return replace(cell, shows=tuple(each.told for each in shown), shows_what_changes=is_changed)
 
 
@@ -122,30 +117,31 @@ def _imported(source: str) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-def value_of(value: Any) -> Value:
+def value_of(value: Any, look: Look | None = None) -> Value:
     """A value, told apart as far as can be."""
+    return Value(spelled(type(value)), _digest(value, look or Look()), _text(value))
+
+
+def _digest(value: Any, look: Look) -> str | None:
     try:
-        digest: str | None = Digest().of(value)
+        return look.of(value)
     except (Unstorable, RecursionError):
-        digest = None
+        return None
+
+
+def _text(value: Any) -> str:
     try:
-        text = repr(value)[:LONGEST_TEXT]
+        return repr(value)[:LONGEST_TEXT]
     except Exception as error:
-        text = f"<{type(error).__name__} when shown>"
-    return Value(spelled(type(value)), digest, text)
+        return f"<{type(error).__name__} when shown>"
 
 
-def together(values: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+def together(looks: Mapping[str, Look]) -> Iterator[tuple[str, ...]]:
     """The groups of names between whose values some object is shared that can change."""
     held: dict[int, str] = {}
-    group = {name: {name} for name in values}
-    alive = []
-    for name, value in values.items():
-        digest = Digest()
-        with contextlib.suppress(Unstorable, RecursionError):
-            digest.of(value)
-        alive.append(digest)
-        for part in digest.kept:
+    group = {name: {name} for name in looks}
+    for name, look in looks.items():
+        for part in look.kept:
             if _is_fixed(part):
                 continue
             other = held.setdefault(id(part), name)
@@ -179,8 +175,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     names, watch = session.names, session.watch
     printed, complained = io.StringIO(), io.StringIO()
     touched = Touched()
-    before = _digests(names)
-    states_before = states()
+    before, states_before = session.digests, session.states
     names.begin()
     began = time.perf_counter()
     with _displaying(code.cell, session), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
@@ -202,8 +197,8 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     names.settle()
     names.read |= _read_by_classes(code.source) & names.before
     reads, binds, deletes = set(names.read), set(names.bound), set(names.deleted)
-    after = _digests(names)
-    changed = states()
+    after = session.digests = _digests(names)
+    changed = session.states = states()
     return Seen(
         code.cell,
         tuple(sorted(reads)),
@@ -278,7 +273,7 @@ def _digests(names: Names) -> dict[str, str | None]:
     for name in names.own():
         value = dict.__getitem__(names, name)
         if not _is_scenery(value):
-            found[name] = value_of(value).digest
+            found[name] = _digest(value, Look())
     return found
 
 

@@ -1,0 +1,86 @@
+"""Looking at values: what tells one from another, also for what a notebook shows: figures, styled tables, widgets."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from typing import Any
+
+from ...run.checkpoints.comparing import Digest
+from ...run.checkpoints.values import Unstorable, library
+
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+
+
+class Look(Digest):
+    """A hash of a value down to its last bit.
+
+    What is drawn with matplotlib counts by its type alone; with `is_drawing`, by the pixels of the figure it belongs
+    to. To look into a figure would cost more than to draw it, and find out where it lies in memory.
+    """
+
+    def __init__(self, *, is_drawing: bool = False) -> None:
+        super().__init__()
+        self.is_drawing = is_drawing
+        self.pictures: dict[int, str] = {}
+
+    def walk_inside(self, value: Any, kind: type) -> None:
+        if _is(value, "matplotlib.artist", "Artist"):
+            if self.is_drawing:
+                self.put(self.pixels(value))
+        elif _is(value, "matplotlib.container", "Container"):
+            self.all(value)
+        elif _is(value, "matplotlib.cbook", "CallbackRegistry"):
+            # Who is told of a change depends on how often it was drawn.
+            return
+        elif isinstance(value, _VIEWS):
+            self.all(value)
+        elif kind is re.Pattern:
+            self.put(value.pattern, value.flags)
+        elif kind is re.Match:
+            self.put(value.re.pattern, value.string, value.regs)
+        elif _is(value, "pandas.io.formats.style", "Styler"):
+            self.walk(value.data)
+            self.put(value.to_html(table_uuid="table"))
+        elif _is(value, "ipywidgets.widgets.widget", "Widget"):
+            self.put(sorted((name, held) for name, held in value.get_state().items() if _is_said(held)))
+        elif isinstance(value, io.IOBase):
+            raise Unstorable("a file that is open cannot be looked into")
+        else:
+            super().walk_inside(value, kind)
+
+    def pixels(self, artist: Any) -> str:
+        """A hash of what the figure shows; empty for what belongs to none."""
+        figure = artist.get_figure(root=True)
+        if figure is None:
+            return ""
+        if id(figure) not in self.pictures:
+            self.pictures[id(figure)] = _pixels(figure)
+        return self.pictures[id(figure)]
+
+
+def _is(value: Any, module: str, name: str) -> bool:
+    """Whether it is of a kind that some library has, if that is loaded at all."""
+    kind = getattr(library(module), name, None)
+    return kind is not None and isinstance(value, kind)
+
+
+def _is_said(held: Any) -> bool:
+    """Whether a part of a widget's state is plain, and no name that the widget was given by chance."""
+    return isinstance(held, str | int | float | bool | tuple | None) and "IPY_MODEL_" not in str(held)
+
+
+def _pixels(figure: Any) -> str:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    before = figure.canvas
+    try:
+        # A figure that is closed has lost what it was drawn on.
+        canvas: Any = FigureCanvasAgg(figure)
+        canvas.draw()
+        return hashlib.sha256(bytes(canvas.buffer_rgba())).hexdigest()
+    except Exception:
+        raise Unstorable("a figure cannot be drawn") from None
+    finally:
+        figure.set_canvas(before)
