@@ -484,6 +484,6 @@ class RecordUnusable(Refused):
 class ReportRefused(Refused):
     """A document lacks a section, or says a number without its source."""
 
-    def __init__(self, document: str, problems: Iterable[str]) -> None:
+    def __init__(self, document: str, problems: Iterable[str], *, hint: str | None = None) -> None:
         self.document, self.problems = document, tuple(problems)
-        super().__init__(f"{document}: {'; '.join(self.problems)}")
+        super().__init__(f"{document}: {'; '.join(self.problems)}", hint=hint)

@@ -16,6 +16,7 @@ EXTRA_OF = {
     "jupyterlab": "lab",
     "matplotlib": "engagement",
     "mlflow": "track",
+    "nbconvert": "report",
     "numpy": "monitor",
     "pandas": "serve",
     "pandera": "engagement",

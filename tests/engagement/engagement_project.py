@@ -38,7 +38,7 @@ class Engagement:
         chosen = [word for each in parameters for word in ("-p", each)]
         return subprocess.run(
             [*COMMAND, "run", target, *chosen, *arguments],
-            cwd=self.root, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=580,
+            cwd=self.root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=580,
         )  # fmt: skip
 
     def product(self, phase: str, key: str) -> Path:
@@ -67,7 +67,7 @@ class Engagement:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """No tracker and no settings from outside."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("NBPROOF_", "MLFLOW_"))}
     return {**kept, "OMP_NUM_THREADS": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}

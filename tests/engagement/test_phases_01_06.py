@@ -216,7 +216,11 @@ class TestOnTheCut:
         assert max(found["mean_abs_shap"], key=found["mean_abs_shap"].get) == "pay_status"
         assert min(found["mean_abs_shap"].values()) > 0
         assert found["additivity_error"] < 1e-6
-        assert [0 <= each["r_squared"] <= 1 for each in found["lime"]] == [True, True, True]
+        assert [each["chosen_as"] for each in found["beside"]["cases"]] == [
+            "lowest",
+            "nearest to the cutoff",
+            "highest",
+        ]
 
     def test_the_explanation_comes_with_its_audit(self, engagement: Engagement) -> None:
         """It says by which method it was made, and how far it can be trusted: nothing failed, much was measured."""
@@ -228,6 +232,31 @@ class TestOnTheCut:
         assert "fail" not in verdicts
         assert verdicts.count("pass") >= 4
         assert {each["verdict"] for each in found["audit"] if each["value"] is None} == {"not evaluated"}
+
+    def test_both_methods_stand_side_by_side_in_one_unit(self, engagement: Engagement) -> None:
+        """SHAP adds up to the answer of each chosen account; LIME says how well its line fits; four reasons at most."""
+        beside = engagement.read("06_training", "explanation")["beside"]
+
+        for case in beside["cases"]:
+            shares = sum(each["shap"] for each in case["features"].values())
+            assert abs(case["base"] + shares - case["answer"]) < 1e-5
+            assert 0 <= case["r_squared"] <= 1
+            assert len(case["reasons"]) <= 4
+            assert all(each["push"] > 0 for each in case["reasons"])
+        assert {"fidelity", "agreement"} <= {
+            word for line in beside["audit"] if line["value"] is not None for word in ("fidelity", "agreement")
+            if word in line["name"]
+        }  # fmt: skip
+
+    def test_the_mean_shares_have_intervals_and_groups(self, engagement: Engagement) -> None:
+        """Each mean lies within its interval; a group of few rows says nothing but how many they are."""
+        found = engagement.read("06_training", "explanation")
+
+        for name, mean in found["mean_abs_shap"].items():
+            interval = found["mean_abs_shap_interval"][name]
+            assert interval["low"] < interval["value"] == mean < interval["high"]
+        groups = [group for of in found["mean_abs_shap_by_group"].values() for group in of.values()]
+        assert all((set(group) == {"rows"}) == (group["rows"] < 30) for group in groups)
 
 
 class TestRefusals:

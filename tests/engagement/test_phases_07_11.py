@@ -6,6 +6,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from engagement_project import PIPELINE, Engagement
+from engagement_project import COMMAND, PIPELINE, Engagement, environment
 from filelock import FileLock
+
+from nbproof.report.verifying import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 PHASES = ("07_registration", "08_serving", "09_integration", "10_monitoring", "11_documentation")
@@ -240,6 +243,28 @@ class TestBuilt:
             "<strong>Owed by the reviewer:</strong> the decision: approve, approve with conditions, or reject" in text
         )
         assert "<strong>Owed by compliance:</strong>" in text
+
+    def test_the_reviewers_report_is_whole(self, own: Engagement) -> None:
+        """Over the finished run: twenty points with evidence, every number found again, small enough to send."""
+        done = subprocess.run(
+            [*COMMAND, "report", str(PIPELINE), "--json"],
+            cwd=own.root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        page = Path(told["report"])
+        text = page.read_text(encoding="utf-8")
+
+        states = re.findall(r'<th scope="row"><a href="#p(\d+)">\1</a>[^<]*</th><td class="good">there is</td>', text)
+        assert [int(number) for number in states] == list(range(1, 21))
+        found = verify(page)
+        assert found.problems == ()
+        assert found.values == told["values"] > 2000
+        assert told["bytes"] < 5_000_000
+        cases = own.read("06_training", "explanation")["beside"]["cases"]
+        assert [f"Case “{each['chosen_as']}”: SHAP beside LIME" in text for each in cases] == [True, True, True]
+        assert "baseline, features in a random order" in text
+        assert "baseline, an explanation that says nothing" in text
 
     def test_a_second_run_leaves_the_same_bytes(self, own: Engagement) -> None:
         """Each phase run again with the same inputs writes every product identically."""

@@ -19,6 +19,7 @@ MODULES = {
     "init": "starting",
     "lab": "opening",
     "plot": "drawing",
+    "report": "reporting",
     "review": "reviewing",
     "run": "building",
     "runs": "history",

@@ -10,48 +10,62 @@ from typing import Any
 
 from ..errors import ReportRefused
 from ..records import ContentHash
-from .document import Document, Fact, Figure, Inventory, Scalar, Source, Table
+from .document import Count, Document, Fact, Figure, Inventory, Said, Scalar, Source, Sourced, Table
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Products by phase and key: `{"06_training": {"metrics": "build/06_training/metrics.json"}}`."""
+    """Products by phase and key: `{"06_training": {"metrics": "build/06_training/metrics.json"}}`.
+
+    Their paths are relative to `root` (None: the current folder), and so are those that sources name.
+    """
 
     products: Mapping[str, Mapping[str, str]]
+    root: Path | None = None
     _read: dict[tuple[str, str], tuple[bytes, Source]] = field(default_factory=dict, repr=False, compare=False)
+    _understood: dict[tuple[str, str], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def has(self, phase: str, key: str, place: str = "") -> bool:
+        """Whether there is anything at this place; a file that cannot be read is refused, and never taken for none."""
+        if key not in self.products.get(phase, {}):
+            return False
+        found = self.json(phase, key) if place else ()
+        for step in steps(place):
+            try:
+                found = _inside(found, step)
+            except LookupError:
+                return False
+        return found is not None
 
     def source(self, phase: str, key: str, place: str = "") -> Source:
         """Return where a product lies and what it hashes to; raises `ReportRefused` when it is not there."""
         return replace(self._content(phase, key)[1], place=place)
 
     def json(self, phase: str, key: str) -> Any:
-        """Return a JSON product; YAML is read too, since JSON is YAML."""
-        content, source = self._content(phase, key)
-        try:
-            if source.file.endswith((".yaml", ".yml")):
-                import yaml
-
-                return yaml.safe_load(content)
-            return json.loads(content)
-        except ValueError as error:
-            raise ReportRefused(f"{phase}/{key}", [f"`{source.file}` cannot be read: {error}"]) from error
+        """Return a JSON product; YAML is read too, and JSON by lines as a list."""
+        if (phase, key) not in self._understood:
+            content, source = self._content(phase, key)
+            self._understood[phase, key] = understood(content, source.file)
+        return self._understood[phase, key]
 
     def value(self, phase: str, key: str, place: str) -> Any:
         """Return what lies at `place`, keys and list positions joined by `/`."""
-        found = self.json(phase, key)
-        for step in place.split("/") if place else ():
-            try:
-                found = found[int(step)] if isinstance(found, list) else found[step]
-            except (KeyError, IndexError, TypeError, ValueError):
-                raise ReportRefused(f"{phase}/{key}", [f"nothing at `{place}` (at `{step}`)"]) from None
-        return found
+        try:
+            return inside(self.json(phase, key), place)
+        except LookupError as error:
+            raise ReportRefused(f"{phase}/{key}", [f"nothing at `{place}` (at `{error.args[0]}`)"]) from None
 
-    def fact(self, label: str, phase: str, key: str, place: str) -> Fact:
+    def fact(self, label: str, phase: str, key: str, place: str, *, is_verdict: bool = False) -> Fact:
         """Return one value with its source; raises `ReportRefused` where there is no single value."""
         value = self.value(phase, key, place)
         if isinstance(value, dict | list):
             raise ReportRefused(label, [f"`{place}` of {phase}/{key} is no single value"])
-        return Fact(label, value, self.source(phase, key, place))
+        return Fact(label, cell("", value, "@value"), self.source(phase, key, place), is_verdict)
+
+    def count(self, label: str, phase: str, key: str, place: str, *, where: str, holds: tuple[str, ...]) -> Count:
+        """Return how many records at `place` hold one of the values `holds` in the field `where`."""
+        number = counted(self.value(phase, key, place), where, holds)
+        return Count(label, number, self.source(phase, key, place), where, holds)
 
     def table(
         self,
@@ -70,8 +84,8 @@ class Evidence:
         records.
         """
         fields = tuple(columns.values())
-        rows = self._rows(phase, key, place, fields)
-        return Table(caption, tuple(columns), fields, rows, self.source(phase, key, place), marks)
+        keys, rows = self._rows(phase, key, place, fields)
+        return Table(caption, tuple(columns), fields, rows, self.source(phase, key, place), marks, keys)
 
     def figure(self, caption: str, phase: str, key: str) -> Figure:
         """Return an SVG product as a figure."""
@@ -101,35 +115,53 @@ class Evidence:
         """Return path → SHA-256 of every product, in order of path."""
         return {source.file: source.digest.hex for _, _, source in sorted(self._all_sources(), key=lambda s: s[2].file)}
 
-    def _changed(self, document: Document) -> list[Fact | Table | Figure]:
+    def _changed(self, document: Document) -> list[Sourced]:
         known = {source.file: (phase, key) for phase, key, source in self._all_sources()}
-        sourced = [entry for entry in document.entries if isinstance(entry, Fact | Table | Figure)]
         return [
-            each for each in sourced if each.source.file not in known or not self._same(each, *known[each.source.file])
+            each
+            for each in document.sourced
+            if each.source.file not in known or not self._same(each, *known[each.source.file])
         ]
 
-    def _same(self, entry: Fact | Table | Figure, phase: str, key: str) -> bool:
+    def _same(self, entry: Sourced, phase: str, key: str) -> bool:
+        place = entry.source.place
         if isinstance(entry, Fact):
-            return bool(self.value(phase, key, entry.source.place) == entry.value)
+            return same(cell("", self.value(phase, key, place), "@value"), entry.value)
+        if isinstance(entry, Count):
+            return counted(self.value(phase, key, place), entry.field, entry.values) == entry.value
+        if isinstance(entry, Said):
+            said = self.value(phase, key, place)
+            return [str(said.get(name)) for name in ("words", "by", "date")] == [entry.words, entry.by, entry.on]
         if isinstance(entry, Table):
-            return self._rows(phase, key, entry.source.place, entry.fields) == entry.rows
+            _, rows = self._rows(phase, key, place, entry.fields)
+            return len(rows) == len(entry.rows) and all(
+                same(now, then)
+                for row, told in zip(rows, entry.rows, strict=True)
+                for now, then in zip(row, told, strict=True)
+            )
         return self._content(phase, key)[0].decode() == entry.svg
 
-    def _rows(self, phase: str, key: str, place: str, fields: tuple[str, ...]) -> tuple[tuple[Scalar, ...], ...]:
-        records = self.value(phase, key, place)
-        named = (
-            records.items() if isinstance(records, dict) else enumerate(records if isinstance(records, list) else [])
-        )
-        rows = tuple(tuple(_scalar(name, record, each) for each in fields) for name, record in named)
-        if not rows:
+    def _rows(
+        self, phase: str, key: str, place: str, fields: tuple[str, ...]
+    ) -> tuple[tuple[str, ...], tuple[tuple[Scalar, ...], ...]]:
+        """The place of each record and what it holds."""
+        named = records(self.value(phase, key, place))
+        if not named:
             raise ReportRefused(f"{phase}/{key}", [f"no records at `{place}`"])
-        return rows
+        return (
+            tuple(escaped(str(name)) for name, _ in named),
+            tuple(tuple(cell(name, record, each) for each in fields) for name, record in named),
+        )
 
     def _still_holds(self, source: Source) -> bool:
         try:
-            return ContentHash.of(Path(source.file).read_bytes()) == source.digest
+            return ContentHash.of((self._base / source.file).read_bytes()) == source.digest
         except OSError:
             return False
+
+    @property
+    def _base(self) -> Path:
+        return self.root or Path.cwd()
 
     def _all_sources(self) -> list[tuple[str, str, Source]]:
         return [(phase, key, self.source(phase, key)) for phase, keys in self.products.items() for key in keys]
@@ -138,34 +170,103 @@ class Evidence:
         if (phase, key) not in self._read:
             try:
                 path = self.products[phase][key]
-                content = Path(path).read_bytes()
+                content = (self._base / path).read_bytes()
             except KeyError:
                 raise ReportRefused(f"{phase}/{key}", ["no such product is upstream"]) from None
             except OSError as error:
                 raise ReportRefused(f"{phase}/{key}", [f"`{path}` cannot be read: {error.strerror}"]) from error
-            self._read[phase, key] = content, Source(phase, _relative(path), ContentHash.of(content))
+            self._read[phase, key] = content, Source(phase, _relative(path, self._base), ContentHash.of(content))
         return self._read[phase, key]
 
 
-def _scalar(name: str | int, record: Any, place: str) -> Scalar:
+def understood(content: bytes, file: str) -> Any:
+    """What a file of JSON, of JSON by lines or of YAML holds; raises `ReportRefused` for anything else."""
+    try:
+        if file.endswith((".yaml", ".yml")):
+            import yaml
+
+            return yaml.safe_load(content)
+        if file.endswith(".jsonl"):
+            return [json.loads(line) for line in content.splitlines()]
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ReportRefused(f"`{file}`", [f"it cannot be read: {error}"]) from error
+    except Exception as error:
+        # PyYAML's errors have a root of their own.
+        if type(error).__module__.startswith("yaml"):
+            raise ReportRefused(f"`{file}`", [f"it cannot be read: {error}"]) from error
+        raise
+
+
+def steps(place: str) -> list[str]:
+    """The keys of a place, in order, as they are spelt in the file."""
+    return [step.replace("~1", "/").replace("~0", "~") for step in place.split("/")] if place else []
+
+
+def escaped(key: str) -> str:
+    """A key as a place holds it."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def inside(found: Any, place: str) -> Any:
+    """What lies at a place of a value; raises `LookupError`, whose argument is the key that is not there."""
+    for step in steps(place):
+        found = _inside(found, step)
+    return found
+
+
+def _inside(found: Any, step: str) -> Any:
+    try:
+        if isinstance(found, list):
+            # A place before the start would be one from the end.
+            if not (step.isascii() and step.isdigit()):
+                raise LookupError(step)
+            return found[int(step)]
+        if isinstance(found, dict) and step not in found:
+            # YAML knows keys that are no text.
+            return {str(key): value for key, value in found.items()}[step]
+        return found[step]
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise LookupError(step) from None
+
+
+def records(found: Any) -> list[tuple[str | int, Any]]:
+    """The records of a list or of a mapping of them, each with its name."""
+    if isinstance(found, dict):
+        return [(str(name), record) for name, record in found.items()]
+    return list(enumerate(found)) if isinstance(found, list) else []
+
+
+def cell(name: str | int, record: Any, place: str) -> Scalar:
     """One cell; a list or mapping is shown with commas, since a cell holds one text."""
     if place == "@key":
         return name
-    for step in place.split("/") if place != "@value" else ():
+    for step in steps(place) if place != "@value" else ():
         record = record.get(step) if isinstance(record, dict) else None
     if isinstance(record, list):
         return ", ".join(str(each) for each in record)
     if isinstance(record, dict):
         return ", ".join(f"{key}: {each}" for key, each in record.items())
-    cell: Scalar = record
-    return cell
+    return record if record is None or isinstance(record, str | int | float) else str(record)
 
 
-def _relative(path: str) -> str:
+def counted(found: Any, field: str, values: tuple[str, ...]) -> int:
+    """How many records hold one of the values in a field."""
+    return sum(str(cell(name, record, field)) in values for name, record in records(found))
+
+
+def same(one: Scalar, other: Scalar) -> bool:
+    """Whether two values are the same, in kind as well; what is no number is the same as itself."""
+    return type(one) is type(other) and (one == other or (one != one and other != other))
+
+
+def _relative(path: str, base: Path) -> str:
     # The same evidence is named the same in every checkout.
-    absolute = Path(path).absolute()
-    return absolute.relative_to(Path.cwd()).as_posix() if absolute.is_relative_to(Path.cwd()) else path
+    absolute = base.absolute() / path
+    return absolute.relative_to(base.absolute()).as_posix() if absolute.is_relative_to(base.absolute()) else path
 
 
-def _label(entry: Fact | Table | Figure) -> str:
-    return entry.label if isinstance(entry, Fact) else entry.caption
+def _label(entry: Sourced) -> str:
+    if isinstance(entry, Fact | Count):
+        return entry.label
+    return entry.what if isinstance(entry, Said) else entry.caption

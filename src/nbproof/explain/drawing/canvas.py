@@ -50,15 +50,20 @@ class Canvas:
         size: float = SIZE,
         anchor: Anchor = "start",
         is_bold: bool = False,
+        is_tick: bool = False,
         within: float | None = None,
     ) -> None:
-        """Write `words` with their base line at `y`; what is longer than `within` ends in an ellipsis."""
+        """Write `words` with their base line at `y`; what is longer than `within` ends in an ellipsis.
+
+        `is_tick` marks the label of an axis, which is no measured number.
+        """
         shown = cut(words, within, size) if within is not None else tidy(words)
         more = f"<title>{escaped(words)}</title>" if shown != tidy(words) else ""
         bold = ' font-weight="600"' if is_bold else ""
         placed = "" if anchor == "start" else f' text-anchor="{anchor}"'
+        marked = ' data-tick=""' if is_tick else ""
         self._marks.append(
-            f'<text x="{spot(x)}" y="{spot(y)}" font-size="{spot(size)}"{placed}{bold}{_ink("fill", ink)}>'
+            f'<text x="{spot(x)}" y="{spot(y)}" font-size="{spot(size)}"{placed}{bold}{_ink("fill", ink)}{marked}>'
             f"{more}{escaped(shown)}</text>"
         )
 
@@ -108,19 +113,25 @@ class Canvas:
                 f' fill="{colour}"/>'
             )
 
-    def written(self, height: float, *, title: str, told: str) -> str:
-        """The whole picture as SVG: `title` names it, `told` says in words what it shows."""
+    def written(self, height: float, *, title: str, told: str, is_styled: bool = True) -> str:
+        """The whole picture as SVG: `title` names it, `told` says in words what it shows.
+
+        Without `is_styled` it holds no style of its own, for pages whose policy allows none: their style sheet has
+        `STYLE` in it.
+        """
         body = "".join(self._marks)
         # The ids are the content's own, so that two pictures on one page do not share them.
-        name = ContentHash.of(f"{title}\n{told}\n{body}".encode()).short
+        name = ContentHash.of(f"{title}\n{told}\n{body}".encode("utf-8", "surrogatepass")).short
         body = body.replace("#nbproof-stripes", f"#stripes-{name}")
+        sized = ' style="max-width:100%;height:auto"' if is_styled else ""
+        style = f"<style>{STYLE}</style>" if is_styled else ""
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" class="nbproof-explanation" role="img"'
             f' aria-labelledby="title-{name} told-{name}" viewBox="0 0 {spot(self.width)} {spot(height)}"'
-            f' width="{spot(self.width)}" height="{spot(height)}" style="max-width:100%;height:auto"'
+            f' width="{spot(self.width)}" height="{spot(height)}"{sized}'
             f' font-family="{FAMILY}">'
             f'<title id="title-{name}">{escaped(title)}</title><desc id="told-{name}">{escaped(told)}</desc>'
-            f"<style>{_STYLE}</style>"
+            f"{style}"
             f'<defs><pattern id="stripes-{name}" width="5" height="5" patternUnits="userSpaceOnUse"'
             f' patternTransform="rotate(45)"><path d="M0 0V5"{_ink("stroke", "card")} stroke-width="1.6"'
             f' stroke-opacity="0.55"/></pattern></defs>'
@@ -201,7 +212,8 @@ def _ink(attribute: str, ink: Ink) -> str:
     return f' {attribute}="{LIGHT[ink]}" class="nbproof-{attribute}-{ink}"'
 
 
-_STYLE = (
+# The colours on a dark page.
+STYLE = (
     "@media (prefers-color-scheme:dark){"
     + "".join(
         f".nbproof-explanation .nbproof-{attribute}-{ink}{{{attribute}:{colour}}}"
