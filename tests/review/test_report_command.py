@@ -24,9 +24,10 @@ LEAVE = (
 
 @pytest.fixture
 def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project with a pipeline of one phase, whose reviewer is Ana; the caller stands in its folder."""
+    """A project with a pipeline of one phase, reviewed by Ana and owned by Bela; the caller stands in its folder."""
     write_project(tmp_path / "project")
     write_key(tmp_path / "ana", 1)
+    write_key(tmp_path / "bela", 50)
     monkeypatch.chdir(tmp_path / "project")
     Path("pipeline.yaml").write_text(
         "tasks:\n- source: notebooks/train.ipynb\n  name: 06_training\n"
@@ -75,7 +76,7 @@ def test_from_a_run_to_a_signed_report(notebook: Path, nbproof: Any, tmp_path: P
         nbproof("report", "--verify", PAGE)[1] == f"{PAGE}: {told['values']} of {told['values']} values found again\n"
     )
 
-    assert nbproof("review", "request", notebook, "--by", "Bela", "--report", PAGE)[0] == 0
+    assert nbproof("review", "request", notebook, "--key", tmp_path / "bela", "--report", PAGE)[0] == 0
     assert (
         nbproof("review", "approve", notebook, "--key", tmp_path / "ana", "--condition", "watch it@2999-01-31")[0] == 0
     )
