@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from nbproof.errors import NotExported
+from nbproof.export import draft as drafting
 from nbproof.export.draft import Draft, draft
+from nbproof.export.running import run_package
 
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
     "what is shown and changed later": (
@@ -58,6 +62,41 @@ def drafted(folder: Path, cells: tuple[str, ...]) -> Draft:
     path = folder / "notebook.ipynb"
     nbformat.write(made, path)
     return draft(path, timeout_s=300)
+
+
+UNSEEDED = (
+    "import random\nimport numpy as np",
+    "# Draw",
+    "few = [random.randrange(2) for _ in range(3)]\nmany = np.random.rand(3)",
+    "# More",
+    "coin = np.random.randint(2)\n(coin, few)",
+)
+
+
+def test_what_is_drawn_without_a_seed_is_compared_from_one_start(tmp_path: Path) -> None:
+    """Chance makes no two runs agree, and lets no draft differ: what the package draws is what the notebook draws."""
+    made = drafted(tmp_path, UNSEEDED)
+
+    assert {row.name: row.verdict for row in made.equivalence.rows if row.what == "value"}["many"] == "not steady"
+    left = run_package("again", made.sources, tmp_path)
+    for name in ("few", "many", "coin"):
+        assert left["values"][name]["digest"] == made.first.values[name].digest
+    assert made.first.values["many"].digest != made.second.values["many"].digest
+
+
+def test_a_package_that_draws_in_another_order_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the notebook itself draws other numbers each time."""
+    real = drafting.shaped
+
+    def disordered(*given: object, **options: object) -> object:
+        made = real(*given, **options)  # type: ignore[arg-type]
+        steps = made.modules["steps.py"].replace("few = [", "random.random(); few = [")
+        return replace(made, modules={**made.modules, "steps.py": steps})
+
+    monkeypatch.setattr(drafting, "shaped", disordered)
+
+    with pytest.raises(NotExported, match="its random numbers are others"):
+        drafted(tmp_path, ("import random\nrandom.random()", "# Draw", "few = [random.random() for _ in range(3)]"))
 
 
 @pytest.mark.parametrize("what", NOTEBOOKS)

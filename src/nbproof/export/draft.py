@@ -18,6 +18,7 @@ from .reading import Reading, read
 from .running import clean_folder, run_package
 from .shaping.package import Shape, Shaped, shaped
 from .shaping.parameters import says_its_defaults, sets
+from .watching.draws import ONE_START
 from .watching.executor import CellCode
 from .watching.seen import Run, Seen
 from .watching.watch import watch
@@ -69,6 +70,14 @@ class Draft:
         return self.shaped.shape
 
 
+@dataclass(frozen=True, slots=True)
+class _Third:
+    """A run in a clean folder below `root` whose random numbers start where those of the first did."""
+
+    run: Run
+    root: Path
+
+
 def draft(
     notebook: Path,
     *,
@@ -82,9 +91,10 @@ def draft(
     """Make a package of a notebook, in the most pleasant shape that is proven equal.
 
     The notebook runs in its own folder, and then it and each draft in folders with nothing but the files that it was
-    seen reading; with `parameters`, all of them with these values. `complete` gives the whole of a package called
-    `name`, where it is more than its modules. Raises `NotExported` with every reason, and `ParameterInvalid` for values
-    that the notebook does not take.
+    seen reading. Random numbers without a seed start at one place in the first run and in the package, and elsewhere
+    in the second: what that changes is not steady, and yet the package has to give it. All run with `parameters`, if
+    there are any. `complete` gives the whole of a package called `name`, where it is more than its modules. Raises
+    `NotExported` with every reason, and `ParameterInvalid` for values that the notebook does not take.
     """
     document = documents.read(notebook)
     reading = read(document)
@@ -100,6 +110,7 @@ def draft(
     if reasons:
         raise NotExported(notebook, reasons)
     ids = {step.number: step.id for step in reading.steps}
+    third: _Third | None = None
     with (
         clean_folder(needed, is_with_modules=True) as (root, clean),
         ThreadPoolExecutor(2 if may_run_beside(first, needed) else 1) as side_by_side,
@@ -119,6 +130,12 @@ def draft(
             if not reason:
                 equivalence = compare(first, second, left, ids, Roots(needed.root, root, package_root))
                 reason = "" if equivalence.holds else _told(equivalence)
+            same = Roots(needed.root, needed.root, package_root)
+            if not reason and equivalence.count("not steady") and not compare(first, first, left, ids, same).holds:
+                # Started at one place, the same may be drawn again; if so, the package has to draw it, too.
+                third = third or _from_one_start(reading, needed, injected, timeout_s)
+                found = compare(first, third.run, left, ids, Roots(needed.root, third.root, package_root))
+                reason = "" if found.holds else f"its random numbers are others: {_told(found)}"
             if not reason:
                 break
             tell(f"as {shape} it is not equal: {reason}")
@@ -126,7 +143,8 @@ def draft(
         else:
             raise NotExported(notebook, reasons)
     if equivalence.count("not steady") and _looks_round(reading, needed):
-        _check_alone(reading, first, second, needed, injected, timeout_s)
+        third = third or _from_one_start(reading, needed, injected, timeout_s)
+        _check_alone(reading, first, second, third.run, needed)
     return Draft(reading, first, second, made, equivalence, asked, needed, sources, tuple(reasons))
 
 
@@ -175,7 +193,7 @@ def may_run_beside(run: Run, needed: Working) -> bool:
 
 def _watched_again(reading: Reading, folder: Path, injected: str, timeout_s: float | None) -> Run:
     try:
-        return watched(reading, folder, injected=injected, timeout_s=timeout_s)
+        return watched(reading, folder, injected=injected, timeout_s=timeout_s, draws_from=None)
     except NotExported as error:
         reason = "in a folder with nothing but the files that it was seen reading, "
         raise NotExported(error.notebook, [reason + each for each in error.reasons]) from None
@@ -186,15 +204,16 @@ def _looks_round(reading: Reading, needed: Working) -> bool:
     return has_files or any(_LOOKING_ROUND.search(step.source) for step in reading.steps)
 
 
-def _check_alone(
-    reading: Reading, first: Run, second: Run, needed: Working, injected: str, timeout_s: float | None
-) -> None:
+def _from_one_start(reading: Reading, needed: Working, injected: str, timeout_s: float | None) -> _Third:
+    with clean_folder(needed, is_with_modules=True) as (root, folder):
+        return _Third(watched(reading, folder, injected=injected, timeout_s=timeout_s), root)
+
+
+def _check_alone(reading: Reading, first: Run, second: Run, third: Run, needed: Working) -> None:
     """Raise `NotExported` for a value that is another one only since the folder is another one.
 
     Whatever names the folder itself is another one for that reason alone.
     """
-    with clean_folder(needed, is_with_modules=True) as (_, folder):
-        third = watched(reading, folder, injected=injected, timeout_s=timeout_s)
     reasons = []
     for name, value in first.values.items():
         other, last = second.values.get(name), third.values.get(name)
@@ -237,6 +256,7 @@ def watched(
     timeout_s: float | None = None,
     tells_loaded: bool = False,
     may_fail: bool = False,
+    draws_from: int | None = ONE_START,
 ) -> Run:
     """Watch a notebook run, with `injected` right after its parameters cell; raises `NotExported` where it fails."""
     cells: list[CellCode] = []
@@ -244,7 +264,7 @@ def watched(
         cells.append(CellCode(step.number, step.source, step.is_silenced))
         if injected and step is reading.parameters_cell:
             cells.append(CellCode(_INJECTED, injected))
-    run = watch(cells, folder, timeout_s=timeout_s, tells_loaded=tells_loaded)
+    run = watch(cells, folder, timeout_s=timeout_s, tells_loaded=tells_loaded, draws_from=draws_from)
     if run.error is not None and not may_fail:
         raise NotExported(reading.document.path, [f"{_place(reading, run.error)} fails: {run.error.error}"])
     imported = only_imported(reading, run)
@@ -266,8 +286,17 @@ def _place(reading: Reading, failed: Seen) -> str:
 def notebook_runner(reading: Reading) -> Callable[..., Run]:
     """A function that runs the notebook in a folder, with values of its parameters; it may fail."""
 
-    def run(place: Path, parameters: Mapping[str, Any], timeout_s: float | None) -> Run:
-        return watched(reading, place, injected=injection(reading, parameters), timeout_s=timeout_s, may_fail=True)
+    def run(
+        place: Path, parameters: Mapping[str, Any], timeout_s: float | None, draws_from: int | None = ONE_START
+    ) -> Run:
+        return watched(
+            reading,
+            place,
+            injected=injection(reading, parameters),
+            timeout_s=timeout_s,
+            may_fail=True,
+            draws_from=draws_from,
+        )
 
     return run
 

@@ -22,7 +22,10 @@ def main() -> None:
     os.chdir(job["folder"])
     sys.path[:0] = [job["package_parent"], ""]
     os.environ.setdefault("MPLBACKEND", "agg")
+    from ..watching.draws import ONE_START, start_draws
     from ..watching.touched import Touched, Watch
+
+    start_draws(ONE_START)
 
     watch, touched, printed = Watch(), Touched(), io.StringIO()
     watch.current = touched

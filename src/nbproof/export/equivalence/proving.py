@@ -35,8 +35,8 @@ class Proof:
 class Pair:
     """A notebook and a package that are to give the same.
 
-    `run` runs the notebook: its folder, the values, and how long it may take. They run side by side unless both write
-    to the same place.
+    `run` runs the notebook: its folder, the values, how long it may take, and where its random numbers start if not
+    where those of the package do. They run side by side unless both write to the same place.
     """
 
     reading: Reading
@@ -83,7 +83,7 @@ def prove(
     if not is_twice and found.holds:
         return Proof(parameters, found)
     with clean_folder(pair.needed, is_with_modules=True) as (again, folder):
-        second = pair.run(folder, parameters, timeout_s)
+        second = pair.run(folder, parameters, timeout_s, None)
         found = compare(first, second, left, pair.ids, Roots(root, again, package_root))
     return Proof(parameters, _without(found, unsteady))
 

@@ -16,9 +16,12 @@ def main() -> None:
     # As in a kernel: the folder of the notebook comes first.
     sys.path.insert(0, "")
     os.environ.setdefault("MPLBACKEND", "agg")
+    from .draws import start_draws
     from .executor import CellCode, execute
     from .seen import to_json
 
+    if job["draws_from"] is not None:
+        start_draws(job["draws_from"])
     run = execute([CellCode(**cell) for cell in job["cells"]], tells_loaded=job["tells_loaded"])
     Path(job["output"]).write_text(json.dumps(to_json(run)), encoding="utf-8")
 

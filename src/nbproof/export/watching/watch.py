@@ -30,13 +30,21 @@ def watch(
     timeout_s: float | None = None,
     environ: Mapping[str, str] | None = None,
     tells_loaded: bool = False,
+    draws_from: int | None = None,
 ) -> Run:
     """Run the cells in `folder`, and say what each did. A cell that fails is seen, too, as the last one.
+
+    Random numbers that nobody gave a seed start at `draws_from`; without it they start somewhere, as they do elsewhere.
 
     With `tells_loaded` the distributions and local modules that it loaded are told, too.
     Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
     """
-    job = {"cells": [asdict(cell) for cell in cells], "folder": str(folder), "tells_loaded": tells_loaded}
+    job = {
+        "cells": [asdict(cell) for cell in cells],
+        "folder": str(folder),
+        "tells_loaded": tells_loaded,
+        "draws_from": draws_from,
+    }
     return from_json(carried_out("nbproof.export.watching", job, timeout_s=timeout_s, environ=environ))
 
 
