@@ -49,11 +49,16 @@ def watch(
 
 
 def carried_out(
-    module: str, job: Mapping[str, Any], *, timeout_s: float | None = None, environ: Mapping[str, str] | None = None
+    module: str,
+    job: Mapping[str, Any],
+    *,
+    timeout_s: float | None = None,
+    environ: Mapping[str, str] | None = None,
+    steady: Mapping[str, str] = STEADY,
 ) -> Mapping[str, Any]:
     """Run a module of ours in a fresh process, with `job` on its standard input; what it left, as JSON.
 
-    Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
+    `steady` is added to the environment. Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
     """
     with tempfile.TemporaryDirectory(prefix="nbproof-export-") as place:
         output = Path(place) / "left.json"
@@ -65,7 +70,7 @@ def carried_out(
                 text=True,
                 errors="replace",
                 timeout=timeout_s,
-                env={**(os.environ if environ is None else environ), **STEADY},
+                env={**(os.environ if environ is None else environ), **steady},
             )
         except subprocess.TimeoutExpired:
             raise NotWatched(f"it was not done after {timeout_s:g} s") from None

@@ -1,0 +1,69 @@
+"""Checks what was recorded in another process, with other hash seeds and threads: what comes out the same is tested.
+
+A step that does the same when it is called by itself needs nothing of the steps before it but what it takes. Where one
+does not, the package runs once more as a whole, and what the two runs disagree on is learnt.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .recording import referenced
+
+VARIES = "two runs differ here by themselves"
+
+
+def check(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Call again what was recorded; write down which calls can be made alone, and what runs disagree on."""
+    from _golden.comparing import loosened
+    from _golden.files import Folder
+    from _golden.recorded import Recorded, file, label
+    from _golden.values import unknown
+
+    recorded = Path(job["tests"]) / "recorded"
+    about = Recorded.read(recorded)
+    folder = Folder(recorded)
+    package = about.made()
+    again: dict[str, Any] = {}
+    for call, function in about.alone.items():
+        with tempfile.TemporaryDirectory(prefix="nbproof-golden-") as place:
+            takes = folder.load(f"{file(call)}.takes")
+            again[call] = package.replay(function, takes, about.furnished(Path(place)))
+    loose: dict[str, dict[str, float | None]] = {}
+    if any(step not in again or about.counted(step, again[step]) for step in about.steps):
+        with tempfile.TemporaryDirectory(prefix="nbproof-golden-") as place:
+            whole = package.run(about.furnished(Path(place)), about.steps)
+        for step, told in whole.items():
+            found = loosened(folder.load(file(step)), told, label(step))
+            if found:
+                loose[step] = found
+    about = replace(about, loose=loose)
+    wrong = {call: about.counted(call, told) for call, told in again.items()}
+    alone = {call: function for call, function in about.alone.items() if not wrong[call]}
+    not_covered = {f"{label(step)}{at}": VARIES for step, places in loose.items() for at, bound in
+                   ((place.removeprefix(label(step)), bound) for place, bound in places.items())
+                   if bound is None}  # fmt: skip
+    for call in (*about.steps, *(call for call in alone if call not in about.steps)):
+        for at, kind, why in unknown(folder.load(file(call)), label(call)):
+            not_covered[at] = f"a {kind}: {why}"
+    replace(about, alone=alone, not_covered=not_covered).write()
+    _sweep(recorded, {"steps.json", "data.json"} | {f"{file(call)}.json" for call in (*about.steps, "results", *alone)}
+           | {f"{file(call)}.takes.json" for call in alone})  # fmt: skip
+    return {
+        "alone": list(alone),
+        "loose": {step: len(places) for step, places in loose.items()},
+        "not_covered": not_covered,
+        "not_alone": {label(call): str(told[0]) for call, told in wrong.items() if told and call in about.steps},
+    }
+
+
+def _sweep(recorded: Path, names: set[str]) -> None:
+    """Remove what no test asks for."""
+    used = names | referenced(recorded, names - {"steps.json", "data.json"})
+    for place in recorded.iterdir():
+        if place.is_file() and place.name not in used:
+            place.unlink()

@@ -1,0 +1,140 @@
+"""Where steps run: a folder with the notebook's data in it, and a process that is afterwards as it was before."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import json
+import os
+import random
+import shutil
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+SEED = 0
+TEXTS = {".csv", ".htm", ".html", ".json", ".jsonl", ".lock", ".log", ".md", ".py", ".svg", ".toml", ".tsv", ".txt",
+         ".xml", ".yaml", ".yml"}  # fmt: skip
+
+
+class Absent(Exception):
+    """Data that does not travel with the package is not here."""
+
+
+def furnish(folder: Path, recorded: Path, elsewhere: str | None) -> Path:
+    """Lay out the notebook's data below `folder`, as it lay beside the notebook; return the folder to run in.
+
+    What is too large to travel is looked for in the folder `elsewhere`. Raises `Absent`.
+    """
+    plan = json.loads((recorded / "data.json").read_text(encoding="utf-8"))
+    for name, told in plan["files"].items():
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        source = recorded / "data" / told["kept"] if told["kept"] else Path(elsewhere or "", name)
+        if not told["kept"] and (elsewhere is None or not source.is_file()):
+            raise Absent(f"`{name}` (SHA-256 {told['sha256'][:12]}…) is too large to travel with the package")
+        shutil.copyfile(source, place)
+        if hashlib.sha256(place.read_bytes()).hexdigest() != told["sha256"]:
+            raise Absent(f"`{name}` is not the file that was there when the values were recorded")
+    here = folder / plan["folder"]
+    for made in (here, *(folder / name for name in plan["folders"])):
+        made.mkdir(parents=True, exist_ok=True)
+    return here.resolve()
+
+
+@contextlib.contextmanager
+def within(here: Path, libraries: Iterable[str]) -> Iterator[None]:
+    """Run in a folder with random numbers from one seed; put the process back as it was."""
+    folder, environ, path = Path.cwd(), dict(os.environ), list(sys.path)
+    states = [(module, read(module), write) for module, read, write in _kept(libraries)]
+    drawn = random.getstate()
+    random.seed(SEED)
+    os.chdir(here)
+    # A notebook finds what lies beside it.
+    sys.path.insert(0, str(here))
+    try:
+        with warnings.catch_warnings():
+            # What a library says about its future is no matter of a step.
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.chdir(folder)
+        sys.path[:] = path
+        os.environ.clear()
+        os.environ.update(environ)
+        random.setstate(drawn)
+        for module, state, write in states:
+            write(module, state)
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if pyplot is not None:
+            pyplot.close("all")
+
+
+def _kept(libraries: Iterable[str]) -> Iterator[tuple[Any, Any, Any]]:
+    """What steps may change of the libraries that they use: how to read it, and how to put it back."""
+    for name in libraries:
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(name)
+            if name == "numpy":
+                yield module, _numpy_before, _numpy_after
+            elif name == "pandas":
+                yield module, _pandas_before, _pandas_after
+            elif name == "matplotlib":
+                yield module, lambda module: dict(module.rcParams), lambda module, state: module.rcParams.update(state)
+            elif name == "torch":
+                yield module, _torch_before, lambda module, state: module.set_rng_state(state)
+
+
+def _numpy_before(numpy: Any) -> Any:
+    state = numpy.random.get_state(), numpy.get_printoptions(), numpy.geterr()
+    numpy.random.seed(SEED)
+    return state
+
+
+def _numpy_after(numpy: Any, state: Any) -> None:
+    numpy.random.set_state(state[0])
+    numpy.set_printoptions(**{name: value for name, value in state[1].items() if name != "override_repr"})
+    numpy.seterr(**state[2])
+
+
+def _pandas_before(pandas: Any) -> Any:
+    return {name: pandas.get_option(name) for name in pandas._config.config._registered_options}
+
+
+def _pandas_after(pandas: Any, state: Any) -> None:
+    for name, value in state.items():
+        if pandas.get_option(name) != value:
+            pandas.set_option(name, value)
+
+
+def _torch_before(torch: Any) -> Any:
+    state = torch.get_rng_state()
+    torch.manual_seed(SEED)
+    return state
+
+
+def stamps(here: Path) -> dict[str, tuple[int, int]]:
+    """Every file below a folder, by its size and the time it was written."""
+    found = {}
+    for place in sorted(here.rglob("*")):
+        if place.is_file() and "__pycache__" not in place.parts:
+            told = place.stat()
+            found[place.relative_to(here).as_posix()] = (told.st_size, told.st_mtime_ns)
+    return found
+
+
+def written(here: Path, before: dict[str, tuple[int, int]]) -> dict[str, Any]:
+    """What is in the files that are new, or other ones than `before`."""
+    found: dict[str, Any] = {}
+    for name, stamp in stamps(here).items():
+        if before.get(name) == stamp:
+            continue
+        content = (here / name).read_bytes()
+        found[name] = {"hash": hashlib.sha256(content).hexdigest(), "size": len(content)}
+        if Path(name).suffix in TEXTS and len(content) < 100_000:
+            with contextlib.suppress(UnicodeDecodeError):
+                found[name] = content.decode("utf-8").replace(str(here), "{here}")
+    return found

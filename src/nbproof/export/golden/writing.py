@@ -1,0 +1,85 @@
+"""Writes the tests of a package: what they compare with is recorded by running it, once it was proven equal."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ...errors import NotWatched
+from ..draft import Draft
+from ..watching.watch import carried_out
+from .coverage import Coverage
+from .data import lay_out
+
+# Other hashes and as many threads as there are: what holds nevertheless holds anywhere.
+OTHERWISE = {"PYTHONHASHSEED": "1"}
+
+
+def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None = None) -> Coverage:
+    """Write `tests/` of the package whose folder holds `src/NAME/`; say what they cover.
+
+    The package runs up to twice, in fresh processes, in a copy of the notebook's data.
+    """
+    source = package_folder / "src"
+    name = next(place.parent.name for place in sorted(source.glob("*/__init__.py")))
+    tests = package_folder / "tests"
+    tests.mkdir(parents=True, exist_ok=True)
+    with resources.as_file(resources.files("nbproof.export.golden").joinpath("templates")) as templates:
+        shutil.copytree(templates, tests, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    recorded = tests / "recorded"
+    shutil.rmtree(recorded, ignore_errors=True)
+    recorded.mkdir()
+    lay_out(draft.first, draft.reading.document.path.resolve().parent, recorded)
+    steps = tuple(_places(draft, [section.name for section in draft.shaped.sections]))
+    job: dict[str, Any] = {
+        "source": str(source), "tests": str(tests), "package": name, "steps": steps,
+        "functions": list(_places(draft, _functions(draft))), "libraries": sorted(_libraries(draft.files)),
+    }  # fmt: skip
+    try:
+        carried_out("nbproof.export.golden", {**job, "do": "record"}, timeout_s=timeout_s)
+        checked = carried_out("nbproof.export.golden", {**job, "do": "check"}, timeout_s=timeout_s, steady=OTHERWISE)
+    except NotWatched as error:
+        shutil.rmtree(tests)
+        return Coverage(missing={"a whole run": error.reason})
+    return Coverage(
+        steps,
+        tuple(checked["alone"]),
+        checked["loose"],
+        {**checked["not_covered"], **{f"{step} by itself": why for step, why in checked["not_alone"].items()}},
+        ("pytest", "pyarrow") if list(recorded.glob("*.parquet")) else ("pytest",),
+    )
+
+
+def _functions(draft: Draft) -> Iterator[str]:
+    """The notebook's own functions: a step may call them."""
+    for definition in draft.shaped.standing.definitions:
+        if isinstance(definition.node, ast.FunctionDef):
+            yield definition.name
+
+
+def _places(draft: Draft, names: Iterator[str] | list[str]) -> Iterator[str]:
+    """Functions as `module:name`."""
+    where: dict[str, str] = {}
+    for path, text in draft.files.items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                where.setdefault(node.name, path.removesuffix(".py").replace("/", "."))
+    for name in names:
+        if name in where:
+            yield f"{where[name]}:{name}"
+
+
+def _libraries(modules: Mapping[str, str]) -> set[str]:
+    """What the modules of the package import."""
+    found: set[str] = set()
+    for text in modules.values():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found
