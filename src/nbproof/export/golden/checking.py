@@ -51,7 +51,7 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
         for at, kind, why in unknown(folder.load(file(call)), label(call)):
             not_covered[at] = f"a {kind}: {why}"
     replace(about, alone=alone, not_covered=not_covered).write()
-    _sweep(recorded, {"steps.json", "data.json"} | {f"{file(call)}.json" for call in (*about.steps, "results", *alone)}
+    _sweep(recorded, {"steps.json"} | {f"{file(call)}.json" for call in (*about.steps, "results", *alone)}
            | {f"{file(call)}.takes.json" for call in alone})  # fmt: skip
     return {
         "alone": list(alone),
@@ -63,7 +63,7 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sweep(recorded: Path, names: set[str]) -> None:
     """Remove what no test asks for."""
-    used = names | referenced(recorded, names - {"steps.json", "data.json"})
+    used = names | referenced(recorded, names - {"steps.json"})
     for place in recorded.iterdir():
         if place.is_file() and place.name not in used:
             place.unlink()

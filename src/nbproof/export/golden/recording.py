@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def record(job: Mapping[str, Any]) -> dict[str, Any]:
 
     recorded = Path(job["tests"]) / "recorded"
     libraries = tuple(name for name in job["libraries"] if name not in sys.stdlib_module_names)
-    about = Recorded(recorded, job["package"], libraries, tuple(job["steps"]))
+    about = Recorded(recorded, job["package"], libraries, tuple(job["steps"]), job["absent"])
     package, folder = about.made(), Folder(recorded)
     taken: dict[str, Any] = {}
     calls: dict[str, tuple[str, Any, Any]] = {}
@@ -57,7 +58,7 @@ def record(job: Mapping[str, Any]) -> dict[str, Any]:
     also = {name for name in LIBRARIES if name in sys.modules} | set(_roots([*inputs.values()]))
     order = {call: kept[call] for call in [*about.steps, *calls] if call in kept}
     libraries = tuple(sorted({*libraries, *also} - {job["package"], "builtins"}))
-    Recorded(recorded, about.package, libraries, about.steps, order).write()
+    replace(about, libraries=libraries, alone=order).write()
     return {"steps": list(found), "calls": list(calls)}
 
 

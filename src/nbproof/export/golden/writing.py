@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from importlib import resources
@@ -12,11 +13,12 @@ from typing import Any
 from ...errors import NotWatched
 from ..draft import Draft
 from ..watching.watch import carried_out
+from ..working import working
 from .coverage import Coverage
-from .data import lay_out
 
+_HERE = "nbproof.export.golden"
 # Other hashes and as many threads as there are: what holds nevertheless holds anywhere.
-OTHERWISE = {"PYTHONHASHSEED": "1"}
+_OTHERWISE = {"PYTHONHASHSEED": "1"}
 
 
 def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None = None) -> Coverage:
@@ -33,15 +35,18 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
     recorded = tests / "recorded"
     shutil.rmtree(recorded, ignore_errors=True)
     recorded.mkdir()
-    lay_out(draft.first, draft.reading.document.path.resolve().parent, recorded)
+    needed = working(draft.first, draft.reading.document.path.resolve().parent)
+    along = {held.path for held in needed.along}
     steps = tuple(_places(draft, [section.name for section in draft.shaped.sections]))
     job: dict[str, Any] = {
         "source": str(source), "tests": str(tests), "package": name, "steps": steps,
         "functions": list(_places(draft, _functions(draft))), "libraries": sorted(_libraries(draft.files)),
+        "absent": {held.path: held.digest for held in needed.data if held.path not in along},
     }  # fmt: skip
+    environ = {**os.environ, f"{name.upper()}_DATA": str(needed.root)}
     try:
-        carried_out("nbproof.export.golden", {**job, "do": "record"}, timeout_s=timeout_s)
-        checked = carried_out("nbproof.export.golden", {**job, "do": "check"}, timeout_s=timeout_s, steady=OTHERWISE)
+        carried_out(_HERE, {**job, "do": "record"}, timeout_s=timeout_s, environ=environ)
+        checked = carried_out(_HERE, {**job, "do": "check"}, timeout_s=timeout_s, environ=environ, steady=_OTHERWISE)
     except NotWatched as error:
         shutil.rmtree(tests)
         return Coverage(missing={"a whole run": error.reason})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ __all__ = ["Absent", "Recorded"]
 class Recorded:
     """The folder of recorded values.
 
-    `steps` are the functions that a run calls; `alone` names the calls that can be made by themselves, and what of
+    `absent` are files that the notebook reads and that do not travel with the package, by their SHA-256. `steps` are the functions that a run calls; `alone` names the calls that can be made by themselves, and what of
     those functions that a step calls was recorded; `loose` says for each call where runs differ by themselves, and by
     how much; `not_covered` says of what nothing is known, and why.
     """
@@ -29,6 +30,7 @@ class Recorded:
     package: str
     libraries: tuple[str, ...]
     steps: tuple[str, ...]
+    absent: dict[str, str] = field(default_factory=dict)
     alone: dict[str, str] = field(default_factory=dict)
     loose: dict[str, dict[str, float | None]] = field(default_factory=dict)
     not_covered: dict[str, str] = field(default_factory=dict)
@@ -48,7 +50,8 @@ class Recorded:
 
     def furnished(self, folder: Path) -> Path:
         """A folder to run in, with the notebook's data. Raises `Absent` where some does not travel with the package."""
-        return furnish(folder, self.folder, os.environ.get(f"{self.package.upper()}_DATA"))
+        lay_out = importlib.import_module(f"{self.package}._surroundings").lay_out
+        return furnish(lay_out, folder, self.absent, os.environ.get(f"{self.package.upper()}_DATA"))
 
     def whole(self, here: Path) -> list[Difference]:
         """A whole run, beside what was recorded of each of its steps."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import json
 import os
 import random
 import shutil
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +23,23 @@ class Absent(Exception):
     """Data that does not travel with the package is not here."""
 
 
-def furnish(folder: Path, recorded: Path, elsewhere: str | None) -> Path:
+def furnish(lay_out: Callable[[Path], Path], folder: Path, absent: Mapping[str, str], elsewhere: str | None) -> Path:
     """Lay out the notebook's data below `folder`, as it lay beside the notebook; return the folder to run in.
 
-    What is too large to travel is looked for in the folder `elsewhere`. Raises `Absent`.
+    `absent` are the files, by their SHA-256, that are too large to travel; they are looked for in the folder
+    `elsewhere`. Raises `Absent`.
     """
-    plan = json.loads((recorded / "data.json").read_text(encoding="utf-8"))
-    for name, told in plan["files"].items():
-        place = folder / name
+    here = lay_out(folder.resolve())
+    for name, digest in absent.items():
+        source, place = Path(elsewhere or "", name), folder / name
+        if elsewhere is None or not source.is_file():
+            raise Absent(f"`{name}` (SHA-256 {digest[:12]}…) is too large to travel with the package")
+        with source.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                raise Absent(f"`{name}` is not the file that was there when the values were recorded")
         place.parent.mkdir(parents=True, exist_ok=True)
-        source = recorded / "data" / told["kept"] if told["kept"] else Path(elsewhere or "", name)
-        if not told["kept"] and (elsewhere is None or not source.is_file()):
-            raise Absent(f"`{name}` (SHA-256 {told['sha256'][:12]}…) is too large to travel with the package")
         shutil.copyfile(source, place)
-        if hashlib.sha256(place.read_bytes()).hexdigest() != told["sha256"]:
-            raise Absent(f"`{name}` is not the file that was there when the values were recorded")
-    here = folder / plan["folder"]
-    for made in (here, *(folder / name for name in plan["folders"])):
-        made.mkdir(parents=True, exist_ok=True)
-    return here.resolve()
+    return here
 
 
 @contextlib.contextmanager
