@@ -2,7 +2,7 @@
 
     python -m benchmarks.export_mutation exports/scoring exports/training      # folders of packages
     python -m benchmarks.export_mutation --mutants 60 exports/*                # so many of each, drawn by chance
-    python -m benchmarks.export_mutation --python VENV/bin/python exports/*    # where mutmut and the packages' needs are
+    python -m benchmarks.export_mutation --python VENV/bin/python exports/*    # the one with mutmut
 
 Prints a line for each package and each mutant that survives, with its file and line, and writes
 `results/export_mutation.json`. What the exporter itself puts into every package is left out, unless `--all` says
@@ -136,9 +136,7 @@ def _measured(package: Path, asked: argparse.Namespace) -> Measured:
             return Measured(name, 0, 0, 0, 0, time.monotonic() - began, problem=" / ".join(words))
 
 
-def _carried_out(
-    folder: Path, name: str, asked: argparse.Namespace, environ: dict[str, str], began: float
-) -> Measured:
+def _carried_out(folder: Path, name: str, asked: argparse.Namespace, environ: dict[str, str], began: float) -> Measured:
     def called(*arguments: str, text: str = "") -> str:
         done = subprocess.run(
             [asked.python, *arguments], cwd=folder, env=environ, input=text, capture_output=True, text=True, check=True

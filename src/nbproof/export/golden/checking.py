@@ -19,10 +19,10 @@ VARIES = "two runs differ here by themselves"
 
 def check(job: Mapping[str, Any]) -> dict[str, Any]:
     """Call again what was recorded; write down which calls can be made alone, and what runs disagree on."""
-    from _golden.comparing import loosened
-    from _golden.files import Folder
-    from _golden.recorded import Recorded, file, label
-    from _golden.values import unknown
+    from .templates._golden.comparing import loosened
+    from .templates._golden.files import Folder
+    from .templates._golden.recorded import Recorded, file, label
+    from .templates._golden.values import unknown
 
     recorded = Path(job["tests"]) / "recorded"
     about = Recorded.read(recorded)
@@ -36,7 +36,7 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
     loose: dict[str, dict[str, float | None]] = {}
     if any(step not in again or about.counted(step, again[step]) for step in about.steps):
         with tempfile.TemporaryDirectory(prefix="nbproof-golden-") as place:
-            whole = package.run(about.furnished(Path(place)), about.steps)
+            whole = package.run(about.furnished(Path(place)), about.steps, about.parameters)
         for step, told in whole.items():
             found = loosened(folder.load(file(step)), told, label(step))
             if found:

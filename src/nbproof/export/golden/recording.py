@@ -24,12 +24,14 @@ LIBRARIES = ("matplotlib", "numpy", "pandas", "torch")
 
 def record(job: Mapping[str, Any]) -> dict[str, Any]:
     """Run the package once, and write what was seen into the folder of its tests."""
-    from _golden.files import Folder
-    from _golden.recorded import Recorded, file
+    from .templates._golden.files import Folder
+    from .templates._golden.recorded import Recorded, file
 
     recorded = Path(job["tests"]) / "recorded"
     libraries = tuple(name for name in job["libraries"] if name not in sys.stdlib_module_names)
-    about = Recorded(recorded, job["package"], libraries, tuple(job["steps"]), job["absent"])
+    about = Recorded(
+        recorded, job["package"], libraries, tuple(job["steps"]), job["gives"], job["parameters"], job["absent"]
+    )
     package, folder = about.made(), Folder(recorded)
     taken: dict[str, Any] = {}
     calls: dict[str, tuple[str, Any, Any]] = {}
@@ -41,7 +43,9 @@ def record(job: Mapping[str, Any]) -> dict[str, Any]:
             for step in job["steps"]:
                 take = functools.partial(_keep, taken, step, str(here))
                 stack.enter_context(package.heard(step, print, here, take))
-            found = package.run(here, about.steps)
+            found = package.run(here, about.steps, about.parameters)
+        if "raises" in found["results"]:
+            sys.exit(found["results"]["raises"])
     for call, told in found.items():
         folder.save(file(call), told)
     for call, (_, _, told) in calls.items():
@@ -64,7 +68,7 @@ def record(job: Mapping[str, Any]) -> dict[str, Any]:
 
 def _keep(taken: dict[str, Any], step: str, here: str, takes: Mapping[str, Any]) -> bool:
     """Note what a step is called with; its call goes on unheard."""
-    from _golden.values import Describer
+    from .templates._golden.values import Describer
 
     if step not in taken:
         taken[step] = Describer(here, longest=LONGEST_TAKEN).of(dict(takes))
@@ -74,7 +78,7 @@ def _keep(taken: dict[str, Any], step: str, here: str, takes: Mapping[str, Any])
 @contextlib.contextmanager
 def _some_calls(package: Any, function: str, here: Path, calls: dict[str, tuple[str, Any, Any]]) -> Iterator[None]:
     """While the block runs, the first calls of a function that differ from one another are noted."""
-    from _golden.values import Describer
+    from .templates._golden.values import Describer
 
     looked_at: list[str] = []
     begun: list[Any] = []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import NotWatched
+from ...notebook.shapes import as_json
 from ..draft import Draft
 from ..watching.watch import carried_out
 from ..working import working
@@ -41,6 +42,8 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
     job: dict[str, Any] = {
         "source": str(source), "tests": str(tests), "package": name, "steps": steps,
         "functions": list(_places(draft, _functions(draft))), "libraries": sorted(_libraries(draft.files)),
+        "gives": {step: section.gives for section in draft.shaped.sections for step in _places(draft, [section.name])},
+        "parameters": as_json(dict(draft.parameters)),
         "absent": {held.path: held.digest for held in needed.data if held.path not in along},
     }  # fmt: skip
     environ = {**os.environ, f"{name.upper()}_DATA": str(needed.root)}

@@ -15,7 +15,7 @@ LONGEST = 160
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A place where a value is not what was expected; `by` is the greatest distance of two numbers, relative to them."""
+    """A place where a value is not what was expected; `by` is the greatest relative distance of two numbers."""
 
     at: str
     found: str
@@ -117,8 +117,9 @@ def _columns(frame: Mapping[str, Any]) -> list[str]:
 
 def _lists(expected: list[Any], found: list[Any], at: str) -> Iterator[Difference]:
     if len(expected) != len(found):
-        at_first = next((n for n, (a, b) in enumerate(zip(expected, found, strict=False)) if any(differences(a, b, ""))),
-                        min(len(expected), len(found)))  # fmt: skip
+        pairs = enumerate(zip(expected, found, strict=False))
+        shorter = min(len(expected), len(found))
+        at_first = next((number for number, pair in pairs if any(differences(*pair, ""))), shorter)
         yield Difference(at, f"{len(found)} items, the first other one at {at_first}", f"{len(expected)} items")
         return
     for number, (one, other) in enumerate(zip(expected, found, strict=True)):
@@ -185,7 +186,7 @@ def _summaries(expected: Mapping[str, Any], found: Mapping[str, Any], at: str) -
 
 
 def loosened(first: Any, second: Any, at: str) -> dict[str, float | None]:
-    """What two runs disagree on: how far they may be apart, or None where nothing can be said."""
+    """Tell what two runs disagree on: how far they may be apart, or None where nothing can be said."""
     return {
         each.at: each.by * ROOM if each.by is not None and each.by <= CLOSE else None
         for each in differences(first, second, at)
@@ -193,7 +194,7 @@ def loosened(first: Any, second: Any, at: str) -> dict[str, float | None]:
 
 
 def counted(found: Iterator[Difference], loose: Mapping[str, float | None]) -> list[Difference]:
-    """The differences that count, given what runs disagree on by themselves."""
+    """List the differences that count, given what runs disagree on by themselves."""
     return [each for each in found if not _is_allowed(each, loose)]
 
 
@@ -201,14 +202,14 @@ def _is_allowed(difference: Difference, loose: Mapping[str, float | None]) -> bo
     for at, bound in loose.items():
         if bound is None and (difference.at == at or difference.at.startswith((f"{at}.", f"{at}[", f"{at} "))):
             return True
-        if bound is not None and difference.by is not None and difference.by <= bound:
-            # Arrays are told by their first place that differs, which is another one each time.
-            if difference.at.partition("[")[0] == at.partition("[")[0] and _place(difference.at) == _place(at):
-                return True
+        # Arrays are told by their first place that differs, which is another one each time.
+        is_close = bound is not None and difference.by is not None and difference.by <= bound
+        if is_close and _place(difference.at) == _place(at):
+            return True
     return False
 
 
 def _place(at: str) -> str:
-    """A place without the number at its end."""
+    """Cut off the number at the end of a place."""
     head, bracket, tail = at.rpartition("[")
     return head if bracket and tail.rstrip("]").isdigit() else at

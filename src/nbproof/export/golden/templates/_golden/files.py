@@ -46,7 +46,8 @@ class Folder:
 
     def _array(self, array: Any) -> Any:
         numpy = sys.modules["numpy"]
-        if array.size <= SHORT and array.dtype.kind in "biufU" and (array.dtype.kind != "f" or numpy.isfinite(array).all()):  # fmt: skip
+        is_plain = array.dtype.kind in "biuU" or (array.dtype.kind == "f" and bool(numpy.isfinite(array).all()))
+        if array.size <= SHORT and is_plain:
             return {"is": "short", "dtype": array.dtype.str, "values": array.tolist()}
         name = f"{hashlib.sha256(array.dtype.str.encode() + array.tobytes()).hexdigest()[:16]}.npy"
         if not (self.path / name).exists():
@@ -54,7 +55,7 @@ class Folder:
         return {"is": "npy", "file": name}
 
     def _frame(self, told: Mapping[str, Any]) -> Any:
-        """A frame as Parquet, if what is read back is the very same."""
+        """Write a frame as Parquet, if what is read back is the very same."""
         if not told["shape"][0] or "pyarrow" not in sys.modules:
             return None
         from .comparing import differences

@@ -21,7 +21,7 @@ _COLLECTION = ("offsets", "array", "facecolor", "edgecolor", "linewidth", "sizes
 
 
 def drawn(to: Describer, value: Any) -> Any:
-    """What a part of a figure shows; None for what is none."""
+    """Tell what a part of a figure shows; None for what is none."""
     from matplotlib.artist import Artist
 
     if not isinstance(value, Artist):
@@ -72,7 +72,8 @@ def _artist(to: Describer, artist: Any) -> dict[str, Any]:
     from matplotlib.patches import Patch
 
     kind = type(artist).__name__
-    looks = _LOOKS.get(kind, _PATCH if isinstance(artist, Patch) else _COLLECTION if isinstance(artist, Collection) else ())  # fmt: skip
+    plain = _PATCH if isinstance(artist, Patch) else _COLLECTION if isinstance(artist, Collection) else ()
+    looks = _LOOKS.get(kind, plain)
     told = {"class": kind, **{name: _asked(to, artist, name) for name in (*looks, "alpha", "visible", "zorder")}}
     label = str(artist.get_label())
     # Those that begin with an underscore are matplotlib's own, and count up.

@@ -21,15 +21,18 @@ __all__ = ["Absent", "Recorded"]
 class Recorded:
     """The folder of recorded values.
 
-    `absent` are files that the notebook reads and that do not travel with the package, by their SHA-256. `steps` are the functions that a run calls; `alone` names the calls that can be made by themselves, and what of
-    those functions that a step calls was recorded; `loose` says for each call where runs differ by themselves, and by
-    how much; `not_covered` says of what nothing is known, and why.
+    `steps` are the functions that a run with `parameters` calls, `gives` the names of what each gives on. `absent` are
+    files that the notebook reads and that do not travel with the package, by their SHA-256. `alone` names the calls
+    that can be made by themselves, each with its function; `loose` says for each call where runs differ by themselves,
+    and by how much; `not_covered` says of what nothing is known, and why.
     """
 
     folder: Path
     package: str
     libraries: tuple[str, ...]
     steps: tuple[str, ...]
+    gives: dict[str, list[str]] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     alone: dict[str, str] = field(default_factory=dict)
     loose: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -46,16 +49,16 @@ class Recorded:
         (self.folder / "steps.json").write_text(text + "\n", encoding="utf-8")
 
     def made(self) -> Package:
-        return Package(self.package, self.libraries)
+        return Package(self.package, self.libraries, self.gives)
 
     def furnished(self, folder: Path) -> Path:
-        """A folder to run in, with the notebook's data. Raises `Absent` where some does not travel with the package."""
+        """Make a folder to run in, with the notebook's data. Raises `Absent` where some did not travel."""
         lay_out = importlib.import_module(f"{self.package}._surroundings").lay_out
         return furnish(lay_out, folder, self.absent, os.environ.get(f"{self.package.upper()}_DATA"))
 
     def whole(self, here: Path) -> list[Difference]:
-        """A whole run, beside what was recorded of each of its steps."""
-        found = self.made().run(here, self.steps)
+        """Compare a whole run with what was recorded of each of its steps."""
+        found = self.made().run(here, self.steps, self.parameters)
         wrong: list[Difference] = []
         for step in (*self.steps, "results"):
             name = label(step)
@@ -63,25 +66,32 @@ class Recorded:
                 wrong.append(Difference(name, "not called", "one call"))
                 continue
             wrong += self.counted(step, found[step])
+            if "raises" in found[step]:
+                # Nothing came after it.
+                break
         return wrong
 
     def called(self, call: str, here: Path) -> list[Difference]:
-        """One call made again, beside what was recorded of it."""
+        """Make one call again, and compare it with what was recorded of it."""
         folder = Folder(self.folder)
         found = self.made().replay(self.alone[call], folder.load(f"{file(call)}.takes"), here)
         return self.counted(call, found)
 
     def counted(self, call: str, found: Any) -> list[Difference]:
-        """What differs from the record of a call, and counts."""
+        """List what differs from the record of a call, and counts."""
         expected = Folder(self.folder).load(file(call))
+        if found.get("raises") != expected.get("raises"):
+            return [
+                Difference(f"{label(call)}.raises", found.get("raises", "nothing"), expected.get("raises", "nothing"))
+            ]
         return counted(differences(expected, found, label(call)), self.loose.get(call, {}))
 
 
 def label(call: str) -> str:
-    """How people call a call: `steps:fit` is `fit`."""
+    """Name a call as people do: `steps:fit` is `fit`."""
     return call.rpartition(":")[2]
 
 
 def file(call: str) -> str:
-    """The name of the file that holds a call."""
+    """Name the file that holds a call."""
     return call.replace(":", ".")

@@ -50,8 +50,6 @@ def within(here: Path, libraries: Iterable[str]) -> Iterator[None]:
     drawn = random.getstate()
     random.seed(SEED)
     os.chdir(here)
-    # A notebook finds what lies beside it.
-    sys.path.insert(0, str(here))
     try:
         with warnings.catch_warnings():
             # What a library says about its future is no matter of a step.
@@ -71,7 +69,7 @@ def within(here: Path, libraries: Iterable[str]) -> Iterator[None]:
 
 
 def _kept(libraries: Iterable[str]) -> Iterator[tuple[Any, Any, Any]]:
-    """What steps may change of the libraries that they use: how to read it, and how to put it back."""
+    """Tell what steps may change of the libraries that they use: how to read it, and how to put it back."""
     for name in libraries:
         with contextlib.suppress(ImportError):
             module = importlib.import_module(name)
@@ -108,7 +106,7 @@ def _pandas_after(pandas: Any, state: Any) -> None:
 
 
 def _torch_before(torch: Any) -> Any:
-    state = torch.get_rng_state()
+    state: Any = torch.get_rng_state()
     torch.manual_seed(SEED)
     return state
 
@@ -124,7 +122,7 @@ def stamps(here: Path) -> dict[str, tuple[int, int]]:
 
 
 def written(here: Path, before: dict[str, tuple[int, int]]) -> dict[str, Any]:
-    """What is in the files that are new, or other ones than `before`."""
+    """Read the files that are new, or other ones than `before`."""
     found: dict[str, Any] = {}
     for name, stamp in stamps(here).items():
         if before.get(name) == stamp:

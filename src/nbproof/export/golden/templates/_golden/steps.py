@@ -1,4 +1,4 @@
-"""Steps of the package: called in a whole run or one by one, with all that they take, give, show, draw, print, write."""
+"""Steps of the package, in a whole run or one by one: what they take, give, show, draw, print and write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import importlib
 import inspect
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ NOT_CALLED = "it could not be called with what was recorded"
 class Package:
     """The package under test: its steps by name, and where a run collects its results."""
 
-    def __init__(self, name: str, libraries: tuple[str, ...]) -> None:
-        self.name, self.libraries = name, libraries
+    def __init__(self, name: str, libraries: tuple[str, ...], gives: Mapping[str, Sequence[str]]) -> None:
+        self.name, self.libraries, self.gives = name, libraries, gives
         self.entrance: Any = importlib.import_module(name)
         self.results: Any = importlib.import_module(f"{name}._results")
 
@@ -35,20 +35,22 @@ class Package:
                                              "decimal", "fractions", "uuid")  # fmt: skip
 
     def place(self, step: str) -> tuple[Any, str]:
-        """The module that a step is in, and its name there: `module:name`."""
+        """Find the module that a step is in, and its name there: `module:name`."""
         module, _, name = step.rpartition(":")
         return importlib.import_module(f"{self.name}.{module}"), name
 
-    def run(self, here: Path, steps: Iterable[str]) -> dict[str, Any]:
-        """A whole run: what each step did in it, and under `results` what it left."""
+    def run(self, here: Path, steps: Iterable[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Run as a whole; tell what each step did, and under `results` what was left."""
         found: dict[str, Any] = {}
         with within(here, self.libraries), contextlib.ExitStack() as stack:
             for step in steps:
                 tell = functools.partial(found.setdefault, step)
                 stack.enter_context(self.heard(step, tell, here))
             with contextlib.redirect_stdout(io.StringIO()):
-                results = self.entrance.run()
-            found["results"] = Describer(str(here)).of(dict(results))
+                try:
+                    found["results"] = Describer(str(here)).of(dict(self.entrance.run(**parameters)))
+                except Exception as error:
+                    found["results"] = {"raises": Describer(str(here)).text(f"{type(error).__name__}: {error}")}
         return found
 
     @contextlib.contextmanager
@@ -66,7 +68,7 @@ class Package:
             takes = signature.bind(*given, **named).arguments
             if take is not None and not take(takes):
                 return function(*given, **named)
-            with self._told(takes, here, tell) as told:
+            with self._told(step, takes, here, tell) as told:
                 told["gives"] = function(*given, **named)
             return told["gives"]
 
@@ -75,7 +77,7 @@ class Package:
             takes = signature.bind(*given, **named).arguments
             if take is not None and not take(takes):
                 return await function(*given, **named)
-            with self._told(takes, here, tell) as told:
+            with self._told(step, takes, here, tell) as told:
                 told["gives"] = await function(*given, **named)
             return told["gives"]
 
@@ -86,7 +88,9 @@ class Package:
             setattr(module, name, function)
 
     @contextlib.contextmanager
-    def _told(self, takes: Mapping[str, Any], here: Path, tell: Callable[[Any], Any]) -> Iterator[dict[str, Any]]:
+    def _told(
+        self, step: str, takes: Mapping[str, Any], here: Path, tell: Callable[[Any], Any]
+    ) -> Iterator[dict[str, Any]]:
         """Note what a call does; the block puts what it gives into the mapping that it is lent."""
         before = Describer(str(here)).of(dict(takes))
         results = self.results._CURRENT.get()
@@ -106,7 +110,7 @@ class Package:
             to = Describer(str(here))
             after = to.of(dict(takes))
             told: dict[str, Any] = {"takes": "unchanged" if _same(before, after) else after}
-            told |= {"raises": to.text(raised)} if raised else {"gives": to.of(call.get("gives"))}
+            told |= {"raises": to.text(raised)} if raised else {"gives": to.of(self._named(step, call.get("gives")))}
             if results is not None:
                 new = {name: value for name, value in results.items() if kept.get(name, kept) is not value}
                 told["keeps"] = to.of(new)
@@ -117,6 +121,15 @@ class Package:
             # Whoever called may listen, too.
             sys.stdout.write(printed.getvalue())
             tell(told)
+
+    def _named(self, step: str, given: Any) -> Any:
+        """What a step gives, by the names that it has in the notebook."""
+        names = self.gives.get(step, ())
+        if len(names) == 1:
+            return {names[0]: given}
+        if names and isinstance(given, tuple) and len(given) == len(names):
+            return dict(zip(names, given, strict=True))
+        return given
 
     def replay(self, step: str, takes: Any, here: Path) -> dict[str, Any]:
         """Call a step with what was recorded; what it did."""

@@ -6,6 +6,7 @@ A part is a JSON value, an array, or a mapping that says under `is` what it stan
 from __future__ import annotations
 
 import base64
+import builtins
 import collections
 import copyreg
 import datetime
@@ -42,12 +43,12 @@ _PATHS = (pathlib.PurePath,)
 
 
 def library(name: str) -> Any:
-    """A library that is loaded, or None: a value of one that is not cannot be there."""
+    """Return a library that is loaded, or None: a value of one that is not cannot be there."""
     return sys.modules.get(name)
 
 
 def spelled(kind: Any) -> str:
-    """The full name of a class or function; what stands inside of a function goes by its own name."""
+    """Return the full name of a class or function; what stands inside of a function goes by its own name."""
     name = str(getattr(kind, "__qualname__", getattr(kind, "__name__", kind))).rpartition("<locals>.")[2]
     module = getattr(kind, "__module__", None) or ""
     return name if module in ("builtins", "") else f"{module}.{name}"
@@ -69,7 +70,7 @@ class Describer:
         self.kept: list[Any] = []
 
     def of(self, value: Any) -> Any:
-        """The parts of a value."""
+        """Take a value apart."""
         kind = type(value)
         if value is None or kind in (bool, int):
             return value
@@ -166,14 +167,14 @@ class Describer:
         return None
 
     def data(self, array: Any) -> Any:
-        """An array for a file, or its summary, where it is too long."""
+        """Copy an array for a file, or sum it up, where it is too long."""
         numpy = library("numpy")
         if array.nbytes <= self.longest:
             return numpy.array(array, order="C")
         return summary(array)
 
     def taken_apart(self, value: Any, kind: type) -> Any:
-        """An object as what makes it again: the way that copies take, written down."""
+        """Tell an object by what makes it again: the way that copies take, written down."""
         if isinstance(value, types.GeneratorType | types.CoroutineType | types.AsyncGeneratorType):
             return {"is": "unknown", "class": spelled(kind), "why": "it can be gone through only once"}
         try:
@@ -197,7 +198,7 @@ class Describer:
         return made
 
     def _is_fixed(self, value: Any) -> bool:
-        """What never changes may as well be two: which of them are one is chance."""
+        """Say whether a value never changes: then it is chance which of them are one."""
         pandas, numpy = library("pandas"), library("numpy")
         return (
             isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | types.ModuleType | enum.Enum)
@@ -213,7 +214,7 @@ def _hash(content: bytes) -> str:
 
 
 def summary(array: Any) -> dict[str, Any]:
-    """What stands for a long array: its hash, some numbers about all of it, and some rows."""
+    """Sum up a long array: its hash, some numbers about all of it, and some rows."""
     numpy = library("numpy")
     flat = numpy.ascontiguousarray(array).reshape(-1)
     # Between the fields of a record lies whatever was in memory.
@@ -222,15 +223,18 @@ def summary(array: Any) -> dict[str, Any]:
     told: dict[str, Any] = {"is": "summary", "hash": _hash(content), "size": int(flat.size)}
     at = sample(len(flat))
     told["rows"] = at
-    told["values"] = [str(each) if flat.dtype.kind not in "biuf" else each for each in flat[at].tolist()]
+    # Not every number is one in JSON.
+    told["values"] = [each if isinstance(each, int) or _is_finite(each) else str(each) for each in flat[at].tolist()]
     if flat.dtype.kind in "iuf":
         known = flat[numpy.isfinite(flat)].astype("f8")
         if known.size:
             told |= {"least": float(known.min()), "most": float(known.max()), "mean": float(known.mean())}
         told["not finite"] = int(flat.size - known.size)
-    # Not every number is one in JSON.
-    told["values"] = [each if not isinstance(each, float) or math.isfinite(each) else repr(each) for each in told["values"]]  # fmt: skip
     return told
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def sample(size: int) -> list[int]:
@@ -314,7 +318,7 @@ def _index(to: Describer, index: Any) -> dict[str, Any]:
 
 
 def _column(to: Describer, held: Any) -> dict[str, Any]:
-    """The values of a column: its type, and what is in it as arrays, or one by one."""
+    """Tell a column by its type, and what is in it as arrays, or one by one."""
     pandas, numpy = library("pandas"), library("numpy")
     told: dict[str, Any] = {"dtype": str(held.dtype)}
     if isinstance(held.dtype, numpy.dtype):
@@ -465,10 +469,10 @@ class Rebuilder:
         return self.named(told["value"])
 
     def named(self, name: str) -> Any:
-        """A class, function or module by its full name."""
+        """Find a class, function or module by its full name."""
         words = name.split(".")
-        if len(words) == 1 and hasattr(builtins_module(), name):
-            return getattr(builtins_module(), name)
+        if len(words) == 1 and hasattr(builtins, name):
+            return getattr(builtins, name)
         for cut in range(len(words), 0, -1):
             module = ".".join(words[:cut])
             if not self.knows(module):
@@ -555,7 +559,7 @@ class Rebuilder:
         if "missing" in told:
             return dtype.construct_array_type()(self.array(told["data"]), self.array(told["missing"]))
         if "items" in told:
-            if dtype == object:
+            if dtype.kind == "O":
                 made = numpy.empty(len(told["items"]), dtype=object)
                 made[:] = self.of_all(told["items"])
                 return made
@@ -564,7 +568,7 @@ class Rebuilder:
         if isinstance(dtype, pandas.DatetimeTZDtype):
             return pandas.Series(data).astype(dtype).array
         if data.dtype.kind == "U":
-            return pandas.array(data.tolist(), dtype=dtype) if dtype != object else data.astype(object)
+            return pandas.array(data.tolist(), dtype=dtype) if dtype.kind != "O" else data.astype(object)
         return data
 
     def make_moment(self, told: Mapping[str, Any], at: int) -> Any:
@@ -611,13 +615,8 @@ class Rebuilder:
         return made
 
 
-def builtins_module() -> Any:
-    """The built-in names."""
-    return sys.modules["builtins"]
-
-
 def unknown(told: Any, at: str = "") -> Iterable[tuple[str, str, str]]:
-    """What of a value could not be looked into: where, its class, and why."""
+    """Tell what of a value could not be looked into: where, its class, and why."""
     if isinstance(told, Mapping):
         if told.get("is") == "unknown":
             yield at, told["class"], told["why"]

@@ -1,0 +1,188 @@
+"""The tests of a package pass on it, and name the step and the value of each fault that is put into it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from nbproof.export.draft import draft
+from nbproof.export.golden.coverage import Coverage
+from nbproof.export.golden.writing import write_tests
+from nbproof.export.working import working
+
+NAME = "demo"
+CELLS = (
+    "# Load",
+    "import math\nfrom pathlib import Path\nimport pandas as pd\n"
+    "LIMIT = 2\n"
+    "def scaled(value, factor):\n    return value * factor\n"
+    "rows = pd.read_csv('rows.csv')\nrows['kind'] = rows['kind'].astype('category')\nprint('read', len(rows), 'rows')",
+    "# Clean",
+    "kept = rows[rows['amount'] > LIMIT].reset_index(drop=True)\n"
+    "kept['double'] = [scaled(value, 2) for value in kept['amount']]\n"
+    "try:\n    low = math.sqrt(-1)\nexcept ValueError:\n    low = -1\nkept",
+    "# Draw",
+    "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()\naxes.bar([1, 2], [3, 4], label='bars')\n"
+    "axes.set_title('amounts')\nplt.show()",
+    "# Judge",
+    "import numpy as np\nfrom sklearn.linear_model import LinearRegression\n"
+    "model = LinearRegression().fit(kept[['amount']], kept['double'])\n"
+    "weights = np.array([1.5, -2.0, 0.25])\nsides = (kept['amount'] > 3).to_numpy()",
+    "# Leave",
+    "Path('out.txt').write_text('sum %s' % kept['double'].sum())\n"
+    "total = float(model.predict(kept[['amount']]).sum() + weights.sum())",
+)  # fmt: skip
+# Each fault: what replaces what, and the words that a failing test has to say.
+FAULTS = {
+    "a constant": ("value * factor", "value * factor + 1", "scaled#1.gives"),
+    "a sign": ("-2.0", "2.0", "judge.gives.weights"),
+    "a row is lost": ("rows['amount'] > LIMIT", "rows['amount'] > LIMIT + 1", "clean.gives"),
+    "another column": ("kept['double'] =", "kept['twice'] =", "clean.gives.kept.columns"),
+    "a narrower type": ("np.array([1.5, -2.0, 0.25])", "np.array([1.5, -2.0, 0.25], 'f4')", "weights.dtype"),
+    "another order": (".reset_index(drop=True)", "[::-1].reset_index(drop=True)", "clean.gives"),
+    "a figure's title": ("'amounts'", "'Amounts'", "titles[1]: 'Amounts', expected 'amounts'"),
+    "a bar's height": ("[3, 4]", "[3, 5]", "patches[1].height"),
+    "a printed text": ("'rows')", "'lines')", "load.prints"),
+    "another error is let through": ("except ValueError", "except KeyError", "clean.raises"),
+    "an error is swallowed": ("low = math.sqrt(-1)", "low = 0", "clean.keeps.low: 0, expected -1"),
+    "a written file": ("'sum %s'", "'Sum %s'", "leave.writes"),
+    "an estimator's setting": ("LinearRegression()", "LinearRegression(fit_intercept=False)", "judge.gives.model"),
+    "what is displayed": ('show("', '(lambda *_: None)("', "clean.shows"),
+    "a category is text": (".astype('category')", "", "load.gives.rows['kind'].dtype"),
+}
+# One process that has loaded the libraries, and another for each package.
+TESTING = """
+import os, sys
+import matplotlib.pyplot, pandas, pyarrow.parquet, pytest, sklearn.linear_model
+for folder in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        said = os.open(os.path.join(folder, "said.txt"), os.O_WRONLY | os.O_CREAT)
+        os.dup2(said, 1), os.dup2(said, 2), os.chdir(folder)
+        sys.path.insert(0, os.path.join(folder, "src"))
+        code = pytest.main(["-q", "-p", "no:cacheprovider", "-W", "ignore", "-rs", "--rootdir", folder, "tests"])
+        sys.stdout.flush(), os._exit(code)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A package with its tests, and what these cover."""
+
+    folder: Path
+    coverage: Coverage
+
+
+def notebook(folder: Path, cells: tuple[str, ...]) -> Path:
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "k", "display_name": "k", "language": "python"}})
+    for number, cell in enumerate(cells):
+        is_heading = cell.startswith("# ")
+        made.cells.append((nbformat.v4.new_markdown_cell if is_heading else nbformat.v4.new_code_cell)(cell))
+        made.cells[-1]["id"] = f"cell{number}"
+    path = folder / f"{NAME}.ipynb"
+    nbformat.write(made, path)
+    return path
+
+
+def made_of(place: Path, cells: tuple[str, ...]) -> Made:
+    """A package as the exporter puts it into a folder, as far as tests ask for it."""
+    folder = place / "notebook"
+    folder.mkdir()
+    (folder / "rows.csv").write_text("kind,amount\na,1\nb,2\na,3\nb,4\na,5\n")
+    proven = draft(notebook(folder, cells), timeout_s=300)
+    package = place / NAME
+    source = package / "src" / NAME
+    source.mkdir(parents=True)
+    for name, text in proven.files.items():
+        (source / name).write_text(text)
+    needed = working(proven.first, folder)
+    for held in needed.along:
+        target = source / "_data" / held.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(held.source, target)
+    about = {"name": f"{NAME}.ipynb", "folder": needed.folder, "folders": list(needed.folders), "lines": {}}
+    (source / "_notebook.json").write_text(json.dumps(about))
+    return Made(package, write_tests(proven, package, timeout_s=300))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return made_of(tmp_path_factory.mktemp("golden"), CELLS)
+
+
+def outcomes(*packages: Path) -> list[tuple[int, str]]:
+    """Run the tests of packages: the exit code of each, and what was said."""
+    environ = {**os.environ, "PYTHONHASHSEED": "2", "MPLBACKEND": "agg"}
+    done = subprocess.run(
+        [sys.executable, "-c", TESTING, *map(str, packages)], env=environ, capture_output=True, text=True, timeout=500
+    )
+    codes = [int(line) for line in done.stdout.split()]
+    return [(code, (package / "said.txt").read_text()) for code, package in zip(codes, packages, strict=True)]
+
+
+@pytest.fixture(scope="module")
+def with_faults(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
+    """What the tests say of packages with one fault each."""
+    packages = []
+    for fault, (before, after, _) in FAULTS.items():
+        package = tmp_path_factory.mktemp(fault.replace(" ", "-")) / NAME
+        shutil.copytree(made.folder, package, ignore=shutil.ignore_patterns("said.txt", "__pycache__"))
+        steps = package / "src" / NAME / "steps.py"
+        text = steps.read_text()
+        assert before in text
+        steps.write_text(text.replace(before, after))
+        packages.append(package)
+    return dict(zip(FAULTS, outcomes(*packages), strict=True))
+
+
+def test_the_tests_of_a_package_pass_on_it(made: Made) -> None:
+    """Every step is tested in a whole run, and by itself where it needs nothing but what it takes."""
+    [(code, said)] = outcomes(made.folder)
+
+    assert code == 0, said
+    assert [step.rpartition(":")[2] for step in made.coverage.steps] == ["load", "clean", "draw", "judge", "leave"]
+    assert set(made.coverage.steps) <= set(made.coverage.alone)
+    assert "steps:scaled#1" in made.coverage.alone
+    assert made.coverage.missing == {}
+    assert made.coverage.loose == {}
+
+
+def test_no_file_of_them_runs_code_when_it_is_read(made: Made) -> None:
+    """What is recorded is JSON, arrays and tables; frames are tables."""
+    kinds = {path.suffix for path in (made.folder / "tests" / "recorded").iterdir()}
+
+    assert kinds <= {".json", ".npy", ".parquet"}
+    assert ".parquet" in kinds
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found_and_named(with_faults: dict[str, tuple[int, str]], fault: str) -> None:
+    """The failing test says which step, and which value."""
+    code, said = with_faults[fault]
+
+    assert code == 1, said
+    assert FAULTS[fault][2] in said
+
+
+def test_what_runs_disagree_on_is_not_held_against_a_package(tmp_path: Path) -> None:
+    """A clock says nothing; what stands beside it is compared, and what cannot be looked into is named."""
+    made = made_of(tmp_path, ("# Tell", "import time\nat = time.time_ns()\nfixed = [1, 2]\nlater = (n for n in fixed)"))
+
+    [(code, said)] = outcomes(made.folder)
+
+    assert code == 0, said
+    assert "at" in " ".join(made.coverage.missing)
+    assert "it can be gone through only once" in " ".join(made.coverage.missing.values())
+    assert "skipped" in said
+    steps = made.folder / "src" / NAME / "steps.py"
+    steps.write_text(steps.read_text().replace("[1, 2]", "[1, 3]"))
+    assert outcomes(made.folder)[0][0] == 1
