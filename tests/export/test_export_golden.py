@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,15 +9,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import nbformat
 import pytest
+from exported import write_notebook
 
-from nbproof.export.draft import draft
+from nbproof.export.exporting import Asked, export
 from nbproof.export.golden.coverage import Coverage
-from nbproof.export.golden.writing import write_tests
-from nbproof.export.working import working
 
-NAME = "demo"
+NAME = "demo_draft"
 CELLS = (
     "# Load",
     "import math\nfrom pathlib import Path\nimport pandas as pd\n"
@@ -82,36 +79,12 @@ class Made:
     coverage: Coverage
 
 
-def notebook(folder: Path, cells: tuple[str, ...]) -> Path:
-    made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "k", "display_name": "k", "language": "python"}})
-    for number, cell in enumerate(cells):
-        is_heading = cell.startswith("# ")
-        made.cells.append((nbformat.v4.new_markdown_cell if is_heading else nbformat.v4.new_code_cell)(cell))
-        made.cells[-1]["id"] = f"cell{number}"
-    path = folder / f"{NAME}.ipynb"
-    nbformat.write(made, path)
-    return path
-
-
 def made_of(place: Path, cells: tuple[str, ...]) -> Made:
-    """A package as the exporter puts it into a folder, as far as tests ask for it."""
-    folder = place / "notebook"
-    folder.mkdir()
-    (folder / "rows.csv").write_text("kind,amount\na,1\nb,2\na,3\nb,4\na,5\n")
-    proven = draft(notebook(folder, cells), timeout_s=300)
-    package = place / NAME
-    source = package / "src" / NAME
-    source.mkdir(parents=True)
-    for name, text in proven.files.items():
-        (source / name).write_text(text)
-    needed = working(proven.first, folder)
-    for held in needed.along:
-        target = source / "_data" / held.path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(held.source, target)
-    about = {"name": f"{NAME}.ipynb", "folder": needed.folder, "folders": list(needed.folders), "lines": {}}
-    (source / "_notebook.json").write_text(json.dumps(about))
-    return Made(package, write_tests(proven, package, timeout_s=300))
+    """Export a draft of a notebook with these cells."""
+    notebook = write_notebook(place / "notebooks" / "demo.ipynb", *cells)
+    (notebook.parent / "rows.csv").write_text("kind,amount\na,1\nb,2\na,3\nb,4\na,5\n")
+    made = export(Asked(place, notebook, is_draft=True, timeout_s=300, others_s=0.01))
+    return Made(made.folder, made.coverage)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from ..run.sources import environment
 from .draft import SHAPES, Draft, draft, may_run_beside, notebook_runner
 from .equivalence.compare import Compared, tally
 from .equivalence.proving import Pair, Proof, prove_others
+from .golden.coverage import Coverage
+from .golden.writing import TESTS, write_tests
 from .packaging import approved, folder, provenance
 from .packaging.naming import check_name, package_name
 from .packaging.readme import readme
@@ -58,6 +60,7 @@ class Exported:
     proofs: tuple[Proof, ...]
     passed_over: tuple[str, ...]
     seconds: Mapping[str, float]
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def export(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Exported:
@@ -87,14 +90,18 @@ def export(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Exp
         told = about(proven.shaped)
         required = requirements(proven.reading, proven.first.loaded)
         files = {f"src/{name}/{path}": content for path, content in proven.sources.items()}
-        files |= {f"notebook/{document.path.name}": bare(document), **project(told, required)}
+        tell("records what each step does, for the tests of the package")
+        coverage = _tested(proven, place, files, asked.timeout_s)
+        files |= {f"notebook/{document.path.name}": bare(document), **project(told, required, coverage.needs)}
         files |= dict(agreed.files) if agreed else {}
         compared = [(proof.parameters, proof.equivalence.rows) for proof in proofs]
         text = readme(told, proven.reading, proven.needed, proven.shape, compared)
         files["README.md"] = text.encode()
         # Those were run with what was kept in them.
         files = folder.kept(target, files, but=f"src/{name}/")
-        files[provenance.FILE] = provenance.spelled(_provenance(told, proven, proofs, required, agreed, files))
+        files[provenance.FILE] = provenance.spelled(
+            _provenance(told, proven, proofs, required, agreed, coverage, files)
+        )
         for path, content in files.items():
             (place / path).parent.mkdir(parents=True, exist_ok=True)
             (place / path).write_bytes(content)
@@ -104,7 +111,21 @@ def export(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Exp
         folder.put_in_place(place, target)
     own_s = sum(cell.seconds for cell in proven.first.cells)
     took = {"notebook": own_s, "proof": told_s, "all": time.monotonic() - began}
-    return Exported(target, name, proven.shape, asked.is_draft, told.standing, tuple(proofs), proven.passed_over, took)
+    return Exported(
+        target, name, proven.shape, asked.is_draft, told.standing, tuple(proofs), proven.passed_over, took, coverage
+    )
+
+
+def _tested(proven: Draft, place: Path, files: dict[str, bytes], timeout_s: float | None) -> Coverage:
+    """Add the tests of the package to its `files`; what they cover comes back."""
+    for name, content in files.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_bytes(content)
+    coverage = write_tests(proven, place, timeout_s=timeout_s)
+    for path in sorted((place / TESTS).rglob("*")):
+        if path.is_file():
+            files[path.relative_to(place).as_posix()] = path.read_bytes()
+    return coverage
 
 
 def _approved(asked: Asked, digest: ContentHash) -> approved.Approved:
@@ -165,6 +186,7 @@ def _provenance(
     proofs: Sequence[Proof],
     required: Requirements,
     agreed: approved.Approved | None,
+    coverage: Coverage,
     files: Mapping[str, bytes],
 ) -> dict[str, Any]:
     """Everything that `nbproof verify` asks for, and whoever wants to know what was done."""
@@ -207,6 +229,7 @@ def _provenance(
             }
             for proof in proofs
         ],
+        "tests": coverage.told(),
         "files": {path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
         "kept": dict(_kept(files)),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,4 +20,11 @@ class Coverage:
     alone: tuple[str, ...] = ()
     loose: Mapping[str, int] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
-    needs: tuple[str, ...] = ("pytest",)
+    needs: tuple[str, ...] = ("pytest>=8",)
+
+    def told(self) -> dict[str, Any]:
+        """What stands in the provenance of the package."""
+        return {
+            "steps": list(self.steps), "alone": list(self.alone), "loose": dict(self.loose),
+            "missing": dict(self.missing),
+        }  # fmt: skip

@@ -14,10 +14,10 @@ from ...errors import NotWatched
 from ...notebook.shapes import as_json
 from ..draft import Draft
 from ..watching.watch import carried_out
-from ..working import working
 from .coverage import Coverage
 
-_HERE = "nbproof.export.golden"
+TESTS = "tests"
+_HERE, _PYTEST = "nbproof.export.golden", "pytest>=8"
 # Other hashes and as many threads as there are: what holds nevertheless holds anywhere.
 _OTHERWISE = {"PYTHONHASHSEED": "1"}
 
@@ -29,24 +29,24 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
     """
     source = package_folder / "src"
     name = next(place.parent.name for place in sorted(source.glob("*/__init__.py")))
-    tests = package_folder / "tests"
+    tests = package_folder / TESTS
     tests.mkdir(parents=True, exist_ok=True)
     with resources.as_file(resources.files("nbproof.export.golden").joinpath("templates")) as templates:
         shutil.copytree(templates, tests, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     recorded = tests / "recorded"
     shutil.rmtree(recorded, ignore_errors=True)
     recorded.mkdir()
-    needed = working(draft.first, draft.reading.document.path.resolve().parent)
-    along = {held.path for held in needed.along}
+    along = {held.path for held in draft.needed.along}
     steps = tuple(_places(draft, [section.name for section in draft.shaped.sections]))
     job: dict[str, Any] = {
         "source": str(source), "tests": str(tests), "package": name, "steps": steps,
         "functions": list(_places(draft, _functions(draft))), "libraries": sorted(_libraries(draft.files)),
         "gives": {step: section.gives for section in draft.shaped.sections for step in _places(draft, [section.name])},
         "parameters": as_json(dict(draft.parameters)),
-        "absent": {held.path: held.digest for held in needed.data if held.path not in along},
+        "absent": {held.path: held.digest for held in draft.needed.data if held.path not in along},
     }  # fmt: skip
-    environ = {**os.environ, f"{name.upper()}_DATA": str(needed.root)}
+    # What runs here is put in place as it is.
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", f"{name.upper()}_DATA": str(draft.needed.root)}
     try:
         carried_out(_HERE, {**job, "do": "record"}, timeout_s=timeout_s, environ=environ)
         checked = carried_out(_HERE, {**job, "do": "check"}, timeout_s=timeout_s, environ=environ, steady=_OTHERWISE)
@@ -58,7 +58,7 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
         tuple(checked["alone"]),
         checked["loose"],
         {**checked["not_covered"], **{f"{step} by itself": why for step, why in checked["not_alone"].items()}},
-        ("pytest", "pyarrow") if list(recorded.glob("*.parquet")) else ("pytest",),
+        ("pyarrow", _PYTEST) if list(recorded.glob("*.parquet")) else (_PYTEST,),
     )
 
 

@@ -73,10 +73,10 @@ def sources(told: Described, reading: Reading, shaped: Shaped, needed: Working) 
     return {f"src/{told.name}/{name}": content for name, content in modules.items()}
 
 
-def project(told: Described, required: Requirements) -> dict[str, bytes]:
+def project(told: Described, required: Requirements, tests_need: Sequence[str]) -> dict[str, bytes]:
     """What makes it installable: `pyproject.toml`, the lock, and a container."""
     return {
-        "pyproject.toml": _pyproject(told, required).encode(),
+        "pyproject.toml": _pyproject(told, required, tests_need).encode(),
         "requirements.lock": _lock(told, required).encode(),
         "Containerfile": _containerfile(told, required).encode(),
     }
@@ -164,7 +164,7 @@ def _line_of(lines: Sequence[int], at: int) -> int:
     return lines[at - 1] if 0 < at <= len(lines) else at
 
 
-def _pyproject(told: Described, required: Requirements) -> str:
+def _pyproject(told: Described, required: Requirements, tests_need: Sequence[str]) -> str:
     major, minor, *_ = required.python.split(".")
     dependencies = "".join(f'    "{line}",\n' for line in required.direct)
     listed = f"[\n{dependencies}]" if dependencies else "[]"
@@ -185,7 +185,7 @@ requires-python = "=={major}.{minor}.*"
 dependencies = {listed}
 
 [project.optional-dependencies]
-test = ["pytest>=8"]
+test = {json.dumps(list(tests_need))}
 
 [project.scripts]
 {told.name.replace("_", "-")} = "{told.name}.__main__:main"
@@ -199,6 +199,7 @@ packages = ["src/{told.name}"]
 
 [tool.pytest.ini_options]
 testpaths = ["tests"]
+pythonpath = ["src"]
 """
 
 
