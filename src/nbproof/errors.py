@@ -23,6 +23,7 @@ NbproofError
 │   ├── TaskFailed                  a notebook raised, died or ran out of time
 │   ├── CheckpointFailed            a value at a checkpoint is not what was planned
 │   ├── NotAccepted                 a phase does not meet its own conditions
+│   ├── NotTidied                   a formatter could not read what the exporter wrote
 │   ├── NotWatched                  a notebook's process died, or took too long, while it was watched
 │   ├── NotEquivalent               a package and its notebook do not give the same
 │   ├── RunFailed                   some tasks of a run failed
@@ -250,6 +251,16 @@ class NotAccepted(WorkFailed):
         self.failed, self.checked = tuple(failed), checked
         told = "; ".join(self.failed) or "nothing was checked"
         super().__init__(f"{len(self.failed)} of {checked} checks failed: {told}")
+
+
+class NotTidied(WorkFailed):
+    """A formatter could not read what the exporter wrote: a defect of nbproof."""
+
+    hint = "please report it, with the notebook"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the package could not be formatted: {reason}")
 
 
 class NotWatched(WorkFailed):

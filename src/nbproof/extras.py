@@ -21,6 +21,7 @@ EXTRA_OF = {
     "pandas": "serve",
     "pandera": "engagement",
     "prometheus_client": "serve",
+    "ruff": "export",
     "shap": "explain",
     "lime": "explain",
     "sklearn": "serve",

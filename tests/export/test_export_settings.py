@@ -32,7 +32,7 @@ def test_a_variable_of_the_environment_is_set_before_the_import_that_feels_it(tm
     assert made.shape == "sections"
     assert made.first.values["found"].text == "'yes'"
     assert "import nbx_helper" in tops(made)
-    assert "os.environ['NBX_SET'] = 'yes'" in made.files["_settings.py"]
+    assert 'os.environ["NBX_SET"] = "yes"' in made.files["_settings.py"]
     assert "NBX_SET" not in made.files["steps.py"]
     assert len(made.shaped.origins["_settings.py"]) == made.files["_settings.py"].count("\n")
 

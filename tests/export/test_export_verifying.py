@@ -127,8 +127,8 @@ def test_what_installing_leaves_is_no_change(package: Path) -> None:
     ("old", "new", "said"),
     [
         ("half(mean(rates)) * scale", "half(mean(rates)) * scale + 1e-12", "the value `rate` differs"),
-        ("print('rows:', len(rates))", "print('rows: ', len(rates))", "the printed `c4` differs"),
-        ("write_text(f'{rate}')", "write_text(f'{rate} ')", "the file `rate.txt` differs"),
+        ('print("rows:", len(rates))', 'print("rows: ", len(rates))', "the printed `c4` differs"),
+        ('write_text(f"{rate}")', 'write_text(f"{rate} ")', "the file `rate.txt` differs"),
         ("[:rows]", "[:2]", "the value `rates` differs"),
         ("return sum(numbers)", "raise KeyError('n') ; return sum(numbers)", "the error `run` differs"),
     ],

@@ -86,6 +86,7 @@ def draft(
     name: str = NAME,
     complete: Complete | None = None,
     shapes: tuple[Shape, ...] = SHAPES,
+    checks_types: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
     """Make a package of a notebook, in the most pleasant shape that is proven equal.
@@ -95,6 +96,7 @@ def draft(
     in the second: what that changes is not steady, and yet the package has to give it. All run with `parameters`, if
     there are any. `complete` gives the whole of a package called `name`, where it is more than its modules. Raises
     `NotExported` with every reason, and `ParameterInvalid` for values that the notebook does not take.
+    What a type checker finds in the code is marked if it `checks_types`.
     """
     document = documents.read(notebook)
     reading = read(document)
@@ -104,7 +106,7 @@ def draft(
     asked = dict(parameters or {})
     injected = injection(reading, asked)
     tell(f"runs the notebook, {len(reading.steps)} cells")
-    first = watched(reading, folder, injected=injected, timeout_s=timeout_s, tells_loaded=True)
+    first = watched(reading, folder, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
     needed = working(first, folder)
     reasons = [*_beyond_reach(reading, first), *_own_input(first, needed)]
     if reasons:
@@ -118,7 +120,7 @@ def draft(
         tell("runs it again beside the package, in folders with nothing but its data")
         again = side_by_side.submit(_watched_again, reading, clean, injected, timeout_s)
         for shape in shapes:
-            made = shaped(reading, first, shape=shape)
+            made = shaped(reading, first, shape=shape, checks_types=checks_types)
             sources = dict(complete(reading, made, needed) if complete else _plainly(made, needed))
             with clean_folder(needed, is_with_modules=False) as (package_root, place):
                 runs = side_by_side.submit(run_package, name, sources, place, parameters=asked, timeout_s=timeout_s)
@@ -257,14 +259,25 @@ def watched(
     tells_loaded: bool = False,
     may_fail: bool = False,
     draws_from: int | None = ONE_START,
+    listens: bool = False,
 ) -> Run:
-    """Watch a notebook run, with `injected` right after its parameters cell; raises `NotExported` where it fails."""
+    """Watch a notebook run, with `injected` right after its parameters cell; raises `NotExported` where it fails.
+
+    Where it `listens`, the run tells with which types functions were called.
+    """
     cells: list[CellCode] = []
     for step in reading.steps:
         cells.append(CellCode(step.number, step.source, step.is_silenced))
         if injected and step is reading.parameters_cell:
             cells.append(CellCode(_INJECTED, injected))
-    run = watch(cells, folder, timeout_s=timeout_s, tells_loaded=tells_loaded, draws_from=draws_from)
+    run = watch(
+        cells,
+        folder,
+        timeout_s=timeout_s,
+        tells_loaded=tells_loaded,
+        draws_from=draws_from,
+        listens=listens,
+    )
     if run.error is not None and not may_fail:
         raise NotExported(reading.document.path, [f"{_place(reading, run.error)} fails: {run.error.error}"])
     imported = only_imported(reading, run)

@@ -152,7 +152,7 @@ def _proven(
     while True:
         made = draft(
             asked.notebook, parameters=asked.parameters, timeout_s=asked.timeout_s, name=name, complete=complete,
-            shapes=shapes, tell=tell,
+            shapes=shapes, checks_types=True, tell=tell,
         )  # fmt: skip
         own_s = sum(cell.seconds for cell in made.first.cells)
         others = prove_others(

@@ -14,6 +14,7 @@ from ...notebook import digest as digests
 from ...notebook.document import Document
 from ..reading import Reading
 from ..shaping.package import Shaped
+from ..shaping.tidying import tidied
 from ..working import Working, vendored
 from .requirements import Requirements
 
@@ -65,6 +66,8 @@ def sources(told: Described, reading: Reading, shaped: Shaped, needed: Working) 
     modules["__main__.py"] = _main(told, has_contract="_contract.py" in shaped.modules).encode()
     modules["_command.py"] = _template("_command.py")
     modules["_notebook.json"] = _notebook(told, reading, shaped, needed)
+    for written in ("__init__.py", "__main__.py", "_command.py"):
+        modules[written] = tidied(modules[written].decode()).encode()
     modules["py.typed"] = b""
     for held in needed.along:
         modules[f"_data/{held.path}"] = held.source.read_bytes()
@@ -200,6 +203,24 @@ packages = ["src/{told.name}"]
 [tool.pytest.ini_options]
 testpaths = ["tests"]
 pythonpath = ["src"]
+
+[tool.ruff]
+# Modules that lay beside the notebook are as their authors wrote them.
+extend-exclude = ["_modules"]
+
+[tool.ruff.lint]
+extend-select = ["ANN", "D"]
+# Each says the opposite of another one.
+ignore = ["D203", "D213"]
+
+[tool.mypy]
+files = ["src"]
+exclude = ["/_modules/"]
+disallow_untyped_defs = true
+# In a notebook a name may take a value of another type.
+allow_redefinition = true
+# A library without types is anything.
+ignore_missing_imports = true
 """
 
 

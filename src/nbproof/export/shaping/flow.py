@@ -6,6 +6,7 @@ import ast
 import builtins
 import keyword
 import re
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,29 @@ from .scopes import uses
 from .standing import Standing
 
 _DEEPEST = 3
+# So many words, and letters in them, a name may have.
+_LONGEST, _WIDEST = 6, 36
+_LINKS = {
+    "a",
+    "an",
+    "and",
+    "as",
+    "at",
+    "by",
+    "for",
+    "from",
+    "i",
+    "in",
+    "is",
+    "of",
+    "on",
+    "or",
+    "that",
+    "the",
+    "to",
+    "when",
+    "with",
+}
 _WORD = re.compile(r"[A-Za-z0-9]+")
 # What the modules of the package call by these names, no section may be called.
 _RESERVED = {"Results", "asyncio", "collecting", "functools", "keep", "keep_figures", "results", "run", "show", "steps"}
@@ -96,16 +120,25 @@ def sections(
         *keyword.kwlist,
         *dir(builtins),
     } | _RESERVED
+    titles: set[str] = set()
+    cells = [cell for group in groups for cell in group]
     made: list[Section] = []
     for group in groups:
         if not any(_stays(cell, standing) for cell in group):
             # All of it stands at the top of the module.
             continue
-        takes = _taken(group, standing, seen, above) - top
-        binds = [name for name in _bound(group, seen) if name not in top]
+        takes = taken_by(group, standing, seen, above) - top
+        binds = [name for name in bound_by(group, seen) if name not in top]
         order += [name for name in binds if name not in order]
         title = next((cell.title for cell in group if cell.title), "")
-        name = _name(title, binds, taken)
+        made_here = _read_in(cells[cells.index(group[-1]) + 1 :], binds, seen) or binds
+        if title in titles and not any(cell.is_first_below for cell in group):
+            # A part of what stands below the heading is called after what it makes.
+            name = _name("", made_here, taken)
+            title = f"{name.replace('_', ' ').capitalize()} ({title})" if title else ""
+        else:
+            name = _name(title, made_here, taken)
+        titles.add(title)
         taken.add(name)
         words = "\n\n".join(cell.words for cell in group if cell.words)
         made.append(Section(name, title, words, tuple(group), tuple(sorted(takes, key=order.index)), tuple(binds)))
@@ -121,13 +154,19 @@ def sections(
     return flowing
 
 
+def _read_in(later: Sequence[Step], binds: Sequence[str], seen: Mapping[int, Seen]) -> list[str]:
+    """Which of the names later cells read."""
+    read = {name for cell in later if cell.number in seen for name in seen[cell.number].reads}
+    return [name for name in binds if name in read]
+
+
 def _stays(cell: Step, standing: Standing) -> bool:
     """Whether a cell has a statement that does not leave for the top of the module."""
     moved = {at for lines in standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
     return any(node.lineno not in moved for node in cell.tree.body)
 
 
-def _taken(group: Sequence[Step], standing: Standing, seen: Mapping[int, Seen], above: Collection[str]) -> set[str]:
+def taken_by(group: Sequence[Step], standing: Standing, seen: Mapping[int, Seen], above: Collection[str]) -> set[str]:
     """The names from above that the group may read before it binds them anew."""
     trees = {cell.number: cell.tree for cell in group}
     known: dict[str, list[Binding]] = {name: [] for name in above}
@@ -143,7 +182,7 @@ def _taken(group: Sequence[Step], standing: Standing, seen: Mapping[int, Seen], 
     return found
 
 
-def _bound(group: Sequence[Step], seen: Mapping[int, Seen]) -> Iterator[str]:
+def bound_by(group: Sequence[Step], seen: Mapping[int, Seen]) -> Iterator[str]:
     """The names that the group binds, in order, as its source says and as was seen."""
     told: set[str] = set()
     for name in bindings(steps({cell.number: cell.tree for cell in group})):
@@ -158,10 +197,17 @@ def _bound(group: Sequence[Step], seen: Mapping[int, Seen]) -> Iterator[str]:
 
 def _name(title: str, binds: Sequence[str], taken: Collection[str]) -> str:
     """A name after the heading, or after what is made, that nothing else has."""
-    words = [word.lower() for word in _WORD.findall(title) if word.isascii()]
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().replace("'", "")
+    words = [word.lower() for word in _WORD.findall(plain)]
     while words and words[0].isdigit():
         words.pop(0)
-    wanted = "_".join(words)[:40].strip("_") or (f"make_{binds[0]}" if binds else "show_results")
+    # A heading may be a whole sentence; its beginning is name enough.
+    words = words[:_LONGEST]
+    while words and (words[-1] in _LINKS or sum(map(len, words)) > _WIDEST):
+        words.pop()
+    wanted = "_".join(words) or (
+        "_and_".join(["make", *binds[-2:]]).replace("make_and_", "make_") if binds else "show_results"
+    )
     name, number = wanted, 1
     while name in taken:
         number += 1

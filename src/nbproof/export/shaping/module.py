@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import textwrap
 import tokenize
 from collections.abc import Collection, Iterator, Sequence
@@ -101,7 +102,7 @@ def module(title: str, steps: Sequence[Step], sections: Sequence[Section], stand
     used = [
         name if name == own else f"{name} as {own}"
         for name, own in (("keep", helpers.keep), ("keep_figures", helpers.keep_figures), ("show", helpers.show))
-        if f"{own}(" in text
+        if re.search(rf"(?<![\w.]){own}\(", text)
     ]
     lines += [(text, None) for text in imports]
     if used:
@@ -157,7 +158,9 @@ def _docstring(section: Section) -> Iterator[str]:
 
 
 def _sentence(title: str) -> str:
-    text = title.replace("\\", "\\\\").replace('"', "'").strip() or "A notebook."
+    # The number of a heading means nothing outside of its notebook.
+    text = re.sub(r"^\d+(\.\d+)*[.):]\s+|^\d+(\.\d+)+\s+|[:;,\s]+$", "", title.strip()) or title.strip()
+    text = text.replace("\\", "\\\\").replace('"', "'").strip() or "A notebook."
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".!?" else f"{text}."
 

@@ -9,11 +9,16 @@ from typing import Literal
 
 from ..reading import Reading, Step
 from ..watching.seen import Run
+from .cutting import cut
 from .flow import Section, by_heading, closed, sections
+from .following import followed
 from .module import free, module
 from .parameters import Parameters, parameters, without_parameters
+from .polishing import polished
 from .settings import written
 from .standing import Standing, standing
+from .tidying import tidied
+from .typechecking import type_checked
 
 Shape = Literal["sections", "one function"]
 Origin = tuple[int, int]
@@ -36,19 +41,22 @@ class Shaped:
     origins: Mapping[str, tuple[Origin | None, ...]]
 
 
-def shaped(reading: Reading, run: Run, *, shape: Shape = "sections") -> Shaped:
+def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_types: bool = False) -> Shaped:
     """Write the modules; as "one function" all cells become one, which changes the least.
 
-    `run` is one that was watched to its end.
+    `run` is one that was watched to its end. What a type checker finds is marked if it `checks_types`, which takes it
+    a second, and many where it sees a library for the first time.
     """
     asked = parameters(reading)
     cells = list(_cells(reading))
     run = _without_parameters(run, reading, asked)
     found = standing(cells, run, parameters=asked.names)
-    groups = [cells] if shape == "one function" else closed(by_heading(cells), found)
+    groups = [cells]
+    if shape == "sections":
+        groups = cut(closed(by_heading(cells), found), found, run, parameters=asked.names)
     parts = sections(groups, found, run, parameters=asked.names)
     title = next((step.title for step in reading.steps if step.title), "") or reading.document.path.stem
-    steps = module(title, cells, parts, found, run)
+    steps = polished(module(title, cells, parts, found, run), parts, run, asked)
     modules = {
         "__init__.py": _entrance(title, parts, found, run, steps.text, asked),
         **{name: _template(name) for name in ("_results.py", "_surroundings.py")},
@@ -57,10 +65,16 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections") -> Shaped:
     origins = {"steps.py": steps.origins}
     if found.prologue.settings:
         lines = list(written(found.prologue, {cell.number: cell.source for cell in cells}))
-        modules["_settings.py"] = "".join(f"{text}\n" for text, _ in lines)
-        origins["_settings.py"] = tuple(origin for _, origin in lines)
+        before = "".join(f"{text}\n" for text, _ in lines)
+        modules["_settings.py"] = tidied(before)
+        origins["_settings.py"] = followed(before, [origin for _, origin in lines], modules["_settings.py"])
     if asked.module:
         modules |= {"_checking.py": _template("_checking.py"), "_contract.py": asked.module}
+    modules |= {name: tidied(text) for name, text in modules.items() if name != "steps.py"}
+    if checks_types:
+        checked = type_checked(modules)
+        origins = {name: followed(modules[name], told, checked[name]) for name, told in origins.items()}
+        modules = checked
     return Shaped(shape, title, modules, tuple(parts), found, asked, origins)
 
 

@@ -107,11 +107,15 @@ def standing(cells: Sequence[Step], run: Run, *, parameters: Collection[str]) ->
     before = _alone(prologue(cells), cells)
     imports = tuple(_imports(cells, run, bound, before))
     imported = {name for each in imports for name in each.names}
-    literals = {each.name: each for each in _literals(cells, run, bound) if each.name not in parameters}
+    literals = {each.name: each for each in _literals(cells, run, bound, imported) if each.name not in parameters}
     definitions = _definitions(cells, bound, imported=imported, literals=literals, parameters=parameters)
     wanted = {name for name in literals if name.isupper()}
     for each in definitions:
         wanted |= names_read(each.node) & literals.keys()
+    # A type that is wanted may be made of others.
+    made = {name: names_read(bound[name][0].step.node) & literals.keys() for name in literals}
+    for name in reversed(list(literals)):
+        wanted |= made[name] if name in wanted else set()
     constants = tuple(literals[name] for name in literals if name in wanted)
     return Standing(imports, before, constants, tuple(definitions))
 
@@ -180,7 +184,10 @@ def _agree(names: Sequence[str], bound: Mapping[str, Sequence[Binding]]) -> bool
     return True
 
 
-def _literals(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]]) -> Iterator[Constant]:
+def _literals(
+    cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Binding]], imported: Collection[str]
+) -> Iterator[Constant]:
+    types = _types(cells, bound, imported)
     changed = {name for cell in run.cells for name in (*cell.mutates, *cell.deletes)}
     shared = {name for group in run.together for name in group}
     for cell in cells:
@@ -188,12 +195,38 @@ def _literals(cells: Sequence[Step], run: Run, bound: Mapping[str, Sequence[Bind
             if not (isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name)):
                 continue
             name = node.targets[0].id
-            is_once = len(bound[name]) == 1 and name not in changed and name not in shared
-            if is_once and _is_alone(node, cell.tree.body):
-                copied = _kind_of_literal(node.value)
+            is_once = len(bound[name]) == 1 and name not in changed
+            is_type = isinstance(node.value, ast.Name | ast.Subscript) and _is_alias(node.value, types)
+            # Nobody can change a type, whoever else has it.
+            if is_once and (is_type or name not in shared) and _is_alone(node, cell.tree.body):
+                types |= {name} if is_type else set()
+                copied = "" if is_type else _kind_of_literal(node.value)
                 # What runs with other values of the parameters may change what this run did not.
                 if copied == "" or (copied and all(is_only_read(name, each.tree) for each in cells)):
                     yield Constant(name, Lines(cell.number, node.lineno, node.end_lineno or node.lineno), copied)
+
+
+def _is_alias(node: ast.expr, known: Collection[str]) -> bool:
+    """Whether it is another name for a type: `Dates = set`, or `Row = tuple[Date, int]` with known names in it."""
+    if isinstance(node, ast.Name):
+        return node.id in known
+    if isinstance(node, ast.Subscript):
+        return _is_alias(node.value, known) and _is_alias(node.slice, known)
+    if isinstance(node, ast.Tuple | ast.List):
+        return all(_is_alias(part, known) for part in node.elts)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _is_alias(node.left, known) and _is_alias(node.right, known)
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is ...)
+
+
+def _types(cells: Sequence[Step], bound: Mapping[str, Sequence[Binding]], imported: Collection[str]) -> set[str]:
+    """Names of types that mean the same everywhere: Python's own, and those of `typing`."""
+    found = {name for name, value in vars(builtins).items() if isinstance(value, type)}
+    for cell in cells:
+        for node in cell.tree.body:
+            if isinstance(node, ast.ImportFrom) and node.module in ("typing", "collections.abc"):
+                found |= {name for alias in node.names if (name := alias.asname or alias.name) in imported}
+    return {name for name in found if all(each.kind == "import" for each in bound.get(name, ()))}
 
 
 def _kind_of_literal(node: ast.expr) -> str | None:

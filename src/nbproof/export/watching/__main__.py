@@ -22,7 +22,8 @@ def main() -> None:
 
     if job["draws_from"] is not None:
         start_draws(job["draws_from"])
-    run = execute([CellCode(**cell) for cell in job["cells"]], tells_loaded=job["tells_loaded"])
+    cells = [CellCode(**cell) for cell in job["cells"]]
+    run = execute(cells, tells_loaded=job["tells_loaded"], listens=job["listens"])
     Path(job["output"]).write_text(json.dumps(to_json(run)), encoding="utf-8")
 
 

@@ -22,6 +22,8 @@ from typing import Any
 
 from ...notebook.dataflow import names_read
 from ...run.checkpoints.values import Unstorable, spelled
+from .called import Calls
+from .kinds import kind_of
 from .left import left
 from .loaded import loaded_since
 from .looking import Look
@@ -62,6 +64,7 @@ class _Session:
     names: Names
     watch: Watch
     runner: asyncio.Runner
+    calls: Calls | None = None
     shown: dict[int, list[_Shown]] = field(default_factory=dict)
     flags: int = 0
     digests: dict[str, str | None] = field(init=False)
@@ -74,14 +77,18 @@ class _Session:
         self.shown.setdefault(cell, []).append(_Shown(value, value_of(value)))
 
 
-def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
-    """Run the cells; stop at the first that fails. Changes this process: to be called in one made for it."""
+def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: bool = False) -> Run:
+    """Run the cells; stop at the first that fails. Changes this process: to be called in one made for it.
+
+    Where it `listens`, it also tells the types that functions of the cells were called with.
+    """
+    calls = Calls() if listens else None
     modules = frozenset(sys.modules)
     sys.modules["__main__"].__dict__.update(__builtins__=builtins)
     seen: list[Seen] = []
     names = fresh()
     with asyncio.Runner() as runner, _main_is(names):
-        session = _Session(names, Watch(), runner)
+        session = _Session(names, Watch(), runner, calls)
         for code in cells:
             seen.append(_run_cell(code, session))
             if seen[-1].error:
@@ -99,6 +106,7 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False) -> Run:
             tuple(together(looks)),
             {path: left(Path(path)) for path in sorted(written)},
             loaded,
+            tuple(calls.found()) if calls else (),
         )
 
 
@@ -183,7 +191,8 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         watch.current = touched
         error, line = "", None
         try:
-            value = _evaluate(code, session)
+            with session.calls.listening(defines=_defines(code.source)) if session.calls else contextlib.nullcontext():
+                value = _evaluate(code, session)
         except BaseException as raised:
             watch.current = None
             error, line = _told(raised, code)
@@ -199,13 +208,14 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     reads, binds, deletes = set(names.read), set(names.bound), set(names.deleted)
     after = session.digests = _digests(names)
     changed = session.states = states()
+    # A value that cannot be looked into may have changed whenever the cell could reach it.
+    mutates = sorted(name for name in before.keys() & after.keys() - binds if before[name] != after[name])
     return Seen(
         code.cell,
         tuple(sorted(reads)),
         tuple(sorted(binds & names.keys())),
         tuple(sorted(deletes - names.keys())),
-        # A value that cannot be looked into may have changed whenever the cell could reach it.
-        tuple(sorted(name for name in before.keys() & after.keys() - binds if before[name] != after[name])),
+        tuple(mutates),
         (),
         tuple(_figures()),
         printed.getvalue()[:LONGEST_PRINT],
@@ -218,7 +228,13 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         seconds,
         error,
         line,
+        kinds={name: kind_of(dict.__getitem__(names, name)) for name in sorted((binds & names.keys()) | {*mutates})},
     )  # fmt: skip
+
+
+def _defines(source: str) -> bool:
+    """Whether a cell may define a function that something could be said of."""
+    return "def " in source
 
 
 def _read_by_classes(source: str) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from .called import Called
 from .loaded import Loaded
 
 
@@ -41,7 +42,8 @@ class Seen:
     of them is another value by the end. `figures` are hashes of the figures it left open, `prints` what went to the
     standard output and `complains` what went to the standard error, each cut short when it is very long. `changes`
     names states of the process (random numbers, the working folder, options of libraries) that are not as before.
-    `error` is empty when it ended well.
+    `kinds` are the types, as an annotation names them, of what it bound or changed. `error` is empty when it ended
+    well.
     """
 
     cell: int
@@ -61,6 +63,7 @@ class Seen:
     seconds: float = 0.0
     error: str = ""
     line: int | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
     shows_what_changes: bool = False
 
 
@@ -70,6 +73,7 @@ class Run:
 
     `together` holds groups of names between which some object is shared: changed through one, the other changes, too.
     `files` are those that it wrote, by their paths, as they were at its end; `loaded` is told if it was asked for.
+    `calls` says with which types functions of the notebook were called, if somebody listened.
     """
 
     cells: tuple[Seen, ...]
@@ -77,6 +81,7 @@ class Run:
     together: tuple[tuple[str, ...], ...] = ()
     files: Mapping[str, Left] = field(default_factory=dict)
     loaded: Loaded | None = None
+    calls: tuple[Called, ...] = ()
 
     @property
     def error(self) -> Seen | None:
@@ -108,7 +113,8 @@ def from_json(found: Mapping[str, Any]) -> Run:
     values = {name: Value(**value) for name, value in found["values"].items()}
     files = {path: Left(**left) for path, left in found["files"].items()}
     together = tuple(tuple(group) for group in found["together"])
-    return Run(cells, values, together, files, None if found["loaded"] is None else _loaded(found["loaded"]))
+    calls = tuple(Called(**call) for call in found["calls"])
+    return Run(cells, values, together, files, None if found["loaded"] is None else _loaded(found["loaded"]), calls)
 
 
 def _loaded(found: Mapping[str, Any]) -> Loaded:

@@ -31,12 +31,14 @@ def watch(
     environ: Mapping[str, str] | None = None,
     tells_loaded: bool = False,
     draws_from: int | None = None,
+    listens: bool = False,
 ) -> Run:
     """Run the cells in `folder`, and say what each did. A cell that fails is seen, too, as the last one.
 
     Random numbers that nobody gave a seed start at `draws_from`; without it they start somewhere, as they do elsewhere.
 
-    With `tells_loaded` the distributions and local modules that it loaded are told, too.
+    With `tells_loaded` the distributions and local modules that it loaded are told, too; where it `listens`, the types
+    that functions of the cells are called with, for a second more at most.
     Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
     """
     job = {
@@ -44,6 +46,7 @@ def watch(
         "folder": str(folder),
         "tells_loaded": tells_loaded,
         "draws_from": draws_from,
+        "listens": listens,
     }
     return from_json(carried_out("nbproof.export.watching", job, timeout_s=timeout_s, environ=environ))
 
