@@ -21,6 +21,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
         ("run at 2025-01-01 10:00:00.123", "run at 2026-03-01 11:59:59.9"),
         ("2025-01-01T10:00:00+00:00", "2026-03-01T11:59:59+00:00"),
         ("Mon Jan 06 10:00:00 2025", "Sun Mar 01 11:00:00 2026"),
+        ("done at 10:00:00", "done at 11:58:30"),
         ("saved /tmp/tmpabc123/model.bin", "saved /tmp/tmpxyz987/model.bin"),
         ("Wall time: 3.2 ms", "Wall time: 4 s"),
         ("1.2 ms ± 3 µs per loop (mean ± std. dev. of 7 runs)", "1.4 ms ± 9 µs per loop (mean ± std. dev. of 7 runs)"),
@@ -44,6 +45,9 @@ def test_noise_is_told_by_its_type(before: str, after: str) -> None:
         ("2026-03-01 11:00:00 0.1", "2026-03-01 11:00:01 0.2"),
         ("took 3 items", "took 4 items"),
         ("0x1f", "0x2f"),
+        ("0x3f3e00112233", "0x3f3e00445566"),
+        ("0 days 03:12:44", "0 days 05:44:01"),
+        ("18:00:00", "19:30:00"),
     ],
 )
 def test_everything_else_is_a_difference(before: str, after: str) -> None:

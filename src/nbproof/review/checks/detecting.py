@@ -7,6 +7,8 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from .naming import named
+
 LONGEST_LINE = 20_000
 _PATTERNS = (
     ("artifactory", "ArtifactoryDetector"), ("aws", "AWSKeyDetector"), ("azure_storage_key", "AzureStorageKeyDetector"),
@@ -32,6 +34,29 @@ _OWN = {
     "Anthropic API Key": re.compile(r"\bsk-ant-[A-Za-z0-9_-]{30,}"),
     "OpenAI API Key": re.compile(r"\bsk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{30,}"),
     "Databricks Token": re.compile(r"\bdapi[0-9a-f]{32}\b"),
+    "Google OAuth Secret": re.compile(r"\bGOCSPX-[A-Za-z0-9_-]{28}"),
+    "Google OAuth Token": re.compile(r"\bya29\.[A-Za-z0-9_-]{40,}"),
+    "npm Token": re.compile(r"\bnpm_[A-Za-z0-9]{36}\b"),
+    "Mailgun Key": re.compile(r"\bkey-[0-9a-f]{32}\b"),
+    "Docker Token": re.compile(r"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{27,}"),
+    "DigitalOcean Token": re.compile(r"\bdo[opr]_v1_[0-9a-f]{64}\b"),
+    "Shopify Token": re.compile(r"\bshp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}\b"),
+    "Linear Key": re.compile(r"\blin_api_[A-Za-z0-9]{40}\b"),
+    "Notion Token": re.compile(r"\b(?:ntn_[A-Za-z0-9]{40,}|secret_[A-Za-z0-9]{43}\b)"),
+    "Vault Token": re.compile(r"\bhv[sbr]\.[A-Za-z0-9_-]{24,}"),
+    "Grafana Token": re.compile(r"\bgl(?:sa_[A-Za-z0-9]{32}_[0-9a-f]{8}|c_[A-Za-z0-9+/]{32,})"),
+    "New Relic Key": re.compile(r"\bNR(?:AK|II|JS)-[A-Z0-9]{27}\b"),
+    "Sentry Token": re.compile(r"\bsntry[su]_[A-Za-z0-9+/=_]{40,}"),
+    "PlanetScale Secret": re.compile(r"\bpscale_(?:pw|tkn|oauth)_[A-Za-z0-9_.=-]{32,}"),
+    "Alibaba Key": re.compile(r"\bLTAI[A-Za-z0-9]{17,21}\b"),
+    "Age Key": re.compile(r"\bAGE-SECRET-KEY-1[A-Z0-9]{58}\b"),
+    "Replicate Token": re.compile(r"\br8_[A-Za-z0-9]{37}\b"),
+    "Groq Key": re.compile(r"\bgsk_[A-Za-z0-9]{40,}"),
+    "Postman Key": re.compile(r"\bPMAK-[0-9a-f]{24}-[0-9a-f]{34}\b"),
+    "Private Key": re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+    "Password in an Address": re.compile(
+        r"\b[a-z][a-z0-9+.-]{2,20}://[^\s:@/\"'<>]{0,64}:(?P<value>[^\s:@/\"'<>]{6,})@[\w.-]+"
+    ),
 }
 
 
@@ -41,15 +66,28 @@ def detected(text: str, *, is_source: bool, harmless: Collection[str] = ()) -> I
     In source also what is assigned to a name such as `password`, and long random texts, count.
     """
     patterns, keyword, entropy = _plugins()
+    told: dict[int, str] = {}
+    for place, value in named(text, is_code=is_source):
+        if value not in harmless:
+            told.setdefault(place, "secret by its name")
     for number, whole in enumerate(text.splitlines(), start=1):
+        kinds: set[str] = set()
         for line in _pieces(whole):
-            kinds = {kind for kind, pattern in _OWN.items() if pattern.search(line)}
+            kinds |= {kind for kind, pattern in _OWN.items() if any(map(_is_given, pattern.finditer(line)))}
             kinds |= {plugin.secret_type for plugin in patterns if _real(plugin, line, harmless)}
             if is_source and not kinds:
                 kinds |= {
                     plugin.secret_type for plugin in (keyword, entropy) if _real(plugin, line, harmless, strict=True)
                 }
-            yield from ((number, kind) for kind in sorted(kinds))
+        if not kinds and number in told:
+            kinds = {told[number]}
+        yield from ((number, kind) for kind in sorted(kinds))
+
+
+def _is_given(match: re.Match[str]) -> bool:
+    """Whether what a pattern found is no placeholder; most tokens have a shape that none has."""
+    value = match.groupdict().get("value")
+    return value is None or not (_PLACEHOLDERS.match(value) or set(value) <= set("xX*.-_"))
 
 
 def _pieces(line: str) -> Iterator[str]:

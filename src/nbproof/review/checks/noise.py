@@ -16,6 +16,8 @@ from typing import Any
 
 # Moments are written in local time, too.
 NEAR = timedelta(hours=26)
+# A time of day without a date is that of the run only if it is about now; others are results.
+NEAR_CLOCK = timedelta(hours=1)
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _FOLDERS = ("/tmp", "/var/tmp", "/private/var/folders", "/var/folders")  # noqa: S108 (looked for, not written to)
@@ -25,8 +27,8 @@ _TOKENS = re.compile(
     rf"(?P<timing>(?:CPU times|Wall time): [^\n]*|{_SPAN} ± {_SPAN}[^\n]*|{_SPAN} ± [^\n]*per loop[^\n]*)"
     rf"|(?P<moment>\b\d{{4}}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"
     rf"|\b{_DAY},? {_MONTH} +\d\d? \d\d:\d\d:\d\d \d{{4}}\b)"
-    rf"|(?P<clock>\b\d\d:\d\d:\d\d(?:\.\d+)?\b)"
-    rf"|(?P<address>\b0x[0-9a-fA-F]{{6,16}}\b)"
+    rf"|(?P<clock>\b(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?\b)"
+    rf"|(?P<address>(?<=\bat )0x[0-9a-fA-F]{{6,16}}\b)"
     rf"|(?P<temporary>(?:{_TEMPORARY})/[\w./@+-]*)"
 )
 _MARKUP = re.compile(
@@ -94,10 +96,22 @@ def same(before: str, after: str, *, is_markup: bool = False, now: datetime | No
 def _is_noise(kind: str, later: str, now: datetime) -> bool:
     if not kind:
         return False
+    if kind == "clock":
+        return _is_about_now(later, now)
     if kind != "moment":
         return True
     moment = _moment(later)
     return moment is not None and abs(moment - now) <= NEAR
+
+
+def _is_about_now(text: str, now: datetime) -> bool:
+    clock = datetime.strptime(text[:8], "%H:%M:%S")
+    for here in (now.astimezone(UTC), now.astimezone()):
+        apart = abs(timedelta(hours=here.hour - clock.hour, minutes=here.minute - clock.minute))
+        # Midnight may lie between the two.
+        if min(apart, timedelta(days=1) - apart) <= NEAR_CLOCK:
+            return True
+    return False
 
 
 def _moment(text: str) -> datetime | None:

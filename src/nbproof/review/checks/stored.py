@@ -20,6 +20,7 @@ from .findings import Finding, Inspected, NotEvaluated
 RUFF_S = 60
 LONGEST_LINE = 20_000
 _TAGS = re.compile(r"<[^>]*>")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 # What has this in it is a document of ours that a person still owes words to.
 OWED = "owed"
 # IPython's own: what follows is no program that ruff should judge.
@@ -134,16 +135,29 @@ def _said(outputs: Any) -> Iterator[str]:
     """Everything that outputs say as text, markup taken out; pictures say nothing."""
     for output in outputs:
         if output.get("output_type") == "stream":
-            yield _joined(output.get("text", ""))
+            yield _COLOURS.sub("", _joined(output.get("text", "")))
         elif output.get("output_type") == "error":
-            yield from (str(line) for line in output.get("traceback", ()))
+            yield from (_COLOURS.sub("", str(line)) for line in output.get("traceback", ()))
         else:
             for kind, content in output.get("data", {}).items():
                 if kind.startswith("text/") and isinstance(content, str | list):
                     text = _joined(content)
                     yield _TAGS.sub(" ", text) if kind == "text/html" else text
-                elif kind.endswith("json") and not kind.startswith("application/vnd."):
-                    yield json.dumps(content)
+                elif kind in ("application/javascript", "image/svg+xml") and isinstance(content, str | list):
+                    yield _joined(content)
+                elif kind.endswith("json"):
+                    yield from _texts(content)
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """What JSON says, each text by itself, with the name that it has; numbers say nothing."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, dict):
+        yield "\n".join(f"{name}: {value}" for name, value in content.items() if isinstance(value, str))
+        yield from (text for value in content.values() if not isinstance(value, str) for text in _texts(value))
+    elif isinstance(content, list):
+        yield from (text for value in content for text in _texts(value))
 
 
 def _joined(text: Any) -> str:
