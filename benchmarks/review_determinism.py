@@ -1,11 +1,11 @@
-"""What the checks of determinism and hidden state find: planted kinds, and public notebooks that give the same each time.
+"""What the checks of determinism and hidden state find: planted kinds, and public notebooks that are always the same.
 
     python -m benchmarks.review_determinism                                   # the planted ones: half a minute
     python -m benchmarks.review_determinism --public LIST --most 60           # and false alarms, by NBP103
 
-LIST is a CSV with the columns `id`, `path` and `seconds`, beside folders of these ids that hold the notebook and what it
-reads. A public notebook counts when ten runs by an independent executor give the same bytes; each run is a fresh process
-with a hash seed of its own. Work is resumable: what was measured stands in `--state`.
+LIST is a CSV with the columns `id`, `path` and `seconds`, beside folders of these ids that hold the notebook and what
+it reads. A public notebook counts when ten runs by an independent executor give the same bytes; each run is a fresh
+process with a hash seed of its own. Work is resumable: what was measured stands in `--state`.
 """
 
 from __future__ import annotations
@@ -79,12 +79,20 @@ PLANTED = {
     "name of a temporary file": "print(os.path.basename(tempfile.mktemp()))",
     "secrets": "print(secrets.token_hex(4))",
     "os.urandom": "os.urandom(4)",
-    "order of threads": "with ThreadPoolExecutor(8) as pool:\n    jobs = {pool.submit(time.sleep, random.random() / 20): n for n in range(24)}\n"
-    "    print([jobs[job] for job in as_completed(jobs)])",
-    "race of threads": "seen = []\ndef work(n):\n    time.sleep(int.from_bytes(os.urandom(1), 'big') / 5000); seen.append(n)\n"
-    "threads = [threading.Thread(target=work, args=(n,)) for n in range(20)]\n[t.start() for t in threads]; [t.join() for t in threads]; print(seen)",
-    "state left on the disk": "runs = pathlib.Path(STATE); runs.write_text((runs.read_text() if runs.exists() else '') + 'x')\n"
-    "print(len(runs.read_text()))",
+    "order of threads": """with ThreadPoolExecutor(8) as pool:
+    jobs = {pool.submit(time.sleep, random.random() / 20): n for n in range(24)}
+    print([jobs[job] for job in as_completed(jobs)])""",
+    "race of threads": """seen = []
+def work(n):
+    time.sleep(int.from_bytes(os.urandom(1), 'big') / 5000)
+    seen.append(n)
+threads = [threading.Thread(target=work, args=(n,)) for n in range(20)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(seen)""",
+    "state left on the disk": """runs = pathlib.Path(STATE)
+runs.write_text((runs.read_text() if runs.exists() else '') + 'x')
+print(len(runs.read_text()))""",
     "picture": "plt.scatter(np.random.rand(9), np.random.rand(9)); plt.show()",
     "digest of something unordered": "print(hashlib.sha256(str(set('abcdefgh')).encode()).hexdigest())",
     "last digits": "print(round(0.8123 + np.random.rand() / 1000, 6))",
@@ -180,8 +188,10 @@ def ten_runs(notebook: Path) -> str:
     for number in range(RUNS):
         environ = {**os.environ, "PYTHONHASHSEED": str(number * 7919 + 1), "PYTHONWARNINGS": "ignore"}
         try:
-            ran = subprocess.run([sys.executable, "-c", RUN, str(listed)], cwd=notebook.parent, env=environ, check=False,
-                                 capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)  # fmt: skip
+            ran = subprocess.run(
+                [sys.executable, "-c", RUN, str(listed)], cwd=notebook.parent, env=environ, check=False,
+                capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             return "too slow"
         if ran.returncode:

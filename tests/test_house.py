@@ -32,7 +32,7 @@ HEAVY = {
     "uvicorn",
 }  # fmt: skip
 LAYOUT = {
-    ".ci", ".gitignore", "LICENSE", "Makefile", "README.md", "changelog.d", "constraints.txt", "docs",
+    ".ci", ".gitignore", ".pre-commit-hooks.yaml", "LICENSE", "Makefile", "README.md", "changelog.d", "constraints.txt", "docs",
     "environment.yml", "extensions", "notebooks", "pipelines", "pyproject.toml", "src", "tests",
 }  # fmt: skip
 # Spelled in two parts, so that this file does not hold what it looks for.

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from .errors import ExtraMissing
 
 EXTRA_OF = {
+    "bandit": "review",
     "cryptography": "review",
     "detect_secrets": "review",
     "fastapi": "serve",

@@ -43,7 +43,7 @@ class Settings:
     `metadata` (no code, no messages of errors) or `full`. `review_key` is the private key that signs decisions and
     `review_name` the name of whoever uses this project here; `review_lock` is the file that pins the environment (None:
     the kernel's own packages stand for it); `review_severity` says how much each check weighs, `review_thresholds` what
-    metrics must reach.
+    metrics must reach; `review_advisories` is a folder or ZIP of known vulnerabilities in the OSV format.
     """
 
     experiment: str
@@ -62,6 +62,7 @@ class Settings:
     review_lock: str | None = None
     review_severity: Mapping[str, str] = field(default_factory=dict)
     review_thresholds: Mapping[str, str] = field(default_factory=dict)
+    review_advisories: str | None = None
 
 
 def find_project(start: Path) -> Path:
@@ -214,6 +215,7 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "experiment": ("a name", _is_text),
     "notebook_output_bytes": ("a whole number above 0", _is_count),
     "recording": ('"off", "metadata" or "full"', lambda value: value in ("off", "metadata", "full")),
+    "review_advisories": ("a folder or ZIP of advisories", _is_text),
     "review_key": ("the file of a private key", _is_text),
     "review_lock": ("a file of the project", _is_text),
     "review_name": ("a name", _is_text),

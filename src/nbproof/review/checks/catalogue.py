@@ -35,8 +35,36 @@ NAMES = Check(
     "define it above; a kernel that still knows it hides that it is gone", "error",
 )  # fmt: skip
 LOCK = Check(
-    "NBP010", "lock", "the environment is locked",
+    "NBP010", "lock", "the environment is locked, each package to one version",
     'name the file in [tool.nbproof.review]: lock = "constraints.txt"', "note",
+)  # fmt: skip
+SAFETY = Check(
+    "NBP011", "safety", "bandit finds nothing of medium or high severity in the code",
+    "mend the cell; what is meant is marked `# nosec` with a reason", "warning",
+)  # fmt: skip
+ADVISORIES = Check(
+    "NBP012", "advisories", "no locked package has a known vulnerability",
+    'take a version that mends it; the database is [tool.nbproof.review] advisories = "osv.zip"', "error",
+)  # fmt: skip
+FINGERPRINTS = Check(
+    "NBP013", "fingerprints", "each source of the data is recorded with the hash that its file has",
+    "nbproof run; the product `data_catalog` names sources with `file` and `sha256`", "error",
+)  # fmt: skip
+VALIDATION = Check(
+    "NBP014", "validation", "the data keeps its schema",
+    "see the product `schema`, and what the data audit says of these columns", "error",
+)  # fmt: skip
+REQUIREMENTS = Check(
+    "NBP015", "requirements", "every metric keeps its limit of the scoping phase, with its interval",
+    "compare the products `metrics` and `requirements`", "error",
+)  # fmt: skip
+EXPLANATION = Check(
+    "NBP016", "explanation", "no line of the explanation's audit failed",
+    "see the audit in the product `explanation`", "error",
+)  # fmt: skip
+FAIRNESS = Check(
+    "NBP017", "fairness", "every comparison of groups keeps its limit of the scoping phase",
+    "compare the products `metrics` and `requirements`", "error",
 )  # fmt: skip
 RERUN = Check("NBP101", "rerun", "it runs from top to bottom in a new kernel", "nbproof run NOTEBOOK", "error", True)
 OUTPUTS = Check(
@@ -52,4 +80,7 @@ METRICS = Check(
     "see [tool.nbproof.review.thresholds] in pyproject.toml", "error", True,
 )  # fmt: skip
 
-ALL = (CONTRACT, SYNTAX, ORDER, PATHS, INSTALLS, SECRETS, LINT, OWED, NAMES, LOCK, RERUN, OUTPUTS, DETERMINISM, METRICS)
+ALL = (
+    CONTRACT, SYNTAX, ORDER, PATHS, INSTALLS, SECRETS, LINT, OWED, NAMES, LOCK, SAFETY, ADVISORIES, FINGERPRINTS,
+    VALIDATION, REQUIREMENTS, EXPLANATION, FAIRNESS, RERUN, OUTPUTS, DETERMINISM, METRICS,
+)  # fmt: skip

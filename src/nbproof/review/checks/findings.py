@@ -30,11 +30,15 @@ class NotEvaluated(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """What the checks look at: the notebook as it lies on the disk, and its project."""
+    """What the checks look at: the notebook as it lies on the disk, and its project.
+
+    `kept` is what one check has looked up and another need not look up again.
+    """
 
     document: Document
     project: Path
     settings: Settings
+    kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def code(self) -> Iterator[tuple[int, Cell]]:
         """The code cells with their numbers, counted from 1 among all cells."""

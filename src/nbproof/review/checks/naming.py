@@ -132,17 +132,21 @@ def _in_python(source: str) -> Iterator[tuple[int, str]]:
             yield from ((number, m["value"]) for m in found if _counts(m["name"], m["value"]))
         return
     for node in ast.walk(tree):
-        line = getattr(node, "lineno", 1)
         for name, value in _pairs(node):
-            text = _text(value)
-            if text is not None and _counts(name, text.strip()):
-                yield getattr(value, "lineno", line), text
+            said = _text(value)
+            if said is not None and _counts(name, said.strip()):
+                yield value.lineno, said
         text = _text(node)
-        if text and len(text) < 100_000 and ("\n" in text or ":" in text or "=" in text):
-            for row, part in enumerate(text.splitlines()):
-                for match in _SAID.finditer(part[:50_000]):
-                    if _counts(match["name"], match["value"]):
-                        yield line + row, match["value"]
+        if text and len(text) < 100_000 and any(mark in text for mark in "\n:="):
+            yield from _in_text(text, first=int(getattr(node, "lineno", 1)))
+
+
+def _in_text(text: str, *, first: int) -> Iterator[tuple[int, str]]:
+    """What a text in the code says, line by line."""
+    for row, part in enumerate(text.splitlines()):
+        for match in _SAID.finditer(part[:50_000]):
+            if _counts(match["name"], match["value"]):
+                yield first + row, match["value"]
 
 
 def _pairs(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

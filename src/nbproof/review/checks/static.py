@@ -8,7 +8,7 @@ from pathlib import Path
 from ...errors import NbproofError
 from ...notebook.document import read
 from ...settings import Settings
-from . import catalogue, source, stored
+from . import catalogue, evidence, safety, source, stored
 from .findings import Check, Finding, Inspected, Look, NotEvaluated, Outcome, Severity
 
 LOOKS: Mapping[Check, Look] = {
@@ -22,6 +22,13 @@ LOOKS: Mapping[Check, Look] = {
     catalogue.OWED: stored.owed,
     catalogue.NAMES: source.names,
     catalogue.LOCK: stored.lock,
+    catalogue.SAFETY: safety.scanned,
+    catalogue.ADVISORIES: safety.vulnerable,
+    catalogue.FINGERPRINTS: evidence.fingerprints,
+    catalogue.VALIDATION: evidence.validation,
+    catalogue.REQUIREMENTS: evidence.metrics,
+    catalogue.EXPLANATION: evidence.explanation,
+    catalogue.FAIRNESS: evidence.fairness,
 }
 MOST_FINDINGS = 200
 
@@ -43,7 +50,7 @@ def outcome(check: Check, look: Look, inspected: Inspected) -> Outcome:
         findings: tuple[Finding, ...] = tuple(look(inspected))[:MOST_FINDINGS]
     except NotEvaluated as reason:
         return Outcome(check, severity, "not evaluated", reason=str(reason))
-    except (NbproofError, OSError, ValueError) as error:
+    except (NbproofError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return Outcome(check, severity, "not evaluated", reason=str(error)[:200])
     return Outcome(check, severity, "failed" if findings else "passed", findings)
 

@@ -15,7 +15,9 @@ from ...extras import is_installed
 from ...notebook.code import INJECTED
 from ...notebook.contract import read as read_contract
 from ...notebook.secrets import is_reference
+from .evidence import documents
 from .findings import Finding, Inspected, NotEvaluated
+from .safety import unpinned
 
 RUFF_S = 60
 LONGEST_LINE = 20_000
@@ -107,10 +109,10 @@ def lint(found: Inspected) -> Iterator[Finding]:
 
 def owed(found: Inspected) -> Iterator[Finding]:
     """No model card or data sheet among the products shows a field that a person owes."""
-    documents = list(_documents(found))
-    if not documents:
+    made = [path for path in documents(found) if path.is_file()]
+    if not made:
         raise NotEvaluated("no model card or data sheet has been made")
-    for path in documents:
+    for path in made:
         count = path.read_text(encoding="utf-8", errors="replace").count(f'class="{OWED}"')
         if count:
             yield Finding(f"{path.name}: {count} fields are owed by a person")
@@ -123,6 +125,8 @@ def lock(found: Inspected) -> Iterator[Finding]:
         yield Finding("no file pins the environment; the kernel's own packages stand for it")
     elif not (found.project / name).is_file():
         yield Finding(f"`{name}` is not there")
+    else:
+        yield from (Finding(f"`{name}`: `{line}` leaves the version open") for line in unpinned(found.project / name))
 
 
 def _is_program(raw: Any) -> bool:
@@ -179,15 +183,3 @@ def _ruff() -> str | None:
 
     beside = Path(sys.executable).with_name("ruff")
     return str(beside) if beside.is_file() else shutil.which("ruff")
-
-
-def _documents(found: Inspected) -> Iterator[Path]:
-    """The documents among the products of this notebook."""
-    from ...run.pipeline.loading import load
-
-    # Without a contract there is no pipeline to ask, and to find that out may take Ploomber seconds.
-    read_contract(found.document)
-    loaded = load(found.document.path.resolve(), found.project)
-    for task in loaded.pipeline.tasks:
-        if task.notebook.resolve() == found.document.path.resolve():
-            yield from (p for p in task.products.values() if p.suffix == ".html" and p.is_file())
