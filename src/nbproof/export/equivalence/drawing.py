@@ -9,16 +9,17 @@ from typing import Any
 
 from ...errors import ParameterInvalid
 from ...notebook.contract import Contract, Parameter
-from ...notebook.shapes import Shape
+from ...notebook.shapes import Shape, as_json
 
 # Whoever asks for far more than the default may wait for far longer.
 _LARGEST_STEP, _SMALL = 4, 10
 
 
 def drawn(contract: Contract, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Sets of values that the contract allows, each another one than `given`: first many changed at once, then one.
+    """Sets of values that the contract allows, as JSON holds them: first with many changed at once, then with one.
 
-    Text and paths have no neighbours that could mean something; they stay as they are.
+    Only what is another one than `given`, or else the default, is named besides `given`. Text and paths have no
+    neighbours that could mean something; they stay as they are.
     """
     others = {each.name: list(_allowed(contract, each, given)) for each in contract.parameters}
     told: list[dict[str, Any]] = []
@@ -47,7 +48,7 @@ def _allowed(contract: Contract, parameter: Parameter, given: Mapping[str, Any])
             contract.validate({**given, parameter.name: value}, where="a value drawn")
         except ParameterInvalid:
             continue
-        yield value
+        yield as_json(value)
 
 
 def _near(shape: Shape, now: Any) -> Iterator[Any]:
@@ -66,7 +67,7 @@ def _near(shape: Shape, now: Any) -> Iterator[Any]:
         yield from (now + 1, now - 1, now * 2)
         yield from (bound for bound in _ends(shape) if abs(bound) <= max(_SMALL, _LARGEST_STEP * abs(now)))
     elif shape.kind == "float" and isinstance(now, int | float) and not isinstance(now, bool):
-        yield from (now * 1.1, now * 0.9) if now else (0.1, -0.1)
+        yield from (float(f"{now * 1.1:.6g}"), float(f"{now * 0.9:.6g}")) if now else (0.1, -0.1)
         yield from (float(bound) for bound in _ends(shape) if abs(bound) <= max(_SMALL, _LARGEST_STEP * abs(now)))
     elif shape.kind in ("date", "datetime"):
         yield from _next_days(now)
