@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exported import exported, write_project
+from exported import exported, write_notebook, write_project
 
 from nbproof.cli.main import carry_out
 from nbproof.export.packaging.provenance import FILE, read, spelled
@@ -168,3 +168,35 @@ def test_another_environment_is_told(package: Path, capsys: pytest.CaptureFixtur
     notes = json.loads(capsys.readouterr().out)["notes"]
     assert code == 0
     assert "not-there-at-all is not installed, not 2" in notes[0]
+
+
+def test_what_varies_by_itself_is_not_called_equal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A draw without a seed and a clock are counted as not steady, at the export and afterwards; the rest is equal."""
+    notebook = write_notebook(
+        tmp_path / "notebooks/varies.ipynb", "import random, time\ndrawn = random.random()\nat = time.time_ns()\nx = 1"
+    )
+    package = exported(notebook)
+    capsys.readouterr()
+
+    code = carry_out(["verify", str(package), "--json"])
+
+    rows = json.loads(capsys.readouterr().out)["equivalence"][0]["rows"]
+    assert (code, {row["name"]: row["verdict"] for row in rows}) == (
+        0, {"drawn": "not steady", "at": "not steady", "x": "equal"},
+    )  # fmt: skip
+    assert (
+        "Not proven, for two runs of the notebook itself do not agree on these" in (package / "README.md").read_text()
+    )
+
+
+def test_another_draw_from_the_same_start_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not steady is no excuse: from one start the package has to draw what the notebook draws."""
+    notebook = write_notebook(tmp_path / "notebooks/varies.ipynb", "import random\ndrawn = random.random()")
+    package = exported(notebook)
+    steps = package / "src/varies_draft/steps.py"
+    steps.write_text(steps.read_text().replace("random.random()", "random.random() * random.random()"))
+    signed_again(package)
+
+    code = carry_out(["verify", str(package)])
+
+    assert (code, "the value `drawn` differs" in capsys.readouterr().err) == (1, True)

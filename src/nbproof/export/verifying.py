@@ -16,7 +16,7 @@ from ..records import ContentHash
 from ..run.sources.distributions import installed
 from .draft import notebook_runner
 from .equivalence.compare import Compared
-from .equivalence.proving import Pair, Proof, prove
+from .equivalence.proving import Pair, Proof, prove, unsteady_rows
 from .packaging import approved, provenance
 from .packaging.provenance import Provenance
 from .reading import read
@@ -65,7 +65,9 @@ def verify(
     proofs: list[Proof] = []
     for row in content["equivalence"]:
         tell("runs package and notebook" + "".join(f", {name}={value!r}" for name, value in row["parameters"].items()))
-        proofs.append(prove(pair, row["parameters"], is_twice=not proofs, timeout_s=timeout_s))
+        unsteady = unsteady_rows(proofs[0].equivalence) if proofs else ()
+        values = row["parameters"]
+        proofs.append(prove(pair, values, unsteady=unsteady, is_twice=not proofs, timeout_s=timeout_s))
     wrong = [_told(proof, row) for proof in proofs for row in proof.equivalence.wrong]
     if wrong:
         more = [f"and {len(wrong) - _MOST_TOLD} more"] if len(wrong) > _MOST_TOLD else []

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from ...errors import NotWatched
@@ -60,10 +61,11 @@ def prove(
     is_twice: bool = False,
     timeout_s: float | None = None,
 ) -> Proof:
-    """Run both, each in a folder of its own; the notebook a second time if `is_twice`, or if anything differs.
+    """Run both, each in a folder of its own, with random numbers from one start.
 
-    What is known to be `unsteady` proves nothing. A notebook that fails with these values has to fail in the package
-    in the same way.
+    The notebook runs a second time with others if `is_twice`, to learn what is not steady; and once more from the same
+    start if anything differs. What is known to be `unsteady` proves nothing. A notebook that fails with these values
+    has to fail in the package in the same way.
     """
     with (
         clean_folder(pair.needed, is_with_modules=True) as (root, folder),
@@ -79,13 +81,19 @@ def prove(
             left = package.result()
         except NotWatched as error:
             return Proof(parameters, Equivalence((Compared("error", "run", "differs", "", error.reason),)))
-        found = _without(compare(first, first, left, pair.ids, Roots(root, root, package_root)), unsteady)
-    if not is_twice and found.holds:
+
+    def beside(other: Run, other_root: Path) -> Equivalence:
+        return _without(compare(first, other, left, pair.ids, Roots(root, other_root, package_root)), unsteady)
+
+    found = at_once = beside(first, root)
+    if is_twice:
+        with clean_folder(pair.needed, is_with_modules=True) as (again, folder):
+            found = beside(pair.run(folder, parameters, timeout_s, None), again)
+    if at_once.holds or (is_twice and not found.holds):
         return Proof(parameters, found)
     with clean_folder(pair.needed, is_with_modules=True) as (again, folder):
-        second = pair.run(folder, parameters, timeout_s, None)
-        found = compare(first, second, left, pair.ids, Roots(root, again, package_root))
-    return Proof(parameters, _without(found, unsteady))
+        same = beside(pair.run(folder, parameters, timeout_s), again)
+    return Proof(parameters, found if is_twice and same.holds else same)
 
 
 def prove_others(
@@ -103,7 +111,7 @@ def prove_others(
     """
     if pair.reading.contract is None or seconds <= 0:
         return []
-    unsteady = {(row.what, row.name) for row in before.rows if row.verdict == "not steady"}
+    unsteady = unsteady_rows(before)
     began, proofs = time.monotonic(), list[Proof]()
     for values in drawn(pair.reading.contract, given):
         if proofs and time.monotonic() - began + own_s > seconds:
@@ -117,6 +125,11 @@ def prove_others(
         if not proofs[-1].equivalence.holds:
             break
     return proofs
+
+
+def unsteady_rows(found: Equivalence) -> frozenset[Key]:
+    """What two runs of the notebook did not agree on, by its kind and name."""
+    return frozenset((row.what, row.name) for row in found.rows if row.verdict == "not steady")
 
 
 def _without(found: Equivalence, unsteady: Collection[Key]) -> Equivalence:
