@@ -198,7 +198,16 @@ def test_a_bar_in_a_value_keeps_the_markdown_table(evidence: Evidence) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.05, "0.05"), (1.0, "1"), (0.0, "0"), (-3e-7, "-3.0e-07"), (9999, "9999"), (False, "no"), (None, "—")],
+    [
+        (0.05, "0.05"),
+        (1.0, "1"),
+        (0.0, "0"),
+        (-3e-7, "-3.0e-07"),
+        (9999, "9999"),
+        (1e300, "1.0000e+300"),
+        (False, "no"),
+        (None, "—"),
+    ],
 )
 def test_numbers_are_shown_as_people_read_them(value: Any, text: str) -> None:
     """Four decimals, no trailing zeros, small ones in powers of ten."""

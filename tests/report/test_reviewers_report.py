@@ -19,7 +19,7 @@ from nbproof.report import purity, render, spelling
 from nbproof.report.building import NOTEBOOK, Built, build
 from nbproof.report.document import Count, Drawing, Missing, Owed, Said, Section
 from nbproof.report.evidence import Evidence
-from nbproof.report.points import answering, owed
+from nbproof.report.points import answering, asking, owed
 from nbproof.report.points.catalogue import POINTS
 from nbproof.report.points.frameworks import FRAMEWORKS
 from nbproof.report.verifying import read_page, verify
@@ -133,6 +133,37 @@ def test_the_frameworks_are_those_that_a_reviewer_knows() -> None:
                  "Datasheets", "21 CFR Part 11"):  # fmt: skip
         assert name in named
     assert numbers == {point.number for point in POINTS}
+
+
+def framework_rows(page: str, name: str) -> dict[str, str]:
+    """What the table of a framework says of the evidence for each heading."""
+    table = page.split(f"<h3>{name}</h3>")[1].split("</table>")[0]
+    return dict(re.findall(r'<th scope="row">(.*?)</th>.*?<td class="(?:good|bad)">(.*?)</td>', table))
+
+
+def test_a_heading_has_evidence_only_where_something_is_evidence_for_it(page: str) -> None:
+    """Other values under the same point do not count: nothing tells of hardware, of security or of a decision."""
+    annex = framework_rows(page, "EU AI Act, Annex IV (technical documentation)")
+    profile = framework_rows(page, "NIST AI RMF 1.0 (AI 100-1)")
+
+    assert (annex["1(a)"], annex["2(g)"], annex["9"]) == ("there is", "there is", "there is")
+    assert (annex["1(e)"], annex["2(h)"], annex["5"], annex["2(d)"]) == ("none", "none", "none", "none")
+    assert (profile["MEASURE 2.9"], profile["MEASURE 2.11"]) == ("there is", "there is")
+    assert (profile["MANAGE 1.1"], profile["MEASURE 1.3"], profile["MAP 5.1"]) == ("none", "none", "none")
+
+
+def test_what_counts_as_evidence_is_what_the_points_ask_for() -> None:
+    """Every place that a framework names is of a product, or of an answer, that there is."""
+    products = {"/".join(value) for name, value in vars(asking).items() if name.isupper()}
+
+    for framework in FRAMEWORKS:
+        for place in (each for demand in framework.demands for each in demand.evidence):
+            phase, *inside = place.split("/")
+            if phase == "people":
+                assert inside[0] == "answers"
+                assert inside[1] in owed.OWED
+            else:
+                assert any(f"{product}/".startswith(f"{'/'.join(place.split('/')[:2])}") for product in products), place
 
 
 def test_what_people_owe_and_what_is_missing_is_visible(built: Built, page: str) -> None:

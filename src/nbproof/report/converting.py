@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from ..extras import require
 from . import render, spelling
-from .document import Document, Drawing, Entry, Fact, Missing, Owed, Section, Sourced
+from .document import Document, Drawing, Entry, Fact, Missing, Owed, Section, Source, Sourced
 from .evidence import Evidence, escaped
 from .points.asking import RECORD
-from .points.frameworks import FRAMEWORKS, Framework
+from .points.frameworks import FRAMEWORKS, Demand, Framework
 
 SUMMARY = (
     "What was found about the model, where each value was read, what people still owe, and what is missing. "
@@ -102,11 +103,23 @@ def state_of(entries: Iterable[Entry]) -> State:
 
 
 def _filters(page: Page) -> dict[str, Any]:
-    def together(numbers: Iterable[int], points: Iterable[Section]) -> State:
-        wanted = set(numbers)
-        return state_of(entry for point in points if point.number in wanted for entry in point.entries)
+    def together(demand: Demand, points: Iterable[Section]) -> State:
+        entries = [entry for point in points if point.number in demand.points for entry in point.entries]
+        found = state_of(entries)
+        sourced = Document("", "", (Section("", tuple(entries)),)).sourced
+        has_evidence = any(_is_for(demand, each.source) for each in sourced)
+        return State(has_evidence, found.owes, found.lacks or not has_evidence)
 
     return {"report": lambda _: page, "state": lambda section: state_of(section.entries), "together": together}
+
+
+def _is_for(demand: Demand, source: Source) -> bool:
+    """Whether what was read there is evidence for a heading."""
+    # What nbproof writes itself is named for its content, behind a hyphen.
+    product = PurePath(source.file).stem
+    name = product.partition("-")[0] if source.phase == RECORD[0] else product
+    place = f"{source.phase}/{name}/{source.place}/"
+    return any(place.startswith(f"{wanted}/") for wanted in demand.evidence)
 
 
 def _origins(document: Document, evidence: Evidence) -> dict[str, tuple[Fact | None, Fact | None]]:

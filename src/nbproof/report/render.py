@@ -23,7 +23,7 @@ from .document import Count, Document, Fact, Scalar, Source, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
 # A longer word, a hash say, may be broken anywhere.
-LONG_WORD = 24
+LONG_WORD = 32
 # What is longer is cut, and found whole in its source.
 LONGEST = 4000
 _NUMBERS = {int, float, type(None)}
@@ -138,6 +138,8 @@ def _shown_number(value: float) -> str:
         return str(value)
     if value and abs(value) < 1e-4:
         return f"{value:.1e}"
+    if abs(value) >= 1e15:
+        return f"{value:.4e}"
     return f"{value:.4f}".rstrip("0").rstrip(".")
 
 

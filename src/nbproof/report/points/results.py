@@ -123,7 +123,7 @@ def _drift(evidence: Evidence) -> Iterator[Entry]:
         "Drifted share of columns": "share_of_drifted_columns",
     }, marks="Verdict"))  # fmt: skip
     yield drawn("drift", "How far each column has moved (PSI), by month", *(
-        table(evidence, f"Columns in {month}, against training", DRIFT, f"windows/{escaped(month)}/columns", {
+        table(evidence, f"{month}: columns against training", DRIFT, f"windows/{escaped(month)}/columns", {
             "Column": "@key", "Verdict": "verdict", "PSI": "psi", "KS": "ks", "Reason": "reason",
         }, marks="Verdict")
         for month in windows
