@@ -415,6 +415,12 @@ def test_a_place_is_a_json_pointer(tmp_path: Path) -> None:
     assert table.keys == ("a~1b",)
 
 
+def test_the_digits_of_a_number_stay_together() -> None:
+    """No line ends within one, and nothing turns the direction of what stands beside a value."""
+    assert render.text_of(180_000) == "180\u202f000"
+    assert render.text_of("a\tb\u202ec\u0007") == "a bc\ufffd"
+
+
 def test_long_values_are_cut_and_told_by_their_hash() -> None:
     """A page stays small; the whole lies in the source, and the hash on the page is its own."""
     assert render.text_of("x" * 5000) == "x" * 4000 + " … (cut here; whole in its source)"

@@ -17,7 +17,8 @@ PAGE = Path("build/report/report.html")
 PARAMETERS = ("p", ["parameters"], "upstream = None\nproduct = None\nseed: int = 7")
 LEAVE = (
     "leave", [],
-    'import json, pathlib\nmetrics = {"metrics": {"validation": {"auc": {"value": 0.91, "low": 0.9, "high": 0.92}}}}\n'
+    "import json, pathlib\nfrom nbproof import track\ntrack.metrics(auc=0.91)\n"
+    'metrics = {"metrics": {"validation": {"auc": {"value": 0.91, "low": 0.9, "high": 0.92}}}}\n'
     'pathlib.Path(product["metrics"]).write_text(json.dumps(metrics))',
 )  # fmt: skip
 
@@ -25,7 +26,7 @@ LEAVE = (
 @pytest.fixture
 def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with a pipeline of one phase, reviewed by Ana and owned by Bela; the caller stands in its folder."""
-    write_project(tmp_path / "project")
+    write_project(tmp_path / "project", table='[tool.nbproof.review.thresholds]\nauc = ">= 0.85"\n')
     write_key(tmp_path / "ana", 1)
     write_key(tmp_path / "bela", 50)
     monkeypatch.chdir(tmp_path / "project")
@@ -70,6 +71,7 @@ def test_from_a_run_to_a_signed_report(notebook: Path, nbproof: Any, tmp_path: P
     assert f">{run_id}<" in row
     assert ">leave (cell 2)<" in row
     assert '/tasks/06_training/seed" data-value="7">7<' in page
+    assert '/metrics/06_training/auc" data-value="0.91">0.91<' in page
     assert "Decisions about what is there now" in page
     assert "nobody has done so" in page
     assert (
@@ -88,6 +90,28 @@ def test_from_a_run_to_a_signed_report(notebook: Path, nbproof: Any, tmp_path: P
     assert '/changes/06_training/same" data-value="true">yes<' in later
     assert nbproof("report", "--verify", PAGE)[0] == 0
     assert nbproof("review", "verify", notebook)[0] == 0
+
+
+@pytest.mark.slow
+def test_what_changed_since_the_approval_is_told(notebook: Path, nbproof: Any, tmp_path: Path) -> None:
+    """Cells line by line, and each metric that was approved beside the one of this run."""
+    assert nbproof("run")[0] == 0
+    assert nbproof("review", "check", notebook)[0] == 0
+    assert nbproof("review", "request", notebook, "--key", tmp_path / "bela")[0] == 0
+    assert nbproof("review", "approve", notebook, "--key", tmp_path / "ana")[0] == 0
+
+    write_notebook(notebook, [PARAMETERS, (LEAVE[0], LEAVE[1], LEAVE[2].replace("0.91", "0.95"))])
+    assert nbproof("run")[0] == 0
+    assert nbproof("report")[0] == 0
+
+    page = PAGE.read_text()
+    assert '/changes/06_training/same" data-value="false"' in page
+    assert '/changes/06_training/metrics/0/before" data-value="0.91">0.91<' in page
+    assert '/changes/06_training/metrics/0/after" data-value="0.95">0.95<' in page
+    lines = page.split('/changes/06_training/cells/0/text"')[1].split("</td>")[0].splitlines()
+    assert "- track.metrics(auc=0.91)" in lines
+    assert "+ track.metrics(auc=0.95)" in lines
+    assert "the approval of" in page
 
 
 def test_a_stale_task_or_a_touched_product_is_refused(notebook: Path, nbproof: Any) -> None:

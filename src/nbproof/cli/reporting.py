@@ -90,7 +90,8 @@ def _products(project: Project, loaded: Loaded, folder: Path) -> dict[str, dict[
     from .under_review import facts
 
     products = products_of(loaded.pipeline)
-    told = {"record": record_of(loaded), "review": facts(project, loaded)}
+    record = record_of(loaded)
+    told = {"record": record, "review": facts(project, loaded, record["metrics"])}
     products["nbproof"] = {name: _kept(project, folder, name, found) for name, found in told.items()}
     answers = loaded.pipeline.folder / ANSWERS
     if answers.is_file():

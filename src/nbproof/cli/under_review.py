@@ -17,9 +17,10 @@ FORMAT = "nbproof.report.review"
 VERSION = 1
 
 
-def facts(project: Project, loaded: Loaded) -> dict[str, Any]:
+def facts(project: Project, loaded: Loaded, metrics: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """Standing, decisions, ledger, differences to what was approved last, and what the checks say.
 
+    `metrics` are those that the notebook of each task logged in the run that is reported on.
     The checks are those that were made last about what is there now, else the ones that only read.
     Raises `LedgerBroken` and `ApprovalInvalid` when the records of the review are not whole.
     """
@@ -40,7 +41,7 @@ def facts(project: Project, loaded: Loaded) -> dict[str, Any]:
         "ledger": [
             {**asdict(entry), "hash": entry.hash} for entry in Ledger(root).read() if entry.notebook in names
         ],
-        "changes": dict(_changes(project, loaded, found)),
+        "changes": dict(_changes(project, loaded, found, metrics)),
         "checked": {task: _counted(told) for task, told in checks.items()},
         "findings": [finding for told in checks.values() for finding in _findings(told)],
     }  # fmt: skip
@@ -76,7 +77,9 @@ def _decisions(found: Standing, policy: Policy) -> Iterator[dict[str, Any]]:
         }
 
 
-def _changes(project: Project, loaded: Loaded, found: Mapping[str, Standing]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _changes(
+    project: Project, loaded: Loaded, found: Mapping[str, Standing], metrics: Mapping[str, Mapping[str, float]]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The difference of each notebook that was approved at some time."""
     from ..review.against import against_last
     from ..review.difference import to_json
@@ -86,7 +89,22 @@ def _changes(project: Project, loaded: Loaded, found: Mapping[str, Standing]) ->
         if difference is not None:
             told = to_json(difference)
             cells = [{**each, "text": "\n".join(each["lines"])} for each in told["cells"]]
-            yield task.name, {**told, "cells": cells, "notebook": found[task.name].notebook}
+            yield (
+                task.name,
+                {
+                    **told,
+                    "cells": cells,
+                    "metrics": list(_measured(found[task.name], metrics.get(task.name, {}))),
+                    "notebook": found[task.name].notebook,
+                },
+            )
+
+
+def _measured(found: Standing, now: Mapping[str, float]) -> Iterator[dict[str, Any]]:
+    """Each metric that the last approval was given on, beside the same of this run."""
+    if found.last is not None:
+        for metric in found.last.approval.metrics:
+            yield {"name": metric.name, "before": metric.value, "after": now.get(metric.name)}
 
 
 def _checks(project: Project, notebook: Any, found: Standing) -> dict[str, Any]:

@@ -48,6 +48,11 @@ def record_of(loaded: Loaded) -> dict[str, Any]:
             task.name: _told(task, records[task.name], loaded.documents[task.name], events, pipeline.project)
             for task in pipeline.tasks
         },
+        "metrics": {
+            task.name: found
+            for task in pipeline.tasks
+            if (found := _metrics(task.name, events.get(records[task.name].run_id, ())))
+        },
         "cells": {task.name: cells_of(loaded.documents[task.name], task.products) for task in pipeline.tasks},
         "data": [
             {"file": path, "sha256": found, "task": name}
@@ -129,6 +134,17 @@ def _run(events: Sequence[Event]) -> dict[str, Any]:
         "python": origin.python,
         "nbproof": origin.nbproof,
     }
+
+
+def _metrics(task: str, events: Sequence[Event]) -> dict[str, float]:
+    """The last value of each metric that the notebook logged about itself in the run that carried it out."""
+    found: dict[str, float] = {}
+    for event in events:
+        if isinstance(event, TaskFinished) and event.task == task and event.outcome == "done":
+            for entry in event.logged:
+                if entry.kind == "metrics" and entry.child is None:
+                    found |= {name: float(value) for name, value in entry.values.items()}
+    return found
 
 
 def _told(

@@ -98,7 +98,8 @@ def line(text: str) -> str:
     shown_ = []
     for each in text:
         if each.isspace():
-            shown_.append(" ")
+            # The blank that keeps the digits of one number together stays what it is.
+            shown_.append(each if each == "\u202f" else " ")
         elif unicodedata.category(each) in ("Cc", "Cs", "Cn", "Co"):
             shown_.append("\ufffd")
         elif unicodedata.category(each) != "Cf":

@@ -14,6 +14,7 @@ from .asking import (
     INTEGRATION,
     METRICS,
     PARITY,
+    RECORD,
     SCOPE,
     count,
     drawn,
@@ -52,6 +53,9 @@ def performance(evidence: Evidence) -> Iterator[Entry]:
                     {"Measure": "@key", "Value": "@value"})  # fmt: skip
     if not names(evidence, METRICS, "baseline"):
         yield missing("A benchmark", METRICS, "baseline")
+    for task in names(evidence, RECORD, "metrics"):
+        yield table(evidence, f"Metrics that {task} logged", RECORD, f"metrics/{escaped(task)}",
+                    {"Metric": "@key", "Value": "@value"})  # fmt: skip
     yield from facts(evidence, "The service against the model", PARITY, {
         "Rows that service and model were compared on": "rows", "Largest difference": "largest_difference",
     })  # fmt: skip
