@@ -19,7 +19,7 @@ from .records import Event, Limits, Listener, OutputCaps, TaskFinished
 from .run.build import build, make_state, new_run_id
 from .run.build import plan as plan_build
 from .run.freshness import Verdict
-from .run.pipeline.loading import Loaded, find, part
+from .run.pipeline.loading import Loaded, find, homes_of, part
 from .run.pipeline.loading import load as load_loaded
 from .run.provenance import git_state
 from .run.sources.environment import of_kernel as environment_of
@@ -79,6 +79,12 @@ def load_pipeline(
     limits = Limits(timeout_s=settings.timeout_s)
     whole = load_loaded(find(target), project.root, parameters, default_limits=limits, caps=caps)
     return whole if task is None else part(whole, task, downstream=downstream)
+
+
+def working_folder(project: Project, notebook: Path) -> Path | None:
+    """The folder that a notebook works in as a task of a pipeline; None where it is one of none, or of several."""
+    homes = {home.parent for home in homes_of(notebook.resolve(), project.root)}
+    return homes.pop() if len(homes) == 1 else None
 
 
 def plan(project: Project, loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:

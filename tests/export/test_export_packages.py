@@ -9,6 +9,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from exported import exported, python, write_notebook, write_project
 
@@ -355,3 +356,42 @@ def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
     notebook = write_notebook(tmp_path / "notebooks/one.ipynb", "x = 1")
 
     assert carry_out(["export", str(notebook), "--draft", "--name", name]) == 2
+
+
+TABLES = (
+    "import pandas as pd\nfrom pathlib import Path\nfolder = Path('data')\n"
+    "frame = pd.read_parquet(folder / 'given.parquet')\n"
+    "frame.assign(c={}).to_parquet('made.parquet')\nmade = pd.read_parquet('made.parquet')"
+)
+
+
+def test_tables_that_are_read_and_written_past_python_are_found(tmp_path: Path) -> None:
+    """What nobody hears being read is found missing, and goes along; what is written is compared."""
+    (tmp_path / "notebooks/data").mkdir(parents=True)
+    pd.DataFrame({"a": [1, 2]}).to_parquet(tmp_path / "notebooks/data/given.parquet")
+    notebook = write_notebook(tmp_path / "notebooks/tables.ipynb", TABLES.format(1))
+
+    told = json.loads((exported(notebook) / "PROVENANCE.json").read_bytes())
+
+    files = [(row["name"], row["verdict"]) for row in told["equivalence"][0]["rows"] if row["what"] == "file"]
+    assert files == [("made.parquet", "equal")]
+    assert [held["path"] for held in told["working"]["data"]] == ["data/given.parquet"]
+
+
+def test_a_notebook_of_a_pipeline_works_in_its_folder(tmp_path: Path) -> None:
+    """Where it works there, it finds what earlier tasks have made."""
+    (tmp_path / "pyproject.toml").write_text("[tool.nbproof]\ntracking = false\n")
+    (tmp_path / "flow/build").mkdir(parents=True)
+    (tmp_path / "flow/build/n.txt").write_text("7")
+    (tmp_path / "flow/pipeline.yaml").write_text(
+        "tasks:\n- {source: ../notebooks/second.ipynb, product: build/x.ipynb}\n"
+    )
+    notebook = write_notebook(
+        tmp_path / "notebooks/second.ipynb",
+        ("upstream = None\nproduct = None", ["parameters"]),
+        "n = int(open('build/n.txt').read())\nn",
+    )
+
+    told = json.loads((exported(notebook) / "PROVENANCE.json").read_bytes())
+
+    assert [held["path"] for held in told["working"]["data"]] == ["build/n.txt"]

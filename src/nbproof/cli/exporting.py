@@ -13,6 +13,7 @@ from .output import as_json, duration, near, print_json, print_table
 if TYPE_CHECKING:
     from ..export.equivalence.proving import Proof
 
+_LONGEST = 60
 _VERDICTS = ("equal", "not steady", "cannot be compared")
 
 
@@ -48,7 +49,7 @@ def export(
       nbproof export notebooks/06_training.ipynb
       nbproof export notebooks/06_training.ipynb --draft --out build -p rows=100
     """
-    from ..assemble import open_project
+    from ..assemble import open_project, working_folder
     from ..export.exporting import Asked
     from ..export.exporting import export as export_one
 
@@ -57,6 +58,7 @@ def export(
         Asked(
             project.root, notebook, out=out, name=name, is_draft=is_draft, lock=project.settings.review_lock,
             parameters=_parameters(notebook, parameters), timeout_s=timeout_s, others_s=others_s,
+            folder=working_folder(project, notebook),
         ),
         tell=_teller(notebook.name, is_quiet=as_json),
     )  # fmt: skip
@@ -138,10 +140,11 @@ def _teller(name: str, *, is_quiet: bool) -> Callable[[str], None]:
 def _show(proofs: Sequence[Proof]) -> None:
     rows = []
     for proof in proofs:
-        values = ", ".join(f"{name}={value}" for name, value in proof.parameters.items()) or "as in the notebook"
+        told = ", ".join(f"{name}={value}" for name, value in proof.parameters.items()) or "as in the notebook"
+        values = told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1]}…"
         counts = [str(proof.equivalence.count(verdict)) for verdict in _VERDICTS]  # type: ignore[arg-type]
-        rows.append((values, *counts))
-    print_table(("parameters", *_VERDICTS), rows)
+        rows.append((values, *counts, "both fail alike" if proof.equivalence.fails else ""))
+    print_table(("parameters", *_VERDICTS, ""), rows)
     for row in proofs[0].equivalence.rows:
         if row.verdict != "equal":
             click.echo(f"{row.verdict}: the {row.what} `{row.name}`")

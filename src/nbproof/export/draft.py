@@ -22,7 +22,7 @@ from .watching.draws import ONE_START
 from .watching.executor import CellCode
 from .watching.seen import Run, Seen
 from .watching.watch import watch
-from .working import Working, changed_by, vendored, working
+from .working import Working, changed_by, missed, vendored, working
 
 NAME = "draft"
 # The most pleasant first.
@@ -87,6 +87,8 @@ def draft(
     complete: Complete | None = None,
     shapes: tuple[Shape, ...] = SHAPES,
     checks_types: bool = False,
+    folder: Path | None = None,
+    also: frozenset[Path] = frozenset(),
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
     """Make a package of a notebook, in the most pleasant shape that is proven equal.
@@ -96,18 +98,19 @@ def draft(
     in the second: what that changes is not steady, and yet the package has to give it. All run with `parameters`, if
     there are any. `complete` gives the whole of a package called `name`, where it is more than its modules. Raises
     `NotExported` with every reason, and `ParameterInvalid` for values that the notebook does not take.
-    What a type checker finds in the code is marked if it `checks_types`.
+    What a type checker finds in the code is marked if it `checks_types`. `folder` is where the notebook works, else its
+    own; `also` are files there that it needs, besides those that it is seen reading.
     """
     document = documents.read(notebook)
     reading = read(document)
     if reading.refusals:
         raise NotExported(notebook, [str(refusal) for refusal in reading.refusals])
-    folder = notebook.resolve().parent
+    home = (folder or notebook.parent).resolve()
     asked = dict(parameters or {})
     injected = injection(reading, asked)
     tell(f"runs the notebook, {len(reading.steps)} cells")
-    first = watched(reading, folder, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
-    needed = working(first, folder)
+    first = watched(reading, home, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
+    needed = working(first, home, also=also)
     reasons = [*_beyond_reach(reading, first), *_own_input(first, needed)]
     if reasons:
         raise NotExported(notebook, reasons)
@@ -124,7 +127,18 @@ def draft(
             sources = dict(complete(reading, made, needed) if complete else _plainly(made, needed))
             with clean_folder(needed, is_with_modules=False) as (package_root, place):
                 runs = side_by_side.submit(run_package, name, sources, place, parameters=asked, timeout_s=timeout_s)
-                second, reason = again.result(), ""
+                reason = ""
+                try:
+                    second = again.result()
+                except NotExported as error:
+                    unseen = frozenset(missed(" ".join(error.reasons), home, first)) - also
+                    if not unseen:
+                        raise
+                    tell(f"it reads {', '.join(sorted(path.name for path in unseen))}, too: once more")
+                    return draft(
+                        notebook, parameters=parameters, timeout_s=timeout_s, name=name, complete=complete,
+                        shapes=shapes, checks_types=checks_types, folder=folder, also=also | unseen, tell=tell,
+                    )  # fmt: skip
                 try:
                     left = runs.result()
                 except NotWatched as error:

@@ -35,7 +35,10 @@ OTHERS_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What an export is asked for. `others_s` is how long other values of the parameters are compared."""
+    """What an export is asked for.
+
+    `others_s` is how long other values of the parameters are compared. The notebook works in `folder`, else in its own.
+    """
 
     project: Path
     notebook: Path
@@ -46,6 +49,7 @@ class Asked:
     parameters: Mapping[str, Any] | None = None
     timeout_s: float | None = None
     others_s: float = OTHERS_S
+    folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ def _proven(
     while True:
         made = draft(
             asked.notebook, parameters=asked.parameters, timeout_s=asked.timeout_s, name=name, complete=complete,
-            shapes=shapes, checks_types=True, tell=tell,
+            shapes=shapes, checks_types=True, folder=asked.folder, tell=tell,
         )  # fmt: skip
         own_s = sum(cell.seconds for cell in made.first.cells)
         others = prove_others(

@@ -6,9 +6,11 @@ Whatever comes out the same in a folder with nothing but the files that were see
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +21,7 @@ HIGHEST = 3
 # Larger files are declared by their hash, and do not go along.
 LARGEST, LARGEST_ALTOGETHER = 10 * 2**20, 50 * 2**20
 MOST_LISTED = 1000
+_PATHS = re.compile(r"[^\s'\"`:,;()]+")
 # What the system itself brings is none of the notebook's data.
 _SYSTEM = tuple(map(Path, ("/bin", "/etc", "/lib", "/lib64", "/proc", "/run", "/sys", "/usr", "/var")))
 
@@ -60,8 +63,8 @@ class Working:
         return tuple(sorted(kept, key=lambda each: each.path))
 
 
-def working(run: Run, folder: Path) -> Working:
-    """Find what `run`, which ran in `folder`, needs. Files that it made itself are not needed."""
+def working(run: Run, folder: Path, *, also: Collection[Path] = ()) -> Working:
+    """Find what `run`, which ran in `folder`, needs, and `also` these. Files that it made itself are not needed."""
     modules = {name: Path(file) for name, file in (run.loaded.modules.items() if run.loaded else ())}
     written: set[Path] = set()
     read: dict[Path, None] = {}
@@ -70,7 +73,7 @@ def working(run: Run, folder: Path) -> Working:
         written |= set(map(Path, cell.files_written))
     own = {path for path in modules.values() if path not in written}
     listed = [path for path in read if path.is_dir() and _is_near(path, folder)]
-    files = [path for path in read if path.is_file() and path not in own]
+    files = [path for path in (*read, *also) if path.is_file() and path not in own]
     files += [path for place in listed for path in _inside(place) if path.is_file() and path not in {*written, *own}]
     near = [path for path in dict.fromkeys(files) if _is_near(path, folder)]
     far = [path for path in dict.fromkeys(files) if path not in near and not _is_of_the_system(path)]
@@ -78,7 +81,8 @@ def working(run: Run, folder: Path) -> Working:
     root = _root(folder, (*near, *listed, *modules.values()))
     folders = {*listed, *(path for place in listed for path in _inside(place) if path.is_dir())}
     # A folder that was there before the run has to be there for the next one.
-    folders |= {path.parent for path in written if path.parent.is_dir() and path.parent not in written}
+    made = written | {Path(path) for path, left in run.files.items() if left.digest}
+    folders |= {path.parent for path in made if path.parent.is_dir() and path.parent not in written}
     return Working(
         root,
         folder.relative_to(root).as_posix(),
@@ -109,6 +113,14 @@ def lay_out(needed: Working, place: Path, *, is_with_modules: bool) -> Path:
         else:
             target.symlink_to(held.source)
     return folder
+
+
+def missed(words: str, folder: Path, run: Run) -> tuple[Path, ...]:
+    """The files near by that an error speaks of, and that were there before the run: some are read past Python."""
+    told = {Path(os.path.normpath(folder / name)) for name in _PATHS.findall(words)}
+    return tuple(
+        sorted(path for path in told if path.is_file() and _is_near(path, folder) and str(path) not in run.files)
+    )
 
 
 def changed_by(run: Run, needed: Working) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import sys
+import time
 import types
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,7 @@ def main() -> None:
     start_draws(ONE_START)
 
     watch, touched, printed = Watch(), Touched(), io.StringIO()
+    began_ns = time.time_ns()
     watch.current = touched
     error, results = "", None
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()) as complained:
@@ -39,14 +41,15 @@ def main() -> None:
             error = f"{type(raised).__name__}: {raised}".strip().splitlines()[0]
             notes = list(getattr(raised, "__notes__", ()))
     watch.current = None
-    from ..watching.left import left
+    from ..watching.left import changed_since, left
 
+    written = touched.written | set(map(str, changed_since(Path(job["folder"]), began_ns)))
     found = {
         "error": error,
         "notes": notes if error else [],
         "prints": printed.getvalue(),
         "complains": complained.getvalue(),
-        "files": {path: asdict(left(Path(path))) for path in sorted(touched.written)},
+        "files": {path: asdict(left(Path(path))) for path in sorted(written)},
         **_left_behind(results, job["package"]),
     }
     Path(job["output"]).write_text(json.dumps(found), encoding="utf-8")

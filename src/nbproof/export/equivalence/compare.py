@@ -47,6 +47,11 @@ class Equivalence:
         """What differs or is missing."""
         return tuple(row for row in self.rows if row.verdict in ("differs", "missing"))
 
+    @property
+    def fails(self) -> bool:
+        """Whether the notebook fails, and so the package has to."""
+        return any(row.what == "error" for row in self.rows)
+
     def count(self, verdict: Verdict) -> int:
         return sum(row.verdict == verdict for row in self.rows)
 

@@ -19,6 +19,8 @@ from .drawing import drawn
 
 # A notebook that takes so many times longer with other values tells nothing that is worth the wait.
 _PATIENCE, _LEAST_S = 5, 30.0
+_MORE = 3
+_MOST_TOLD = 3
 
 RunNotebook = Callable[..., Run]
 Key = tuple[str, str]
@@ -105,18 +107,21 @@ def prove_others(
     seconds: float,
     tell: Callable[[str], None],
 ) -> list[Proof]:
-    """Compare with other values that the contract allows, until `seconds` are over: with one set of them at least.
+    """Compare with other values that the contract allows, until `seconds` are over.
 
-    The first that does not hold is the last.
+    With one set of them at least, and for some time more if all so far make the notebook fail, which proves little. The
+    first that does not hold is the last.
     """
     if pair.reading.contract is None or seconds <= 0:
         return []
     unsteady = unsteady_rows(before)
     began, proofs = time.monotonic(), list[Proof]()
     for values in drawn(pair.reading.contract, given):
-        if proofs and time.monotonic() - began + own_s > seconds:
+        passed_s = time.monotonic() - began + own_s
+        if proofs and passed_s > (_MORE * seconds if all(proof.equivalence.fails for proof in proofs) else seconds):
             break
-        tell("compares with " + ", ".join(f"{name}={value!r}" for name, value in values.items()))
+        changed = [f"{name}={value!r}" for name, value in values.items() if name not in given or given[name] != value]
+        tell(f"compares with {', '.join(changed[:_MOST_TOLD])}" + (" and more" if len(changed) > _MOST_TOLD else ""))
         try:
             proofs.append(prove(pair, values, unsteady=unsteady, timeout_s=max(_LEAST_S, _PATIENCE * own_s)))
         except NotWatched as error:

@@ -100,6 +100,7 @@ def _proven(proofs: Sequence[tuple[Mapping[str, Any], Sequence[Compared]]], shap
     for values, rows in proofs:
         counts = tally(rows)
         shown = ", ".join(f"`{name}={value!r}`" for name, value in values.items()) or "as in the notebook"
+        shown += " (both fail alike)" if any(row.what == "error" for row in rows) else ""
         cells = [str(counts.get(verdict, 0)) for verdict in ("equal", "not steady", "cannot be compared")]
         lines.append(f"| {shown.replace('|', chr(92) + '|')} | {' | '.join(cells)} |")
     yield "\n".join(lines)

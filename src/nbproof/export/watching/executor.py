@@ -24,7 +24,7 @@ from ...notebook.dataflow import names_read
 from ...run.checkpoints.values import Unstorable, spelled
 from .called import Calls
 from .kinds import kind_of
-from .left import left
+from .left import changed_since, left
 from .loaded import loaded_since
 from .looking import Look
 from .names import Names, fresh
@@ -84,6 +84,7 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
     """
     calls = Calls() if listens else None
     modules = frozenset(sys.modules)
+    folder, began_ns = Path.cwd(), time.time_ns()
     sys.modules["__main__"].__dict__.update(__builtins__=builtins)
     seen: list[Seen] = []
     names = fresh()
@@ -99,7 +100,9 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
         brought = {top for code in cells for top in _imported(code.source)}
         # Told first: to look into what was written may load more.
         loaded = loaded_since(modules, brought) if tells_loaded else None
-        written = {path for cell in seen for path in cell.files_written}
+        written = {path for cell in seen for path in cell.files_written} | set(
+            map(str, changed_since(folder, began_ns))
+        )
         return Run(
             tuple(_with_shown(cell, session.shown.get(cell.cell, [])) for cell in seen),
             values,
