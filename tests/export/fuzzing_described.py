@@ -128,6 +128,9 @@ class Describing:
             return
         elif isinstance(value, collections.abc.Iterator) and not isinstance(value, io.IOBase):
             yield from self.drawn(value)
+        elif kind.__module__ in ("typing", "logging"):
+            # A type that only describes, and what is the whole process's.
+            yield getattr(value, "__name__", None) or getattr(value, "name", None) or self.shown(value)
         elif kind.__module__ == "_contextvars" and hasattr(value, "get"):
             yield self.of(value.get(None))
         else:

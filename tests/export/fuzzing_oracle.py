@@ -6,6 +6,7 @@ Each is called in a process made for it, in the folder that it works in, with a 
 from __future__ import annotations
 import __future__
 
+import ast
 import builtins
 import contextlib
 import hashlib
@@ -32,6 +33,7 @@ def notebook() -> None:
     config.HistoryManager.enabled = False
     shell = InteractiveShell.instance(config=config)
     shell.colors = "nocolor"
+    shell.enable_gui = lambda gui=None: None
     shell.ast_node_interactivity = "last_expr"
     shell.displayhook.write_format_data = lambda *arguments, **options: None
     shell.displayhook.write_output_prompt = lambda: None
@@ -61,6 +63,7 @@ def notebook() -> None:
         if drawn:
             figures[current] = drawn
     hidden = {*shell.user_ns_hidden, "In", "Out", "get_ipython", "exit", "quit", "open", "display"}
+    hidden |= set(_only_imported([source for _, source in job["cells"]], shell.transform_cell))
     values = {name: value for name, value in shell.user_ns.items()
               if name not in hidden and not name.startswith("_") and not _is_code(value)}  # fmt: skip
     _left(job, values, shown, figures, prints.getvalue(), error, "")
@@ -109,6 +112,22 @@ def _begun() -> dict[str, Any]:
     sys.path.insert(0, "")
     os.environ["MPLBACKEND"] = "agg"
     return job
+
+
+def _only_imported(sources: list[str], transform: Callable[[str], str]) -> Iterator[str]:
+    """The names that the notebook has from a module alone: what they hold is the module's, and none of its values."""
+    imported: set[str] = set()
+    own: set[str] = set()
+    for source in sources:
+        for node in ast.walk(ast.parse(transform(source))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                for alias in node.names:
+                    if alias.name == "*" and isinstance(node, ast.ImportFrom):
+                        imported |= set(vars(sys.modules[node.module or ""]))
+                    imported.add(alias.asname or alias.name.partition(".")[0])
+            elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+                own.add(node.id)
+    yield from imported - own
 
 
 def _is_code(value: Any) -> bool:

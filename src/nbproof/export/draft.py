@@ -26,7 +26,7 @@ from .working import Working, changed_by, missed, vendored, working
 
 NAME = "draft"
 # The most pleasant first.
-SHAPES: tuple[Shape, ...] = ("sections", "one function")
+SHAPES: tuple[Shape, ...] = ("sections", "one function", "script")
 # Cells of a notebook are counted from 1.
 _INJECTED = 0
 

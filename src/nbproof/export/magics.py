@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from ..notebook.syntax import cell_tree, is_silenced
 
 _NO_VALUE = "a package has no shell that could answer"
 
@@ -276,11 +279,29 @@ def _capture(line: str, body: str) -> Meaning:
     options = {word.replace("_", "-") for word in words if word.startswith("-")}
     if len(names) > 1 or options - {"--no-stderr", "--no-stdout", "--no-display"}:
         return Refused("the options of `%%capture` are not known", "use `IPython.utils.capture.capture_output`")
+    if _shows(body, is_named=bool(names)):
+        return Refused("what is displayed below `%%capture` only the shell could catch", "leave `%%capture` out")
     arguments = ", ".join(f"{option.removeprefix('--no-')}=False" for option in sorted(options))
     bound = f" as {names[0]}" if names else ""
     module = "IPython.utils.capture"
     return Unwrapped(body, f"with {module}.capture_output({arguments}){bound}:", is_below=True,
                      modules=frozenset({module}))  # fmt: skip
+
+
+def _shows(body: str, *, is_named: bool) -> bool:
+    """Whether a cell displays something; its last value counts where somebody could ask for it."""
+    try:
+        tree = cell_tree(body)
+    except SyntaxError:
+        return True
+    last = tree.body[-1] if tree.body else None
+    is_print = isinstance(last, ast.Expr) and isinstance(last.value, ast.Call) and (
+        ast.unparse(last.value.func).startswith(("print", "get_ipython"))
+    )  # fmt: skip
+    is_shown = isinstance(last, ast.Expr) and not is_print and not is_silenced(body)
+    return (is_named and is_shown) or any(
+        isinstance(node, ast.Name) and node.id == "display" for node in ast.walk(tree)
+    )
 
 
 def _timeit_cell(line: str, body: str) -> Meaning:

@@ -47,6 +47,15 @@ class Helpers:
     def beside(cls, taken: Collection[str]) -> Helpers:
         return cls(*(free(name, taken) for name in ("keep", "keep_figures", "show")))
 
+    def imports(self, text: str) -> list[str]:
+        """The statement that imports those of them that a text uses."""
+        used = [
+            name if name == own else f"{name} as {own}"
+            for name, own in (("keep", self.keep), ("keep_figures", self.keep_figures), ("show", self.show))
+            if re.search(rf"(?<![\w.]){own}\b", text)
+        ]
+        return [f"from ._results import {', '.join(used)}"] if used else []
+
 
 @dataclass(frozen=True, slots=True)
 class Displays:
@@ -85,8 +94,8 @@ def module(title: str, steps: Sequence[Step], sections: Sequence[Section], stand
     """Write the module `steps`."""
     helpers = Helpers.beside({*standing.names, *(name for cell in run.cells for name in cell.binds)})
     displays = Displays.of(steps)
-    cells = {cell.number: _changed(cell, standing, run, helpers, displays) for cell in steps}
-    lines: list[Line] = [(f'"""{_sentence(title)}"""', None), ("", None)]
+    cells = {cell.number: changed(cell, standing, run, helpers, displays) for cell in steps}
+    lines: list[Line] = [(f'"""{sentence(title)}"""', None), ("", None)]
     lines += [("from __future__ import annotations", None), ("", None)]
     imports = sorted({each.text for each in standing.imports if each.is_needed})
     body: list[Line] = []
@@ -99,14 +108,10 @@ def module(title: str, steps: Sequence[Step], sections: Sequence[Section], stand
         body += [("", None), ("", None), *_function(section, cells, standing, helpers)]
     text = "\n".join(text for text, _ in body)
     imports += [f"import {name}" for name in ("functools",) if f"{name}.partial(" in text]
-    used = [
-        name if name == own else f"{name} as {own}"
-        for name, own in (("keep", helpers.keep), ("keep_figures", helpers.keep_figures), ("show", helpers.show))
-        if re.search(rf"(?<![\w.]){own}\(", text)
-    ]
+    used = helpers.imports(text)
     lines += [(text, None) for text in imports]
     if used:
-        lines += [("", None), (f"from ._results import {', '.join(used)}", None)]
+        lines += [("", None), *((text, None) for text in used)]
     lines += [("", None), *body]
     return Module("\n".join(text for text, _ in lines).rstrip() + "\n", tuple(origin for _, origin in lines))
 
@@ -120,7 +125,7 @@ def _between(cells: dict[int, list[tuple[str, int]]], cell: int, first: int, las
 def _function(
     section: Section, cells: dict[int, list[tuple[str, int]]], standing: Standing, helpers: Helpers
 ) -> Iterator[Line]:
-    is_waiting = any(_waits(cell.tree) for cell in section.cells)
+    is_waiting = any(waits(cell.tree) for cell in section.cells)
     yield f"{'async ' if is_waiting else ''}def {section.name}({', '.join(section.takes)}):", None
     yield from ((line, None) for line in _docstring(section))
     has_body = False
@@ -145,7 +150,7 @@ def _function(
 
 
 def _docstring(section: Section) -> Iterator[str]:
-    words = [_sentence(section.title or section.name.replace("_", " "))]
+    words = [sentence(section.title or section.name.replace("_", " "))]
     if section.words:
         words += ["", *section.words.replace("\\", "\\\\").replace('"""', "'''").split("\n")]
     if len(words) == 1:
@@ -157,7 +162,7 @@ def _docstring(section: Section) -> Iterator[str]:
     yield '    """'
 
 
-def _sentence(title: str) -> str:
+def sentence(title: str) -> str:
     # The number of a heading means nothing outside of its notebook.
     text = re.sub(r"^\d+(\.\d+)*[.):]\s+|^\d+(\.\d+)+\s+|[:;,\s]+$", "", title.strip()) or title.strip()
     text = text.replace("\\", "\\\\").replace('"', "'").strip() or "A notebook."
@@ -165,7 +170,7 @@ def _sentence(title: str) -> str:
     return text if text[-1] in ".!?" else f"{text}."
 
 
-def _waits(tree: ast.Module) -> bool:
+def waits(tree: ast.Module) -> bool:
     """Whether a cell waits at its top level."""
     left: list[ast.AST] = list(tree.body)
     while left:
@@ -177,8 +182,13 @@ def _waits(tree: ast.Module) -> bool:
     return False
 
 
-def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers, displays: Displays) -> list[tuple[str, int]]:
-    """The lines of a cell in which calls have what they need, and what is shown is kept."""
+def changed(
+    cell: Step, standing: Standing, run: Run, helpers: Helpers, displays: Displays, *, is_main: bool = False
+) -> list[tuple[str, int]]:
+    """The lines of a cell in which calls have what they need, and what is shown is kept.
+
+    With `is_main` it runs as the main program, as the notebook does.
+    """
     edits = Edits(cell.source)
     seen = next((each for each in run.cells if each.cell == cell.number), None)
     definitions = {each.name: each for each in standing.definitions}
@@ -193,7 +203,7 @@ def _changed(cell: Step, standing: Standing, run: Run, helpers: Helpers, display
                 _give(edits, calls[id(use.node)], cell.source, given)
             else:
                 edits.replace(use.node, f"functools.partial({name}, {given})")
-        elif name == "__name__":
+        elif name == "__name__" and not is_main:
             edits.replace(use.node, '"__main__"')
         elif name in displays.names:
             _show(edits, use.node, calls.get(id(use.node)), cell, helpers.show, as_it_is)

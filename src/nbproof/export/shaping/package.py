@@ -15,12 +15,13 @@ from .following import followed
 from .module import free, module
 from .parameters import Parameters, parameters, without_parameters
 from .polishing import polished
+from .script import script
 from .settings import written
 from .standing import Standing, standing
 from .tidying import tidied
 from .typechecking import type_checked
 
-Shape = Literal["sections", "one function"]
+Shape = Literal["sections", "one function", "script"]
 Origin = tuple[int, int]
 
 
@@ -42,7 +43,7 @@ class Shaped:
 
 
 def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_types: bool = False) -> Shaped:
-    """Write the modules; as "one function" all cells become one, which changes the least.
+    """Write the modules; as "one function" all cells become one; as "script" they stay what they are.
 
     `run` is one that was watched to its end. What a type checker finds is marked if it `checks_types`, which takes it
     a second, and many where it sees a library for the first time.
@@ -56,26 +57,49 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_type
         groups = cut(closed(by_heading(cells), found), found, run, parameters=asked.names)
     parts = sections(groups, found, run, parameters=asked.names)
     title = next((step.title for step in reading.steps if step.title), "") or reading.document.path.stem
+    if shape == "script":
+        return _as_script(title, cells, run, asked)
     steps = polished(module(title, cells, parts, found, run), parts, run, asked)
-    modules = {
-        "__init__.py": _entrance(title, parts, found, run, steps.text, asked),
-        **{name: _template(name) for name in ("_results.py", "_surroundings.py")},
-        "steps.py": steps.text,
-    }
+    modules = _modules(_entrance(title, parts, found, run, steps.text, asked), steps.text, asked)
     origins = {"steps.py": steps.origins}
     if found.prologue.settings:
         lines = list(written(found.prologue, {cell.number: cell.source for cell in cells}))
         before = "".join(f"{text}\n" for text, _ in lines)
         modules["_settings.py"] = tidied(before)
         origins["_settings.py"] = followed(before, [origin for _, origin in lines], modules["_settings.py"])
-    if asked.module:
-        modules |= {"_checking.py": _template("_checking.py"), "_contract.py": asked.module}
-    modules |= {name: tidied(text) for name, text in modules.items() if name != "steps.py"}
     if checks_types:
         checked = type_checked(modules)
         origins = {name: followed(modules[name], told, checked[name]) for name, told in origins.items()}
         modules = checked
     return Shaped(shape, title, modules, tuple(parts), found, asked, origins)
+
+
+def _modules(entrance: str, steps: str, asked: Parameters) -> dict[str, str]:
+    modules = {"__init__.py": entrance, **{name: _template(name) for name in ("_results.py", "_surroundings.py")}}
+    if asked.module:
+        modules |= {"_checking.py": _template("_checking.py"), "_contract.py": asked.module}
+    return {name: tidied(text) for name, text in modules.items()} | {"steps.py": steps}
+
+
+def _as_script(title: str, cells: Sequence[Step], run: Run, asked: Parameters) -> Shaped:
+    steps = script(title, cells, run)
+    taken = set(asked.names)
+    results, keep, names, runner = (free(name, taken) for name in ("results", "keep", "names", "run_script"))
+    kept = [name for name in run.values if not name.startswith("_")]
+    given = "".join(f", {name}={name}" for name in asked.names)
+    call = f'{runner}(f"{{__name__}}.steps"{given})'
+    body = [call]
+    if kept:
+        listed = "".join(f"{name!r}, " for name in kept).rstrip()
+        body = [f"{names} = {call}", f"{keep}(**{{name: {names}[name] for name in ({listed})}})"]
+    imports = {"_results": ["Results", "collecting", *([_named("keep", keep)] if kept else [])],
+               "_script": [_named("run_script", runner)]}  # fmt: skip
+    entrance = _entered(title, body, asked, imports, results)
+    text = tidied(steps.text)
+    modules = {**_modules(entrance, text, asked), "_script.py": tidied(_template("_script.py"))}
+    return Shaped(
+        "script", title, modules, (), Standing(), asked, {"steps.py": followed(steps.text, steps.origins, text)}
+    )
 
 
 def _template(name: str) -> str:
@@ -129,7 +153,24 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
         body.append(f"{', '.join(part.gives)} = {call}" if part.gives else call)
     if kept:
         body.append(f"{keep}({', '.join(kept)})")
-    helpers = ["Results", "collecting", *([_named("keep", keep)] if kept else [])]
+    helpers = {"_results": ["Results", "collecting", *([_named("keep", keep)] if kept else [])]}
+    if found.prologue.settings:
+        helpers["_settings"] = [_named("prepare", prepare)]
+    before = [f"{prepare}()"] if found.prologue.settings else []
+    body = [*before, f"from . import {_named('steps', steps_name)}", "", *(body or ["pass"])]
+    return _entered(title, body, asked, helpers, results, checked=checked, is_waiting=is_waiting)
+
+
+def _entered(
+    title: str,
+    body: Sequence[str],
+    asked: Parameters,
+    helpers: Mapping[str, Sequence[str]],
+    results: str,
+    *,
+    checked: str = "checked",
+    is_waiting: bool = False,
+) -> str:
     constants = [*asked.constants, *([_named("checked", checked)] if asked.taken else [])]
     for_types = asked.imports(for_types=True)
     lines = [
@@ -142,8 +183,7 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
         *(["from typing import TYPE_CHECKING"] if for_types else []),
         "",
         *([f"from ._contract import {', '.join(sorted(constants))}"] if constants else []),
-        f"from ._results import {', '.join(helpers)}",
-        *([f"from ._settings import {_named('prepare', prepare)}"] if found.prologue.settings else []),
+        *(f"from .{module_name} import {', '.join(names)}" for module_name, names in helpers.items()),
         *(["", "if TYPE_CHECKING:", *(f"    {line}" for line in _imported(for_types))] if for_types else []),
         "",
         "",
@@ -151,10 +191,7 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
         '    """Do what the notebook does, from its first cell to its last."""',
         *_check(asked, checked),
         f"    with collecting() as {results}:",
-        *([f"        {prepare}()"] if found.prologue.settings else []),
-        f"        from . import {_named('steps', steps_name)}",
-        "",
-        *(f"        {line}" for line in body or ["pass"]),
+        *(f"        {line}" for line in body),
         f"    return {results}",
     ]
     return "\n".join(lines) + "\n"
