@@ -19,14 +19,16 @@ from typing import Any
 
 PROBES: tuple[tuple[Any, ...], ...] = ((), (1,), (2, 3), ("a",), ([1, 2],))
 MOST_DRAWN, DEEPEST = 25, 30
-_ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _LOCAL = re.compile(r"(?:\w+\.)*\w+\.<locals>\.")
 
 
 class Describing:
     """One walk over some values, in which a thing met again is named instead of told again."""
 
-    def __init__(self, package: str = "") -> None:
+    def __init__(self, package: str = "", *, is_shown: bool = False) -> None:
+        # Of what is shown only so much is told as can be seen; to look into an iterator would use it up.
+        self.is_shown = is_shown
         self.home = re.compile(rf"(?<![\w.]){re.escape(package)}(?:\.\w+)*\.(?=\w)") if package else None
         self.package = package
         self.met: dict[int, int] = {}
@@ -77,7 +79,11 @@ class Describing:
 
     def inside(self, value: Any) -> Iterator[Any]:
         kind = type(value)
-        if isinstance(value, types.ModuleType):
+        if self.is_shown and isinstance(value, collections.abc.Iterator | types.MethodType):
+            return
+        if (self.is_shown and isinstance(value, types.BuiltinFunctionType | types.MethodWrapperType)) or isinstance(
+            value, types.ModuleType
+        ):
             yield value.__name__
         elif isinstance(value, type):
             yield self.kind(value)

@@ -145,7 +145,7 @@ def made(seed: int) -> Made:
     chance = random.Random(seed)
     names = Names(chance)
     chosen = [chance.choice(LIGHT) for _ in range(chance.randint(2, 5))]
-    if chance.random() < 0.1:
+    if chance.random() < 0.06:
         chosen.append(chance.choice(HEAVY))
     if chance.random() < 0.05:
         chosen.append(chance.choice(BLIND))
@@ -961,7 +961,7 @@ def weak(e: Names) -> Iterator[str]:
 def warned(e: Names) -> Iterator[str]:
     yield "import warnings\nwarnings.filterwarnings('ignore')"
     yield "warnings.warn('quiet')\nwith warnings.catch_warnings(record=True) as heard:\n    warnings.simplefilter('always')\n    warnings.warn('loud')"
-    yield "len(heard)"
+    yield "heard_n = len(heard)\ndel heard\nheard_n"
 
 
 @piece

@@ -9,6 +9,7 @@ import __future__
 import ast
 import builtins
 import contextlib
+import functools
 import hashlib
 import importlib
 import io
@@ -43,7 +44,7 @@ def notebook() -> None:
     current = ""
 
     def display(*values: Any, **options: Any) -> None:
-        shown.setdefault(current, []).extend(Describing().of(value) for value in values)
+        shown.setdefault(current, []).extend(Describing(is_shown=True).of(value) for value in values)
 
     import IPython.display
 
@@ -58,7 +59,7 @@ def notebook() -> None:
             error = f"{type(failed).__name__}: {failed}"
             break
         if result.result is not None:
-            shown.setdefault(current, []).append(Describing().of(result.result))
+            shown.setdefault(current, []).append(Describing(is_shown=True).of(result.result))
         drawn = list(_figures())
         if drawn:
             figures[current] = drawn
@@ -70,39 +71,24 @@ def notebook() -> None:
 
 
 def package() -> None:
-    """Run the package `job["name"]` twice in one process: what the first run gives, and what the second does."""
+    """Run the package `job["name"]` twice in one process and one folder: what each run gives."""
     job = _begun()
     sys.path.insert(0, job["parent"])
     name = job["name"]
     made = importlib.import_module(name)
-    prints = io.StringIO()
-    with contextlib.redirect_stdout(prints):
-        results = made.run(**job.get("parameters", {}))
-    shown = {cell: Describing(name).all(values) for cell, values in results.displayed.items() if values}
-    figures = {cell: [_drawn(figure) for figure in drawn] for cell, drawn in results.figures.items() if drawn}
-    _left(job, dict(results), shown, figures, prints.getvalue(), "", name)
-
-
-def twice() -> None:
-    """Run a package, and once more in the same process and the same folder; what the second run gives."""
-    job = _begun()
-    sys.path.insert(0, job["parent"])
-    made = importlib.import_module(job["name"])
-    with contextlib.redirect_stdout(io.StringIO()):
-        made.run(**job.get("parameters", {}))
-    for path in sorted(Path(job["folder"]).rglob("*"), reverse=True):
-        path.unlink() if path.is_file() else path.rmdir()
-    os.chdir(job["folder"])
-    prints = io.StringIO()
-    with contextlib.redirect_stdout(prints):
-        results = made.run(**job.get("parameters", {}))
-    name = job["name"]
-    shown = {cell: Describing(name).all(values) for cell, values in results.displayed.items() if values}
-    figures = {cell: [_drawn(figure) for figure in drawn] for cell, drawn in results.figures.items() if drawn}
-    _left(job, dict(results), shown, figures, prints.getvalue(), "", name)
-
-
-JOBS: dict[str, Callable[[], None]] = {"notebook": notebook, "package": package, "twice": twice}
+    for output in (job["output"], job["output_again"]):
+        prints = io.StringIO()
+        with contextlib.redirect_stdout(prints):
+            results = made.run(**job.get("parameters", {}))
+        shown = {
+            cell: [Describing(name, is_shown=True).of(value) for value in values]
+            for cell, values in results.displayed.items() if values
+        }  # fmt: skip
+        figures = {cell: list(drawn) for cell, drawn in results.drawings.items() if drawn}
+        _left({**job, "output": output}, dict(results), shown, figures, prints.getvalue(), "", name)
+        os.chdir(job["folder"])
+        for path in sorted(Path(job["folder"]).rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
 
 
 def _begun() -> dict[str, Any]:
@@ -132,7 +118,13 @@ def _only_imported(sources: list[str], transform: Callable[[str], str]) -> Itera
 
 def _is_code(value: Any) -> bool:
     return isinstance(
-        value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type | __future__._Feature
+        value,
+        types.ModuleType
+        | types.FunctionType
+        | types.BuiltinFunctionType
+        | type
+        | __future__._Feature
+        | functools._lru_cache_wrapper,
     )
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class Trials:
         """Export the notebook, and compare what an IPython shell makes of it with what its package does."""
         with tempfile.TemporaryDirectory(prefix="nbproof-fuzz-") as place:
             top = Path(place)
-            folders = {name: top / name / "work" for name in ("export", "notebook", "again", "package", "twice")}
+            folders = {name: top / name / "work" for name in ("export", "notebook", "again", "package")}
             for folder in folders.values():
                 folder.mkdir(parents=True)
             ids = [f"cell-{at}" for at in range(len(cells))]
@@ -91,41 +92,47 @@ class Trials:
             except Exception as error:
                 return Trial("failed", (f"{type(error).__name__}: {error}", traceback.format_exc()))
             notebook = self.oracle.run("fuzzing_oracle:notebook", _job(folders["notebook"], cells=code))
-            again = self.oracle.run("fuzzing_oracle:notebook", _job(folders["again"], cells=code))
+            if notebook["error"]:
+                return Trial("different", (f"the notebook fails: {notebook['error']}",), made.shape)
             parent = top / "installed"
-            (parent / NAME).mkdir(parents=True)
             for name, text in made.files.items():
                 (parent / NAME / name).parent.mkdir(parents=True, exist_ok=True)
                 (parent / NAME / name).write_text(text, encoding="utf-8")
-            if notebook["error"]:
-                return Trial("different", (f"the notebook fails: {notebook['error']}",), made.shape)
+            job = _job(folders["package"], name=NAME, parent=str(parent), output_again=str(top / "again.json"))
+            try:
+                once = self.bare.run("fuzzing_oracle:package", job)
+            except NotWatched as error:
+                return Trial("different", (f"the package fails: {error}",), made.shape)
+            twice = json.loads((top / "again.json").read_text(encoding="utf-8"))
             # What magics and programs only say is left out of a package, and its notes tell that.
-            if any(_SHELL.search(source) for _, source in code):
-                notebook = {**notebook, "prints": None}
-            words: list[str] = []
-            for call in ("package", "twice"):
-                try:
-                    job = _job(folders[call], name=NAME, parent=str(parent))
-                    package = self.bare.run(f"fuzzing_oracle:{call}", job)
-                except NotWatched as error:
-                    return Trial("different", (f"{call}: {error}",), made.shape)
-                words += [f"{call}: {word}" for word in differences(notebook, again, package)]
+            is_with_prints = not any(_SHELL.search(source) for _, source in code)
+            words = list(differences(notebook, notebook, (once, twice), is_with_prints=is_with_prints))
+            if words:
+                again = self.oracle.run("fuzzing_oracle:notebook", _job(folders["again"], cells=code))
+                words = list(differences(notebook, again, (once, twice), is_with_prints=is_with_prints))
             return Trial("different" if words else "equal", tuple(words), made.shape)
 
 
-def differences(notebook: Mapping[str, Any], again: Mapping[str, Any], package: Mapping[str, Any]) -> Iterator[str]:
-    """In what the package differs from the notebook, apart from what the notebook itself does otherwise each time."""
-    for what in ("values", "shown", "figures", "files"):
-        wanted, other, found = notebook[what], again[what], package[what]
-        for name in sorted({*wanted, *found}):
-            if name not in wanted:
-                yield f"{what} `{name}`: nothing in the notebook, {_short(found[name])} in the package"
-            elif name not in found:
-                yield f"{what} `{name}`: {_short(wanted[name])} in the notebook, nothing in the package"
-            elif wanted[name] != found[name] and wanted[name] == other.get(name):
-                yield f"{what} `{name}`: {_short(wanted[name])} in the notebook, {_short(found[name])} in the package"
-    if notebook["prints"] is not None and notebook["prints"] == again["prints"] != package["prints"]:
-        yield f"prints: {_short(notebook['prints'])} in the notebook, {_short(package['prints'])} in the package"
+def differences(
+    notebook: Mapping[str, Any],
+    again: Mapping[str, Any],
+    packages: Sequence[Mapping[str, Any]],
+    *,
+    is_with_prints: bool,
+) -> Iterator[str]:
+    """In what a run of the package differs, apart from what the notebook itself does otherwise each time."""
+    for time, package in zip(("", "the second time: "), packages, strict=True):
+        for what in ("values", "shown", "figures", "files"):
+            wanted, other, found = notebook[what], again[what], package[what]
+            for name in sorted({*wanted, *found}):
+                one, two = _short(wanted.get(name)), _short(found.get(name))
+                if (name in wanted) != (name in found) or (
+                    wanted[name] != found[name] and wanted[name] == other.get(name)
+                ):
+                    yield f"{time}{what} `{name}`: {one} in the notebook, {two} in the package"
+        if is_with_prints and notebook["prints"] == again["prints"] != package["prints"]:
+            one, two = _short(notebook["prints"]), _short(package["prints"])
+            yield f"{time}prints: {one} in the notebook, {two} in the package"
 
 
 def write(path: Path, cells: tuple[MadeCell, ...], ids: list[str]) -> None:

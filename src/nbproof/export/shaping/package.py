@@ -12,13 +12,13 @@ from ..watching.seen import Run
 from .cutting import cut
 from .flow import Section, by_heading, closed, sections
 from .following import followed
-from .module import free, module
+from .module import free, module, sentence
 from .parameters import Parameters, parameters, without_parameters
 from .polishing import polished
 from .script import script
 from .settings import written
 from .standing import Standing, standing
-from .tidying import tidied
+from .tidying import formatted, marked, tidied
 from .typechecking import type_checked
 
 Shape = Literal["sections", "one function", "script"]
@@ -95,7 +95,8 @@ def _as_script(title: str, cells: Sequence[Step], run: Run, asked: Parameters) -
     imports = {"_results": ["Results", "collecting", *([_named("keep", keep)] if kept else [])],
                "_script": [_named("run_script", runner)]}  # fmt: skip
     entrance = _entered(title, body, asked, imports, results)
-    text = tidied(steps.text)
+    # Nothing of it is put into another order: in a script imports stand where they take effect.
+    text = marked(formatted(steps.text))
     modules = {**_modules(entrance, text, asked), "_script.py": tidied(_template("_script.py"))}
     return Shaped(
         "script", title, modules, (), Standing(), asked, {"steps.py": followed(steps.text, steps.origins, text)}
@@ -174,7 +175,7 @@ def _entered(
     constants = [*asked.constants, *([_named("checked", checked)] if asked.taken else [])]
     for_types = asked.imports(for_types=True)
     lines = [
-        f'"""{title}."""',
+        f'"""{sentence(title)}"""',
         "",
         "from __future__ import annotations",
         "",

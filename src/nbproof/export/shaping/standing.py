@@ -108,7 +108,7 @@ def standing(cells: Sequence[Step], run: Run, *, parameters: Collection[str]) ->
     imports = tuple(_imports(cells, run, bound, before))
     imported = {name for each in imports for name in each.names}
     literals = {each.name: each for each in _literals(cells, run, bound, imported) if each.name not in parameters}
-    definitions = _definitions(cells, bound, imported=imported, literals=literals, parameters=parameters)
+    definitions = _definitions(cells, run, bound, imported=imported, literals=literals, parameters=parameters)
     wanted = {name for name in literals if name.isupper()}
     for each in definitions:
         wanted |= names_read(each.node) & literals.keys()
@@ -133,6 +133,7 @@ def _imports(
     """The imports that find the same wherever they stand."""
     seen = {each.cell: each for each in run.cells}
     read = {name for cell in cells for name in names_read(cell.tree)}
+    given_parts = {name for cell in cells for name in _given_parts(cell.tree)}
     made: set[str] = set()
     is_disturbed = False
     written: set[str] = set()
@@ -152,11 +153,18 @@ def _imports(
             names, text = tuple(alias.asname or alias.name.partition(".")[0] for alias in node.names), ast.unparse(node)
             is_plain = "*" not in names and not _is_relative(node) and _is_alone(node, cell.tree.body)
             # Made once, it is made: whatever was disturbed since, to make it again changes nothing.
-            is_found = not is_disturbed or text in made or is_of_python(node)
+            is_found = (not is_disturbed or text in made or is_of_python(node)) and not given_parts & set(names)
             if is_found and is_plain and not (modules_of(node) & written) and _agree(names, bound):
                 made.add(text)
                 is_needed = not _serves_types(node) or any(name in read for name in names)
                 yield Import(text, names, Lines(cell.number, node.lineno, node.end_lineno or node.lineno), is_needed)
+
+
+def _given_parts(tree: ast.Module) -> Iterator[str]:
+    """The names of which a part is given a value: `module.level = 3`. Who imports that anew may find it changed."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Name):
+            yield node.value.id
 
 
 def _serves_types(node: ast.Import | ast.ImportFrom) -> bool:
@@ -247,6 +255,7 @@ def _is_fixed(value: object) -> bool:
 
 def _definitions(
     cells: Sequence[Step],
+    run: Run,
     bound: Mapping[str, Sequence[Binding]],
     *,
     imported: Collection[str],
@@ -254,11 +263,15 @@ def _definitions(
     parameters: Collection[str],
 ) -> list[Definition]:
     found: dict[str, Definition] = {}
+    # At the top of a module it would be made once, and each run would find what the one before has left in it.
+    changed = {name for cell in run.cells for name in cell.mutates}
     for cell in cells:
         for node in cell.tree.body:
             if (
                 isinstance(node, _DEFINITIONS)
                 and len(bound[node.name]) == 1
+                and node.name not in changed
+                and not any("cache" in ast.unparse(decorator) for decorator in node.decorator_list)
                 and node.name not in parameters
                 and _is_alone(node, cell.tree.body)
                 and not any(isinstance(inner, ast.Global | ast.Nonlocal) for inner in ast.walk(node))
@@ -270,10 +283,14 @@ def _definitions(
     given |= {name for name in parameters if name not in bound}
     while True:
         needs = _needs(found, free, imported=imported, literals=literals)
+        needy = {name for name, wanted in needs.items() if wanted}
         wrong = {
             name
             for name, each in found.items()
-            if not _may_stand(each, free[name], needs[name], given, bound, parameters, {*imported, *literals, *found})
+            if _does_something(each.node, found)
+            or any(names_read(part) & needy for part in _outside(each.node))
+            or _is_given_by_keyword(name, needs[name], cells)
+            or not _may_stand(each, free[name], needs[name], given, bound, parameters, {*imported, *literals, *found})
             or not _is_used_well(name, needs[name], cells, bound, parameters)
         }
         if not wrong:
@@ -322,16 +339,54 @@ def _may_stand(
         return False
     if needs and isinstance(each.node, ast.ClassDef):
         return False
-    # Decorators and defaults are evaluated where it is defined, so they must know nothing of the notebook.
-    outside: list[ast.AST] = list(each.node.decorator_list)
     if not isinstance(each.node, ast.ClassDef):
-        outside += [*each.node.args.defaults, *(one for one in each.node.args.kw_defaults if one is not None)]
         own = {one.arg for one in ast.walk(each.node.args) if isinstance(one, ast.arg)}
         if own & needs:
             return False
-    if any(names_read(part) & needs for part in outside):
+    if any(names_read(part) & needs for part in _outside(each.node)):
         return False
     return all(name in given for name in needs)
+
+
+def _outside(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Iterator[ast.expr]:
+    """What is evaluated where it is defined, and so must know nothing of the notebook: decorators and defaults."""
+    yield from node.decorator_list
+    if isinstance(node, ast.ClassDef):
+        yield from node.bases
+        yield from (keyword.value for keyword in node.keywords)
+    else:
+        yield from node.args.defaults
+        yield from (one for one in node.args.kw_defaults if one is not None)
+
+
+def _does_something(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, found: Collection[str]) -> bool:
+    """Whether it may do more than to define something: at the top of a module it would do that once, and too early."""
+    if not isinstance(node, ast.ClassDef):
+        defaults = [*node.args.defaults, *(one for one in node.args.kw_defaults if one is not None)]
+        return any(isinstance(inner, ast.Call) for default in defaults for inner in ast.walk(default))
+    for part in node.body:
+        if isinstance(part, _DEFINITIONS):
+            if _does_something(part, found):
+                return True
+        elif isinstance(part, ast.Assign | ast.AnnAssign):
+            called = {inner.func.id for inner in ast.walk(part)
+                      if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}  # fmt: skip
+            if called & {*found, "print", "next", "input", "open"}:
+                return True
+        elif not isinstance(part, ast.Pass) and not (
+            isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
+        ):
+            return True
+    return False
+
+
+def _is_given_by_keyword(name: str, needs: set[str], cells: Sequence[Step]) -> bool:
+    """Whether some call of it gives a keyword that is called like one of its needs."""
+    return any(
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+        and any(keyword.arg in needs for keyword in node.keywords)
+        for cell in cells for node in ast.walk(cell.tree)
+    )  # fmt: skip
 
 
 def _is_used_well(

@@ -18,6 +18,8 @@ DATA, MODULES, NOTEBOOK = HERE / "_data", HERE / "_modules", HERE / "_notebook.j
 # Whoever listens to the files that are written just now.
 _LISTENING: list[set[str]] = []
 _IS_HOOKED: list[bool] = []
+# Modules from beside the notebook that a run has loaded: the next one loads them anew, whatever was changed in them.
+_LOADED: set[str] = set()
 
 
 @contextmanager
@@ -82,11 +84,16 @@ def _local_modules() -> Iterator[None]:
         for name in list(sys.modules)
         if name.partition(".")[0] in own and not _is_ours(sys.modules[name])
     }
+    for name in _LOADED:
+        sys.modules.pop(name, None)
+    before = set(sys.modules)
+    folder = Path.cwd()
     added = [str(MODULES), ""] if own else [""]
     sys.path[:0] = added
     try:
         yield
     finally:
+        _LOADED.update(name for name in sys.modules.keys() - before if _is_local(sys.modules[name], folder))
         for place in added:
             if place in sys.path:
                 sys.path.remove(place)
@@ -99,6 +106,18 @@ def _local_modules() -> Iterator[None]:
 def _is_ours(module: Any) -> bool:
     file = getattr(module, "__file__", None)
     return file is not None and Path(file).is_relative_to(MODULES)
+
+
+def _is_local(module: Any, folder: Path) -> bool:
+    """Whether a module came along, or lies in the folder; what is installed there is none of the notebook's."""
+    file = getattr(module, "__file__", None)
+    if _is_ours(module):
+        return True
+    if not isinstance(file, str) or not file.endswith(".py") or "site-packages" in Path(file).parts:
+        return False
+    path = Path(file).absolute()
+    elsewhere = (HERE, Path(sys.prefix), Path(sys.base_prefix))
+    return path.is_relative_to(folder) and not any(path.is_relative_to(place) for place in elsewhere)
 
 
 @contextmanager

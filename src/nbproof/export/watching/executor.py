@@ -7,7 +7,9 @@ import ast
 import asyncio
 import builtins
 import contextlib
+import functools
 import hashlib
+import importlib
 import inspect
 import io
 import re
@@ -32,6 +34,7 @@ from .seen import Run, Seen, Value
 from .touched import Touched, Watch, states
 
 LONGEST_TEXT, LONGEST_PRINT = 200, 1_000_000
+_OF_EVERY_CLASS = {"__dict__", "__weakref__", "__module__", "__doc__", "__abstractmethods__", "_abc_impl"}
 _WRITTEN_IN = re.compile(r"<cell (\d+)>")
 
 
@@ -88,6 +91,7 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
     sys.modules["__main__"].__dict__.update(__builtins__=builtins)
     seen: list[Seen] = []
     names = fresh()
+    names.looked_into = _looked_into
     with asyncio.Runner() as runner, _main_is(names):
         session = _Session(names, Watch(), runner, calls)
         for code in cells:
@@ -178,7 +182,13 @@ def _is_fixed(value: Any) -> bool:
 def _is_scenery(value: Any) -> bool:
     """Modules, functions and classes are compared as code, not as values."""
     return isinstance(
-        value, types.ModuleType | types.FunctionType | types.BuiltinFunctionType | type | __future__._Feature
+        value,
+        types.ModuleType
+        | types.FunctionType
+        | types.BuiltinFunctionType
+        | type
+        | __future__._Feature
+        | functools._lru_cache_wrapper,
     )
 
 
@@ -189,7 +199,11 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     before, states_before = session.digests, session.states
     names.begin()
     began = time.perf_counter()
-    with _displaying(code.cell, session), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
+    with (
+        _displaying(code.cell, code.source, session),
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(complained),
+    ):
         names.begin()
         watch.current = touched
         error, line = "", None
@@ -212,7 +226,11 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     after = session.digests = _digests(names)
     changed = session.states = states()
     # A value that cannot be looked into may have changed whenever the cell could reach it.
-    mutates = sorted(name for name in before.keys() & after.keys() - binds if before[name] != after[name])
+    mutates = sorted(
+        name for name in after
+        if (name in before and name not in binds and before[name] != after[name])
+        or (name in names.born and names.born[name] != after[name])
+    )  # fmt: skip
     return Seen(
         code.cell,
         tuple(sorted(reads)),
@@ -293,11 +311,41 @@ def _digests(names: Names) -> dict[str, str | None]:
         value = dict.__getitem__(names, name)
         if not _is_scenery(value):
             found[name] = _digest(value, Look())
+        elif isinstance(value, types.FunctionType | type):
+            found[name] = _looked_into(value)
     return found
 
 
+def _looked_into(value: Any) -> str | None:
+    """A hash of what a function or class of the notebook holds; None for one from elsewhere."""
+    return value_of(_state(value)).digest if getattr(value, "__module__", "") == "__main__" else None
+
+
+def _state(value: Any) -> Any:
+    """What a function or a class of the notebook holds besides its code, and anybody may change."""
+    if isinstance(value, types.FunctionType):
+        # A cell that a closure has not filled yet is empty.
+        with contextlib.suppress(ValueError):
+            return (
+                value.__defaults__, value.__kwdefaults__, dict(vars(value)),
+                [cell.cell_contents for cell in value.__closure__ or ()],
+            )  # fmt: skip
+        return None
+    held = {name: each for name, each in vars(value).items() if name not in _OF_EVERY_CLASS}
+    # Without the values of data classes' fields, which nobody changes, nothing of a class would be told apart.
+    return {name: _told_apart(each) for name, each in held.items()}
+
+
+def _told_apart(held: Any) -> Any:
+    """Something that a class holds; what cannot be looked into counts by its type."""
+    if _is_scenery(held):
+        return (id(held), _state(held) if isinstance(held, types.FunctionType) else None)
+    digest = value_of(held).digest
+    return (type(held).__qualname__, digest) if digest is not None else (type(held).__qualname__, id(held))
+
+
 @contextlib.contextmanager
-def _displaying(cell: int, session: _Session) -> Iterator[None]:
+def _displaying(cell: int, source: str, session: _Session) -> Iterator[None]:
     """Give `display` to the cells, as IPython does."""
 
     def display(*values: Any, **options: Any) -> None:
@@ -306,6 +354,10 @@ def _displaying(cell: int, session: _Session) -> Iterator[None]:
         for value in values:
             session.show(int(written_in[1]) if written_in else cell, value)
 
+    if "IPython" in source:
+        # What a cell imports from there is to be watched from its first call.
+        with contextlib.suppress(ImportError):
+            importlib.import_module("IPython.display")
     before = getattr(builtins, "display", None)
     builtins.display = display  # type: ignore[attr-defined]
     module = sys.modules.get("IPython.display")
@@ -323,19 +375,30 @@ def _displaying(cell: int, session: _Session) -> Iterator[None]:
             module.display = original  # type: ignore[attr-defined]
 
 
-@contextlib.contextmanager
-def _main_is(names: Names) -> Iterator[None]:
-    """Let classes of the cells be found where they say they are: in `__main__`."""
-    main = types.ModuleType("__main__")
-    before = sys.modules["__main__"]
+class _Main(types.ModuleType):
+    """The main module, whose names are those of the cells."""
 
-    def found(name: str) -> Any:
+    names: Names
+
+    def __getattr__(self, name: str) -> Any:
         try:
-            return dict.__getitem__(names, name)
+            return dict.__getitem__(object.__getattribute__(self, "names"), name)
         except KeyError:
             raise AttributeError(name) from None
 
-    main.__getattr__ = found  # type: ignore[method-assign]
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.names[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        del self.names[name]
+
+
+@contextlib.contextmanager
+def _main_is(names: Names) -> Iterator[None]:
+    """Let classes of the cells be found where they say they are: in `__main__`."""
+    main = _Main("__main__")
+    object.__setattr__(main, "names", names)
+    before = sys.modules["__main__"]
     sys.modules["__main__"] = main
     try:
         yield

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterable
+import types
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -20,10 +21,13 @@ class Names(dict[str, Any]):
         self.bound: set[str] = set()
         self.deleted: set[str] = set()
         self._before: dict[str, int] = {}
+        # What a definition held when it was made, as `looked_into` tells it.
+        self.born: dict[str, Any] = {}
+        self.looked_into: Callable[[Any], Any] | None = None
 
     def begin(self) -> None:
         """Forget what the cell before has done."""
-        self.read, self.bound, self.deleted = set(), set(), set()
+        self.read, self.bound, self.deleted, self.born = set(), set(), set(), {}
         self._before = {name: id(value) for name, value in self.items()}
 
     def settle(self) -> None:
@@ -51,6 +55,8 @@ class Names(dict[str, Any]):
     def __setitem__(self, name: str, value: Any) -> None:
         self.bound.add(name)
         super().__setitem__(name, value)
+        if self.looked_into is not None and isinstance(value, types.FunctionType | type):
+            self.born[name] = self.looked_into(value)
 
     def __delitem__(self, name: str) -> None:
         super().__delitem__(name)
