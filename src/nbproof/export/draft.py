@@ -18,6 +18,7 @@ from .reading import Reading, read
 from .running import clean_folder, run_package
 from .shaping.package import Shape, Shaped, shaped
 from .shaping.parameters import says_its_defaults, sets
+from .shaping.script import can_be_script
 from .watching.draws import ONE_START
 from .watching.executor import CellCode
 from .watching.seen import Run, Seen
@@ -124,6 +125,9 @@ def draft(
         again = side_by_side.submit(_watched_again, reading, clean, injected, timeout_s)
         for shape in shapes:
             made = shaped(reading, first, shape=shape, checks_types=checks_types)
+            if shape == "script" and not can_be_script(reading.steps):
+                continue
+            made = shaped(reading, first, shape=shape)
             sources = dict(complete(reading, made, needed) if complete else _plainly(made, needed))
             with clean_folder(needed, is_with_modules=False) as (package_root, place):
                 runs = side_by_side.submit(run_package, name, sources, place, parameters=asked, timeout_s=timeout_s)

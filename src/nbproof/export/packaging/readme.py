@@ -112,6 +112,8 @@ def _proven(proofs: Sequence[tuple[Mapping[str, Any], Sequence[Compared]]], shap
             yield f"Not proven, for {why}: {', '.join(named[:_MOST_NAMED])}{more}."
     if shape == "one function":
         yield "The notebook stands in one function: as several, it would not give the same."
+    if shape == "script":
+        yield "The notebook stands in one script, which runs anew each time: as functions, it would not give the same."
     yield (
         "Nothing is proven of other data, other versions than those of `requirements.lock`, or other values of the\n"
         "parameters than those above."
