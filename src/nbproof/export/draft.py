@@ -124,10 +124,9 @@ def draft(
         tell("runs it again beside the package, in folders with nothing but its data")
         again = side_by_side.submit(_watched_again, reading, clean, injected, timeout_s)
         for shape in shapes:
-            made = shaped(reading, first, shape=shape, checks_types=checks_types)
             if shape == "script" and not can_be_script(reading.steps):
                 continue
-            made = shaped(reading, first, shape=shape)
+            made = shaped(reading, first, shape=shape, checks_types=checks_types)
             sources = dict(complete(reading, made, needed) if complete else _plainly(made, needed))
             with clean_folder(needed, is_with_modules=False) as (package_root, place):
                 runs = side_by_side.submit(run_package, name, sources, place, parameters=asked, timeout_s=timeout_s)
