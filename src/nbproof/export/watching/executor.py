@@ -34,7 +34,8 @@ from .seen import Run, Seen, Value
 from .touched import Touched, Watch, states
 
 LONGEST_TEXT, LONGEST_PRINT = 200, 1_000_000
-_OF_EVERY_CLASS = {"__dict__", "__weakref__", "__module__", "__doc__", "__abstractmethods__", "_abc_impl"}
+_OF_EVERY_CLASS = {"__dict__", "__weakref__", "__module__", "__doc__", "__abstractmethods__", "_abc_impl",
+                   "__slotnames__", "__annotations__"}  # fmt: skip
 _WRITTEN_IN = re.compile(r"<cell (\d+)>")
 
 
