@@ -183,23 +183,26 @@ def verify(notebook: Path, as_json: bool) -> None:
 
 @review.command()
 @click.argument("notebook", required=False, type=click.Path(path_type=Path), metavar="[NOTEBOOK]")
+@click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Write it for auditors, as CSV.")
+@click.option("--pdf", type=click.Path(path_type=Path, dir_okay=False), help="Write it for auditors, as PDF.")
 @as_json
-def log(notebook: Path | None, as_json: bool) -> None:
-    """Show the ledger, once its chain is whole.
+def log(notebook: Path | None, csv: Path | None, pdf: Path | None, as_json: bool) -> None:
+    """Show the ledger, once its chain is whole. For auditors each signature is checked, too.
 
     \b
     Example:
       nbproof review log notebooks/06_training.ipynb
+      nbproof review log --csv ledger.csv --pdf ledger.pdf
     """
+    from ..review.binding import relative
     from ..review.ledger import Ledger
 
     project = _project(notebook or Path.cwd())
     entries = Ledger(project.root).read()
-    if notebook is not None:
-        from ..review.binding import relative
-
-        name = relative(project.root.resolve(), notebook.resolve())
-        entries = tuple(entry for entry in entries if entry.notebook == name)
+    name = None if notebook is None else relative(project.root.resolve(), notebook.resolve())
+    entries = tuple(entry for entry in entries if name in (None, entry.notebook))
+    if csv is not None or pdf is not None:
+        _extract(project.root, name, csv, pdf)
     if as_json:
         print_json({"entries": [{**_plain(entry), "hash": entry.hash} for entry in entries]})
         return
@@ -238,6 +241,26 @@ def diff(notebook: Path, other: Path | None, as_json: bool) -> None:
         print_json(to_json(found))
     else:
         click.echo(text(found))
+
+
+def _extract(project: Path, notebook: str | None, csv: Path | None, pdf: Path | None) -> None:
+    import tempfile
+    from datetime import UTC, datetime
+
+    from ..files import write_atomically
+    from ..report import printing
+    from ..review import extract
+    from ..review.statement import moment
+
+    found = extract.lines(project, notebook)
+    if csv is not None:
+        write_atomically(csv.resolve(), extract.as_csv(found).encode())
+    if pdf is not None:
+        title = f"Ledger of reviews: {notebook or project.name}"
+        with tempfile.TemporaryDirectory() as folder:
+            page = Path(folder) / "ledger.html"
+            page.write_text(extract.as_page(found, title=title, at=moment(datetime.now(UTC))), encoding="utf-8")
+            printing.printed(page, pdf.resolve())
 
 
 def _project(path: Path) -> Project:
