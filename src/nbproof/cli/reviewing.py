@@ -216,27 +216,49 @@ def log(notebook: Path | None, csv: Path | None, pdf: Path | None, as_json: bool
 @review.command()
 @notebook_argument
 @click.argument("other", required=False, type=click.Path(path_type=Path), metavar="[OTHER]")
+@click.option("--from", "before", metavar="STATE", help="The earlier state: a file, a run, a digest.")
+@click.option("--to", "after", metavar="STATE", help="The later state; else what lies there.")
+@click.option("--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write it as a page, too.")
 @as_json
-def diff(notebook: Path, other: Path | None, as_json: bool) -> None:
+def diff(
+    notebook: Path, other: Path | None, before: str | None, after: str | None, page: Path | None, as_json: bool
+) -> None:
     """Show what changed since the last approval, cell by cell; or what OTHER has that NOTEBOOK has not.
+
+    Any two states can be compared: --from and --to take a file, the id of a run (or its start), or a digest that the
+    ledger names. Besides cells these are parameters, data, environment, metrics, figures, and the explanation.
 
     \b
     Example:
       nbproof review diff notebooks/06_training.ipynb
       nbproof review diff old.ipynb new.ipynb
+      nbproof review diff notebooks/06_training.ipynb --from 20261126-0 --html diff.html
     """
+    from dataclasses import replace
+
     from ..review.against import against_last
     from ..review.binding import read_document
     from ..review.difference import compare, of_document, text, to_json
 
-    if other is not None:
-        found = compare(of_document(read_document(notebook)), of_document(read_document(other)))
+    if before is not None or after is not None:
+        from .differing import side_of
+
+        project = _project(notebook)
+        found = compare(side_of(project, notebook, before), side_of(project, notebook, after))
+    elif other is not None:
+        one, two = (replace(of_document(read_document(path)), title=str(path)) for path in (notebook, other))
+        found = replace(compare(one, two), unknown=())
     else:
         project, standing = _standing(notebook)
         last = against_last(project.root, notebook, standing)
         if last is None:
             raise ReviewAskedWrongly(f"`{notebook}`", "no approval to compare with", "one", hint="nbproof review log")
         found = last
+    if page is not None:
+        from ..files import write_atomically
+        from ..review.page import page as written
+
+        write_atomically(page.resolve(), written(found, title=f"What changed in {notebook.name}").encode())
     if as_json:
         print_json(to_json(found))
     else:

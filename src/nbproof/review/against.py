@@ -23,10 +23,10 @@ def against_last(project: Path, notebook: Path, found: Standing) -> Difference |
     before = approved_side(project, found.last.approval)
     binding = found.binding
     after = of_document(read_document(notebook), binding.parameters if binding else before.parameters)
-    # Metrics are of a run; what is there now has not been run.
+    # Metrics are of a run; what is there now has not been run. Data and environment are told by the changes.
     difference = compare(before, replace(after, metrics=before.metrics))
     things = tuple(change.words for change in found.changes if change.kind not in ("notebook", "parameter"))
-    return replace(difference, things=things)
+    return replace(difference, things=things, unknown=())
 
 
 def approved_side(project: Path, approval: Approval) -> Side:

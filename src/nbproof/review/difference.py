@@ -1,11 +1,14 @@
-"""What is different between two notebooks as a reviewer sees it: cells, lines, parameters, outputs, metrics."""
+"""What is different between two states of a notebook as a reviewer sees it.
+
+Cells and their lines, parameters, data, environment, outputs, figures, metrics, and what explains the model.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ..notebook import digest as digests
@@ -18,6 +21,8 @@ ALIKE = 0.5
 LONGEST = 200_000
 MOST_PAIRS = 40_000
 
+# The MIME type of a picture and its content: base64, or the text of an SVG.
+Picture = tuple[str, str]
 Fate = Literal["added", "removed", "changed", "moved", "moved and changed"]
 
 
@@ -34,13 +39,23 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of two notebooks: its cells, the hash of what each shows (None: not known), its parameters and metrics."""
+    """One of two states: its cells, what each shows, parameters and metrics; None is what nobody knows of it.
+
+    `data` and `modules` map names to hashes, `environment` packages to versions (or a lock to its hash), `figures` ids
+    of cells to pictures, `importance` features to their mean absolute shares. `title` says which state.
+    """
 
     digest: ContentHash
     parts: tuple[Part, ...]
     outputs: Mapping[str, str] | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] | None = field(default_factory=dict)
+    data: Mapping[str, str] | None = None
+    modules: Mapping[str, str] | None = None
+    environment: Mapping[str, str] | None = None
+    figures: Mapping[str, Picture] | None = field(default=None, repr=False)
+    importance: Mapping[str, float] | None = None
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +72,25 @@ class CellChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FigureChange:
+    """The picture of a cell (its place on the later side, or else on the earlier), before and after."""
+
+    cell: int
+    before: Picture | None
+    after: Picture | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """How far two explanations agree: `ndcg` of the order of importance, and each feature's share before and after."""
+
+    ndcg: float
+    shares: tuple[tuple[str, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
-    """Everything that differs; empty when a reviewer would see the same."""
+    """Everything that differs; empty when a reviewer would see the same. `unknown` names what could not be compared."""
 
     before: ContentHash
     after: ContentHash
@@ -67,10 +99,19 @@ class Difference:
     outputs: tuple[str, ...] = ()
     metrics: tuple[tuple[str, str, str], ...] = ()
     things: tuple[str, ...] = ()
+    data: tuple[tuple[str, str, str], ...] = ()
+    environment: tuple[tuple[str, str, str], ...] = ()
+    figures: tuple[FigureChange, ...] = field(default=(), repr=False)
+    explained: Explained | None = None
+    unknown: tuple[str, ...] = ()
+    titles: tuple[str, str] = ("", "")
 
     @property
     def is_empty(self) -> bool:
-        return not (self.cells or self.parameters or self.outputs or self.metrics or self.things)
+        return not (
+            self.cells or self.parameters or self.outputs or self.metrics or self.things or self.data
+            or self.environment or self.figures or (self.explained is not None and self.explained.shares)
+        )  # fmt: skip
 
 
 def of_document(document: Document, parameters: Mapping[str, Any] | None = None) -> Side:
@@ -80,7 +121,7 @@ def of_document(document: Document, parameters: Mapping[str, Any] | None = None)
         Part(cell.id, cell.kind, cell.source, tuple(sorted(set(cell.tags))), _spelled(attached.get(cell.id)))
         for cell in digests.counted(document)
     )
-    return Side(digests.digest(document), parts, shown(document), parameters or {})
+    return Side(digests.digest(document), parts, shown(document), parameters or {}, figures=_figures(document))
 
 
 def of_content(
@@ -107,22 +148,53 @@ def compare(before: Side, after: Side) -> Difference:
     pairs = _paired(before.parts, after.parts)
     cells = tuple(_cells(before.parts, after.parts, pairs))
     changed = {change.after for change in cells if change.lines}
+    if before.environment and after.environment and not {*before.environment} & {*after.environment}:
+        # A lock on one side and packages on the other say the same in two languages.
+        before, after = replace(before, environment=None), replace(after, environment=None)
     return Difference(
         before.digest,
         after.digest,
         cells,
         _values(before.parameters, after.parameters),
         tuple(_outputs(before, after, pairs, changed)),
-        _values(before.metrics, after.metrics),
+        _known(before.metrics, after.metrics),
+        data=(*_known(before.data, after.data), *_known(before.modules, after.modules)),
+        environment=_known(before.environment, after.environment),
+        figures=tuple(_pictures(before, after, pairs)),
+        explained=explained(before.importance, after.importance),
+        unknown=tuple(name for name in _COMPARED if None in (getattr(before, name), getattr(after, name))),
+        titles=(before.title, after.title),
     )
+
+
+_COMPARED = ("data", "modules", "environment", "metrics", "figures", "importance")
+
+
+def explained(before: Mapping[str, float] | None, after: Mapping[str, float] | None) -> Explained | None:
+    """How far the order of importance agrees: the lower of both nDCGs. None where a side is not known or all zero."""
+    if not before or not after or not any(before.values()) or not any(after.values()):
+        return None
+    import numpy as np
+
+    from ..explain.metrics.drift import ndcg
+
+    names = sorted({*before, *after})
+    was, now = (np.array([abs(side.get(name, 0.0)) for name in names]) for side in (before, after))
+    changed = [(name, float(was[n] / was.sum()), float(now[n] / now.sum())) for n, name in enumerate(names)
+               if was[n] != now[n]]  # fmt: skip
+    changed.sort(key=lambda one: -abs(one[2] - one[1]))
+    return Explained(min(float(ndcg(now, was)), float(ndcg(was, now))), tuple(changed))
 
 
 def text(found: Difference) -> str:
     """The difference in lines, for a terminal or a mail."""
     if found.is_empty:
         return "no difference"
-    lines: list[str] = [f"{before} → {after}" for before, after in [(found.before.short, found.after.short)]]
+    titles = " → ".join(filter(None, found.titles))
+    lines = [f"{found.before.short} → {found.after.short}" + (f" ({titles})" if titles else "")]
     lines += [f"* {thing}" for thing in found.things]
+    lines += [f"data {name}: {before[:12]} → {after[:12]}" for name, before, after in found.data]
+    lines += [f"environment {name}: {before[:20]} → {after[:20]}" for name, before, after in found.environment]
     lines += [f"parameter {name}: {before} → {after}" for name, before, after in found.parameters]
     lines += [f"metric {name}: {before} → {after}" for name, before, after in found.metrics]
     for change in found.cells:
@@ -130,6 +202,12 @@ def text(found: Difference) -> str:
         lines.append(f"cell {place} ({change.kind}) {change.fate}{': ' + change.words if change.words else ''}")
         lines += [f"    {line}" for line in change.lines]
     lines += [f"cell {cell}: its output differs" for cell in found.outputs]
+    lines += [f"cell {figure.cell}: its figure {_fate(figure)}" for figure in found.figures]
+    if found.explained is not None and found.explained.shares:
+        lines.append(f"explanation: nDCG {found.explained.ndcg:.3f}")
+        lines += [f"    {name}: {before:.1%} → {after:.1%} of all importance"
+                  for name, before, after in found.explained.shares[:10]]  # fmt: skip
+    lines += [f"not compared, since one side does not know it: {name}" for name in found.unknown]
     return "\n".join(lines)
 
 
@@ -148,6 +226,14 @@ def to_json(found: Difference) -> dict[str, Any]:
         "metrics": [{"name": name, "before": before, "after": after} for name, before, after in found.metrics],
         "outputs": list(found.outputs),
         "things": list(found.things),
+        "data": [{"name": name, "before": before, "after": after} for name, before, after in found.data],
+        "environment": [{"name": name, "before": before, "after": after} for name, before, after in found.environment],
+        "figures": [{"cell": figure.cell, "fate": _fate(figure)} for figure in found.figures],
+        "explanation": None if found.explained is None else {
+            "ndcg": found.explained.ndcg,
+            "shares": [{"name": name, "before": old, "after": new} for name, old, new in found.explained.shares],
+        },
+        "unknown": list(found.unknown),
     }  # fmt: skip
 
 
@@ -253,6 +339,43 @@ def _lines(old: str, new: str) -> tuple[str, ...]:
 
 def _marked(mark: str, source: str) -> tuple[str, ...]:
     return tuple(f"{mark} {line}" for line in source[:LONGEST].splitlines())
+
+
+def _known(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[tuple[str, str, str], ...]:
+    """The values that differ; none where a side is not known."""
+    if before is None or after is None:
+        return ()
+    return tuple((name, old.strip('"'), new.strip('"')) for name, old, new in _values(before, after))
+
+
+def _figures(document: Document) -> dict[str, Picture]:
+    """The last picture that each cell shows, by the cell's id."""
+    found: dict[str, Picture] = {}
+    for cell in document.content.get("cells", ()):
+        for output in cell.get("outputs", ()):
+            for mime, content in output.get("data", {}).items():
+                if mime in ("image/png", "image/svg+xml", "image/jpeg"):
+                    text = content if isinstance(content, str) else "".join(map(str, content))
+                    found[str(cell["id"])] = (mime, text.strip())
+    return found
+
+
+def _pictures(before: Side, after: Side, pairs: Mapping[int, int]) -> list[FigureChange]:
+    if before.figures is None or after.figures is None:
+        return []
+    found = []
+    for new, part in enumerate(after.parts):
+        was = before.figures.get(before.parts[pairs[new]].id) if new in pairs else None
+        now = after.figures.get(part.id)
+        if was != now:
+            found.append(FigureChange(new + 1, was, now))
+    gone = sorted(set(range(len(before.parts))) - set(pairs.values()))
+    lost = ((old, before.figures.get(before.parts[old].id)) for old in gone)
+    return [*found, *(FigureChange(old + 1, was, None) for old, was in lost if was is not None)]
+
+
+def _fate(figure: FigureChange) -> str:
+    return "is new" if figure.before is None else "is gone" if figure.after is None else "differs"
 
 
 def _values(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
