@@ -32,8 +32,9 @@ HEAVY = {
     "uvicorn",
 }  # fmt: skip
 LAYOUT = {
-    ".ci", ".gitignore", ".pre-commit-hooks.yaml", "LICENSE", "Makefile", "README.md", "changelog.d", "constraints.txt", "docs",
-    "environment.yml", "extensions", "notebooks", "pipelines", "pyproject.toml", "src", "tests",
+    ".ci", ".gitignore", ".pre-commit-hooks.yaml", "LICENSE", "Makefile", "README.md", "changelog.d",
+    "constraints.txt", "docs", "environment.yml", "extensions", "notebooks", "pipelines", "pyproject.toml", "src",
+    "tests",
 }  # fmt: skip
 # Spelled in two parts, so that this file does not hold what it looks for.
 REGISTRIES = ["pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "npm" + "js.com", "yarn" + "pkg.com"]

@@ -17,7 +17,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from engagement_project import COMMAND, PIPELINE, Engagement, environment
+from engagement_project import COMMAND, CUT, PIPELINE, Engagement, environment
 from filelock import FileLock
 
 from nbproof.report.verifying import verify
@@ -247,7 +247,7 @@ class TestBuilt:
     def test_the_reviewers_report_is_whole(self, own: Engagement) -> None:
         """Over the finished run: twenty points with evidence, every number found again, small enough to send."""
         done = subprocess.run(
-            [*COMMAND, "report", str(PIPELINE), "--json"],
+            [*COMMAND, "report", str(PIPELINE), "-p", CUT, "--json"],
             cwd=own.root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr

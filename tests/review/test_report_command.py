@@ -92,6 +92,16 @@ def test_from_a_run_to_a_signed_report(notebook: Path, nbproof: Any, tmp_path: P
     assert nbproof("review", "verify", notebook)[0] == 0
 
 
+def test_a_run_with_other_parameters_is_named_by_them(notebook: Path, nbproof: Any) -> None:
+    """What the pipeline would do by itself is another run; with the same parameter the report is about this one."""
+    assert nbproof("run", "-p", "seed=3")[0] == 0
+
+    code, _, err = nbproof("report")
+    assert (code, "parameter `seed` changed from 3 to 7" in err) == (3, True)
+    assert nbproof("report", "-p", "seed=3")[0] == 0
+    assert '/tasks/06_training/seed" data-value="3">3<' in PAGE.read_text()
+
+
 @pytest.mark.slow
 def test_what_changed_since_the_approval_is_told(notebook: Path, nbproof: Any, tmp_path: Path) -> None:
     """Cells line by line, and each metric that was approved beside the one of this run."""

@@ -27,13 +27,24 @@ ANSWERS = "answers.yaml"
     "-o", "--out", type=click.Path(path_type=Path, dir_okay=False),
     help="The HTML file to write.  [build/report/report.html beside the pipeline]",
 )  # fmt: skip
+@click.option(
+    "-p", "--parameter", "parameters", multiple=True, metavar="NAME=VALUE",
+    help="A parameter that the run was given, as `nbproof run` was given it. May be repeated.",
+)  # fmt: skip
 @click.option("--pdf", "is_pdf", is_flag=True, help="Print it as PDF, too, by a Chromium of this machine.")
 @click.option(
     "--verify", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
     help="Write nothing: read every value of this report again from its source.",
 )  # fmt: skip
 @as_json
-def report(pipeline: Path | None, out: Path | None, is_pdf: bool, verify: Path | None, as_json: bool) -> None:
+def report(
+    pipeline: Path | None,
+    out: Path | None,
+    parameters: tuple[str, ...],
+    is_pdf: bool,
+    verify: Path | None,
+    as_json: bool,
+) -> None:
     """Write the reviewer's report over a pipeline that has run.
 
     One file that needs no script and asks nobody for anything. Each value names the file, the hash and the place
@@ -58,7 +69,7 @@ def report(pipeline: Path | None, out: Path | None, is_pdf: bool, verify: Path |
         printing.browser()
     here = Path.cwd()
     project = open_project(here if pipeline is None else pipeline)
-    loaded = load_pipeline(project, chosen(pipeline, here=here, project=project.root))
+    loaded = load_pipeline(project, chosen(pipeline, here=here, project=project.root), parameters)
     _require_fresh(project, loaded)
     folder = loaded.pipeline.folder / FOLDER
     page = (out or folder / "report.html").absolute()
