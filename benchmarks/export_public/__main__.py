@@ -1,0 +1,280 @@
+"""Public notebooks, exported: how many become packages that install, pass, verify, and give the notebook's values.
+
+    python -m benchmarks.export_public FOLDER                  # a folder of notebooks with its manifest.csv
+    python -m benchmarks.export_public FOLDER --with nbconvert-python --with jupytext --ids a,b
+
+`manifest.csv` has the columns `id`, `repo`, `commit` and `path`; `FOLDER/id/path` is the notebook, with the files that
+it reads in their places. The notebooks are other people's, and no part of this repository. What is equal is judged by
+`telling.py`, which knows nothing of the exporter's own comparison. Results are added to results/export_public.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..machine import machine
+from .telling import difference, is_data
+
+HERE = Path(__file__).parent
+RESULT = HERE.parent / "results" / "export_public.json"
+CONTENDERS = ("nbproof", "nbconvert-python", "nbconvert-ipython", "jupytext")
+SCRIPTS = {
+    "nbconvert-python": ("script", "-m nbconvert --to script --output-dir {out} {notebook}"),
+    "nbconvert-ipython": ("ipython", "-m nbconvert --to script --output-dir {out} {notebook}"),
+    "jupytext": ("script", "-m jupytext --to py:percent --output {out}/{stem}.py {notebook}"),
+}
+# So much of the values that are the same in two runs has to come back.
+COVERAGE = 0.9
+SECONDS, EXPORT_SECONDS = 180.0, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one notebook with one converter.
+
+    `verdict`: equal, partial (nothing differs, less than nine tenths came back), refused, failed, or DIFFERS.
+    """
+
+    id: str
+    notebook: str
+    contender: str
+    verdict: str
+    why: str = ""
+    values: int = 0
+    values_equal: int = 0
+    displayed: int = 0
+    displayed_equal: int = 0
+    convert_s: float = 0.0
+    run_s: float = 0.0
+    own_s: float = 0.0
+    is_installed: bool | None = None
+    do_tests_pass: bool | None = None
+    does_verify: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What two seeded runs of the notebook agree on."""
+
+    values: Mapping[str, Any]
+    displayed: Mapping[str, Any]
+    seconds: float
+
+
+def main() -> None:
+    asked = _asked()
+    rows = list(csv.DictReader((asked.folder / "manifest.csv").open(encoding="utf-8")))
+    rows = [row for row in rows if not asked.ids or row["id"] in asked.ids.split(",")]
+    until = time.monotonic() + asked.seconds
+    found = {(each["id"], each["contender"]): each for each in _before(asked.result)}
+    for row in rows:
+        reference = None
+        for contender in asked.contenders or ["nbproof"]:
+            if (row["id"], contender) in found and not asked.again:
+                continue
+            if time.monotonic() > until:
+                break
+            reference = reference or _reference(asked.folder, row)
+            if reference is None:
+                continue
+            outcome = _tried(asked.folder, row, contender, reference)
+            found[row["id"], contender] = asdict(outcome)
+            print(f"{contender:18} {outcome.verdict:8} {outcome.notebook[-60:]:60} {outcome.why[:150]}", flush=True)
+            asked.result.write_text(json.dumps({"machine": machine(), "outcomes": list(found.values())}, indent=1))
+    outcomes = [Outcome(**each) for each in found.values() if each["id"] in {row["id"] for row in rows}]
+    for line in table(outcomes):
+        print(line)
+
+
+def _asked() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--with", dest="contenders", action="append", choices=CONTENDERS)
+    parser.add_argument("--ids", default="", help="only these, by comma")
+    parser.add_argument("--again", action="store_true", help="also what was tried before")
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin none after so many")
+    parser.add_argument("--result", type=Path, default=RESULT)
+    return parser.parse_args()
+
+
+def _before(result: Path) -> list[dict[str, Any]]:
+    return list(json.loads(result.read_text())["outcomes"]) if result.is_file() else []
+
+
+def _reference(folder: Path, row: Mapping[str, str]) -> Reference | None:
+    """Two runs in a kernel; they are kept beside the notebooks. None where the notebook does not run here."""
+    states = []
+    for number in (1, 2):
+        state = folder / "_references" / row["id"] / f"{number}.json"
+        if not state.is_file():
+            state.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory() as place:
+                notebook = _copied(folder, row, Path(place))
+                _run([str(HERE / "kernel_run.py"), str(notebook), str(state), str(SECONDS)], notebook.parent)
+        if not state.is_file() or json.loads(state.read_text())["error"]:
+            return None
+        states.append(json.loads(state.read_text()))
+    return Reference(*(_agreed(*(each[part] for each in states)) for part in ("values", "displayed")),
+                     states[1]["seconds"])  # fmt: skip
+
+
+def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: told for name, told in one.items()
+            if is_data(told) and name in other and not difference(told, other[name])}  # fmt: skip
+
+
+def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Reference) -> Outcome:
+    about = {"id": row["id"], "notebook": row["path"], "contender": contender, "own_s": reference.seconds}
+    with tempfile.TemporaryDirectory(prefix="public-") as place:
+        notebook = _copied(folder, row, Path(place) / "notebook")
+        out, state = Path(place) / "out", Path(place) / "state.json"
+        out.mkdir()
+        # The notebook's folder is as it was when what was made of it runs.
+        fresh = _copied(folder, row, Path(place) / "fresh")
+        began = time.monotonic()
+        made = (_exported if contender == "nbproof" else _converted)(contender, notebook, out)
+        about["convert_s"] = round(time.monotonic() - began, 2)
+        if isinstance(made, Outcome):
+            return Outcome(**{**asdict(made), **about})
+        if contender == "nbproof":
+            about |= _checked(made, out)
+            kind, target, paths = "package", made.name, [str(out / "installed")]
+        else:
+            kind, target, paths = SCRIPTS[contender][0], str(made), []
+        ended = _run([str(HERE / "converted_run.py"), kind, target, str(state), str(fresh), *paths], fresh.parent)
+        if not state.is_file():
+            return Outcome(**about, verdict="failed", why=_last(ended))
+        return _judged(about, json.loads(state.read_text()), reference)
+
+
+def _exported(contender: str, notebook: Path, out: Path) -> Path | Outcome:
+    command = ["-m", "nbproof", "export", str(notebook), "--draft", "--out", str(out / "packages"), "--json"]
+    ended = _run(command, notebook.parent, seconds=EXPORT_SECONDS, is_seeded=False)
+    made = [path.parent for path in (out / "packages").glob("*/pyproject.toml")]
+    if ended.returncode == 0 and made:
+        return made[0]
+    verdict = "refused" if ended.returncode == 3 else "failed"
+    return Outcome("", "", contender, verdict, why=_last(ended))
+
+
+def _converted(contender: str, notebook: Path, out: Path) -> Path | Outcome:
+    words = SCRIPTS[contender][1].split()
+    given = {"out": str(out), "notebook": str(notebook), "stem": notebook.stem}
+    ended = _run([word.format(**given) for word in words], notebook.parent)
+    made = sorted(out.glob("*.py"))
+    return made[0] if ended.returncode == 0 and made else Outcome("", "", contender, "failed", why=_last(ended))
+
+
+def _checked(package: Path, out: Path) -> dict[str, bool | None]:
+    """Whether the package installs where there is nothing else of it, its tests pass, and it verifies."""
+    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(out / "installed"),
+               str(package)]  # fmt: skip
+    is_installed = _run(install, package).returncode == 0
+    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "tests"]
+    tested = _run(tests, package, is_seeded=False, path=str(out / "installed")).returncode
+    # It ends with 4 or 5 where there are none.
+    do_pass = None if tested in (4, 5) else tested == 0
+    verify = ["-m", "nbproof", "verify", str(package)]
+    does_verify = _run(verify, package.parent, seconds=EXPORT_SECONDS, is_seeded=False).returncode == 0
+    return {"is_installed": is_installed, "do_tests_pass": do_pass, "does_verify": does_verify}
+
+
+def _judged(about: Mapping[str, Any], got: Mapping[str, Any], reference: Reference) -> Outcome:
+    values = {name: difference(told, got["values"][name]) for name, told in reference.values.items()
+              if name in got["values"]}  # fmt: skip
+    shown = {name: difference(told, got["displayed"][name]) for name, told in reference.displayed.items()
+             if name in got["displayed"]}  # fmt: skip
+    wrong = [f"{name}{where}" for name, where in values.items() if where]
+    wrong += [f"displayed by {name}{where}" for name, where in shown.items() if where]
+    if got["error"]:
+        verdict, why = "failed", got["error"]
+    elif wrong:
+        verdict, why = "DIFFERS", "; ".join(wrong)[:300]
+    elif reference.values and len(values) < COVERAGE * len(reference.values):
+        verdict, why = "partial", "missing: " + ", ".join(sorted(reference.values.keys() - values.keys()))[:200]
+    else:
+        verdict, why = "equal", ""
+    return Outcome(
+        **about,
+        verdict=verdict,
+        why=why,
+        values=len(reference.values),
+        values_equal=sum(not where for where in values.values()),
+        displayed=len(reference.displayed),
+        displayed_equal=sum(not where for where in shown.values()),
+        run_s=got["seconds"],
+    )
+
+
+def _copied(folder: Path, row: Mapping[str, str], place: Path) -> Path:
+    shutil.copytree(folder / row["id"], place, dirs_exist_ok=True)
+    return place / row["path"]
+
+
+def _run(
+    arguments: Sequence[str], folder: Path, *, seconds: float = SECONDS, is_seeded: bool = True, path: str = ""
+) -> subprocess.CompletedProcess[str]:
+    known = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "JUPYTER", "IPYTHON"))}
+    source = str(HERE.parents[1] / "src")
+    paths = [*([str(HERE / "seeding")] if is_seeded else []), *([path] if path else []), source]
+    known |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
+    known |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    known |= {"MEASURING": "1", "PYTHONHASHSEED": "0"} if is_seeded else {}
+    command = [sys.executable, *arguments]
+    try:
+        return subprocess.run(
+            command, cwd=folder, env=known, capture_output=True, text=True, errors="replace", timeout=seconds,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(command, 124, "", f"not done after {seconds:g} s")
+
+
+def _last(ended: subprocess.CompletedProcess[str]) -> str:
+    lines = [line for line in f"{ended.stdout}\n{ended.stderr}".strip().splitlines() if line.strip()]
+    return " | ".join(lines[-3:])[-400:]
+
+
+def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """The outcome of each contender, and why notebooks did not become packages."""
+    yield (
+        f"{'':18} {'tried':>5} {'equal':>5} {'part':>5} {'refus':>5} {'fail':>5} {'DIFF':>5} {'values':>10} "
+        f"{'displayed':>10} {'>=90% of both':>13}"
+    )
+    for contender in CONTENDERS:
+        mine = [each for each in outcomes if each.contender == contender]
+        if not mine:
+            continue
+        counted = Counter(each.verdict for each in mine)
+        both = sum(each.verdict == "equal" and each.displayed_equal >= COVERAGE * each.displayed for each in mine)
+        counts = " ".join(f"{counted[name]:5}" for name in ("equal", "partial", "refused", "failed", "DIFFERS"))
+        values = f"{sum(each.values_equal for each in mine)}/{sum(each.values for each in mine)}"
+        shown = f"{sum(each.displayed_equal for each in mine)}/{sum(each.displayed for each in mine)}"
+        yield f"{contender:18} {len(mine):5} {counts} {values:>10} {shown:>10} {both:13}"
+    ours = [each for each in outcomes if each.contender == "nbproof"]
+    made = [each for each in ours if each.is_installed is not None]
+    if made:
+        told = {name: sum(bool(getattr(each, name)) for each in made)
+                for name in ("is_installed", "do_tests_pass", "does_verify")}  # fmt: skip
+        slow = [each for each in made if each.convert_s > 3 * each.own_s + 10]
+        yield f"of {len(made)} packages {told}; {len(slow)} took longer to export than 3 x their own time + 10 s"
+    for each in ours:
+        if each.verdict != "equal":
+            yield f"  {each.verdict:8} {each.notebook}: {each.why[:300]}"
+
+
+if __name__ == "__main__":
+    main()

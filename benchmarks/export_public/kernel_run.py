@@ -1,0 +1,74 @@
+"""Run a notebook from its top in a fresh kernel, as its author would: `kernel_run.py NOTEBOOK STATE.json SECONDS`.
+
+The state holds every variable at the end, and what the last expression of each cell displayed, by the number of the
+cell among those with code.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+BEGIN = """
+import sys as _sys
+_sys.path.insert(0, {here!r})
+import telling as _telling
+_sys.path.remove({here!r})
+_telling.at, _telling.displayed = 0, {{}}
+def _after(result):
+    if result.info is not None and result.info.store_history:
+        _telling.at += 1
+        if result.result is not None:
+            _telling.displayed[_telling.at] = _telling.tell(result.result)
+get_ipython().events.register("post_run_cell", _after)
+"""
+END = """
+import json as _json
+with open({state!r}, "w") as _file:
+    _json.dump({{"values": _telling.snapshot(dict(get_ipython().user_ns)), "displayed": _telling.displayed}}, _file)
+"""
+
+
+def main() -> None:
+    notebook, state, seconds = Path(sys.argv[1]), Path(sys.argv[2]).absolute(), float(sys.argv[3])
+    found = nbformat.read(notebook, as_version=4)
+    found.metadata.pop("kernelspec", None)
+    client = NotebookClient(found, kernel_name="python3", resources={"metadata": {"path": str(notebook.parent)}})
+    error, began = "", time.monotonic()
+    with client.setup_kernel():
+        _hidden(client, BEGIN.format(here=str(Path(__file__).parent)))
+        began = time.monotonic()
+        try:
+            for at, cell in enumerate(found.cells):
+                if cell.cell_type == "code" and cell.source.strip():
+                    client.timeout = max(1, int(began + seconds - time.monotonic()))
+                    client.execute_cell(cell, at)
+        except CellExecutionError as failed:
+            error = f"{failed.ename}: {failed.evalue}"
+        except (CellTimeoutError, TimeoutError, DeadKernelError) as failed:
+            error = type(failed).__name__
+        took = round(time.monotonic() - began, 2)
+        if not error:
+            _hidden(client, END.format(state=str(state)))
+    told = json.loads(state.read_text()) if state.is_file() else {"values": {}, "displayed": {}}
+    state.write_text(json.dumps({**told, "error": error[:300], "seconds": took}))
+
+
+def _hidden(client: NotebookClient, source: str) -> None:
+    cell = nbformat.v4.new_code_cell(source)
+    client.nb.cells.append(cell)
+    client.timeout = 120
+    try:
+        client.execute_cell(cell, len(client.nb.cells) - 1, store_history=False)
+    finally:
+        client.nb.cells.pop()
+
+
+if __name__ == "__main__":
+    main()
