@@ -36,6 +36,31 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "again = [1]\n[again, again, {'a': (again,)}]",
         "again.append(plt.hist([1, 2]))",
     ),
+    "a display that is imported": (
+        "from IPython.display import HTML, display\nimport IPython\nimport IPython.display as d",
+        "# More",
+        "display(HTML('<b>x</b>'))\nd.display(2)",
+        "IPython.display.display([1])",
+    ),
+    "something shown in the place of something": (
+        "from IPython.display import display\nhandle = display(1, display_id=True)",
+        "# More",
+        "handle.update(2)",
+    ),
+    "a function that counts": (
+        "count = 0\ndef one_more():\n    global count, last\n    count += 1\n    last = count",
+        "# More",
+        "one_more()\none_more()",
+        "# At last",
+        "(count, last)",
+    ),
+    "an animation": (
+        "import matplotlib.pyplot as plt\nfrom matplotlib.animation import FuncAnimation\n"
+        "figure, axes = plt.subplots()\n(line,) = axes.plot([0, 1])\n"
+        "moving = FuncAnimation(figure, lambda at: line.set_ydata([0, at]), frames=3)",
+        "# More",
+        "frames = 3",
+    ),
     "a number that is imported": (
         "from math import pi, tau as turn",
         "# More",

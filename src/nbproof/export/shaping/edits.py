@@ -23,8 +23,8 @@ class Edits:
         self._edits: list[_Edit] = []
         self._dropped: set[int] = set()
 
-    def replace(self, node: ast.expr, text: str) -> None:
-        """Put `text` in the place of an expression."""
+    def replace(self, node: ast.expr | ast.stmt, text: str) -> None:
+        """Put `text` in the place of an expression or a statement."""
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         self._edits.append(_Edit((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset), text))

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ...notebook.dataflow import Binding, bindings, names_read, readings, steps
+from ...notebook.dataflow import Binding, bindings, global_writes, names_read, readings, steps
 from ..reading import Step
 from ..watching.seen import Run, Seen
 from .scopes import uses
@@ -71,17 +71,21 @@ def by_heading(cells: Sequence[Step]) -> list[list[Step]]:
 def closed(groups: Sequence[Sequence[Step]], standing: Standing) -> list[list[Step]]:
     """Join groups until no function that stays inside of one reads a name that a later one gives another value.
 
-    Within one function a closure sees every new value, as a function of the notebook does.
+    Within one function a closure sees every new value, as a function of the notebook does. What a function itself
+    gives another value (`global n`), no later group may know.
     """
     joined = [list(group) for group in groups]
     lifted = {each.name for each in standing.definitions}
     at = 0
     while at < len(joined):
-        bound_later = {}
+        bound_later, known_later = {}, {}
         for later in range(at + 1, len(joined)):
             for name in bindings(steps({cell.number: cell.tree for cell in joined[later]})):
-                bound_later[name] = later
+                bound_later[name] = known_later[name] = later
+            known_later |= {name: later for cell in joined[later] for name in names_read(cell.tree)}
         until = max((bound_later[name] for name in _read_later(joined[at], lifted) if name in bound_later), default=at)
+        written = {name for cell in joined[at] for name in global_writes(cell.tree)}
+        until = max([until, *(known_later[name] for name in written & known_later.keys())])
         if until > at:
             joined[at : until + 1] = [[cell for group in joined[at : until + 1] for cell in group]]
         else:

@@ -10,7 +10,7 @@ import tokenize
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from ...notebook.dataflow import bindings
+from ...notebook.dataflow import bindings, global_writes
 from ...notebook.dataflow import steps as top_level
 from ..plain import indented
 from ..reading import Step
@@ -71,6 +71,9 @@ class Displays:
             for node in ast.walk(cell.tree):
                 if isinstance(node, ast.Import):
                     modules |= {alias.asname or alias.name for alias in node.names if alias.name in _DISPLAYING}
+                    modules |= {
+                        f"{alias.asname or alias.name}.display" for alias in node.names if alias.name == "IPython"
+                    }
                 elif isinstance(node, ast.ImportFrom) and node.module in _DISPLAYING:
                     names |= {alias.asname or alias.name for alias in node.names if alias.name == "display"}
                 elif isinstance(node, ast.ImportFrom) and node.module == "IPython":
@@ -128,6 +131,8 @@ def _function(
     is_waiting = any(waits(cell.tree) for cell in section.cells)
     yield f"{'async ' if is_waiting else ''}def {section.name}({', '.join(section.takes)}):", None
     yield from ((line, None) for line in _docstring(section))
+    # A name without a value belongs to the function all the same.
+    yield from ((f"    {name}: object", None) for name in _unbound(section, standing))
     has_body = False
     for cell in section.cells:
         moved = {at for lines in standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
@@ -210,6 +215,9 @@ def changed(
     for node in ast.walk(cell.tree):
         if isinstance(node, ast.Attribute) and node.attr == "display" and ast.unparse(node.value) in displays.modules:
             _show(edits, node, calls.get(id(node)), cell, helpers.show, as_it_is)
+    for node in ast.walk(cell.tree):
+        if isinstance(node, ast.Global):
+            edits.replace(node, _reaching(node, standing, is_outside=node in cell.tree.body))
     for node in cell.tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in needs:
             _take(edits, definitions[node.name], cell.source)
@@ -222,7 +230,7 @@ def changed(
         and not cell.is_silenced
         and seen is not None
         and seen.shows
-        and _is_shown(last.value)
+        and _is_shown(last.value, displays)
     ):
         opening, closing = ("(", ")") if _is_bare_tuple(last.value, cell.source) else ("", "")
         closing += f", {as_it_is})" if as_it_is else ")"
@@ -246,9 +254,33 @@ def _show(edits: Edits, name: ast.expr, call: ast.Call | None, cell: Step, show:
         _give(edits, call, cell.source, as_it_is)
 
 
-def _is_shown(value: ast.expr) -> bool:
-    """Whether an expression at the end of a cell may have a value: what only prints has none."""
-    return not (isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id in _SILENT_CALLS)
+def _reaching(node: ast.Global, standing: Standing, *, is_outside: bool) -> str:
+    """What `global` is in a function: the names of the notebook are those of the function around it."""
+    if is_outside:
+        return "pass"
+    top = [name for name in node.names if name in standing.names]
+    around = [name for name in node.names if name not in standing.names]
+    parts = [f"global {', '.join(top)}"] if top else []
+    return "; ".join([*parts, *([f"nonlocal {', '.join(around)}"] if around else [])])
+
+
+def _unbound(section: Section, standing: Standing) -> list[str]:
+    """The names that functions of the section bind for all of it, and nothing else in it."""
+    known = {*section.takes, *standing.names}
+    for cell in section.cells:
+        own = {name for name, made in bindings(top_level({cell.number: cell.tree})).items()
+               if any(name not in global_writes(binding.step.node) for binding in made)}  # fmt: skip
+        known |= own
+    return sorted({name for cell in section.cells for name in global_writes(cell.tree)} - known)
+
+
+def _is_shown(value: ast.expr, displays: Displays) -> bool:
+    """Whether an expression at the end of a cell may have a value: what only prints or displays has none."""
+    if not isinstance(value, ast.Call) or any(keyword.arg == "display_id" for keyword in value.keywords):
+        return True
+    if isinstance(value.func, ast.Attribute):
+        return not (value.func.attr == "display" and ast.unparse(value.func.value) in displays.modules)
+    return not (isinstance(value.func, ast.Name) and value.func.id in _SILENT_CALLS)
 
 
 def _is_bare_tuple(value: ast.expr, source: str) -> bool:

@@ -68,12 +68,35 @@ def keep(**values: Any) -> None:
         results._keep(values)
 
 
-def show(cell: str, *values: Any, as_it_is: bool = False, **_options: Any) -> None:
+def show(
+    cell: str,
+    *values: Any,
+    as_it_is: bool = False,
+    display_id: Any = None,
+    **_options: Any,
+) -> Handle | None:
     """Keep what the notebook's cell shows; `as_it_is` now, if the value is to change later."""
     results = _CURRENT.get()
     if results is not None:
         shown = [value for value in values if value is not None]
         results.displayed.setdefault(cell, []).extend(map(_as_it_is, shown) if as_it_is else shown)
+    return Handle(cell, str(display_id)) if display_id else None
+
+
+class Handle:
+    """The place of something that is shown: what is shown in its stead later is kept behind it."""
+
+    def __init__(self, cell: str, display_id: str) -> None:
+        """Remember the cell."""
+        self._cell, self.display_id = cell, display_id
+
+    def display(self, value: Any, **_options: Any) -> None:
+        """Keep one more value that the cell shows."""
+        show(self._cell, value)
+
+    def update(self, value: Any, **_options: Any) -> None:
+        """Keep the value that is shown from now on."""
+        show(self._cell, value)
 
 
 def _as_it_is(value: Any, known: dict[int, Any] | None = None) -> Any:

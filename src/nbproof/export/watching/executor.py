@@ -9,15 +9,15 @@ import builtins
 import contextlib
 import functools
 import hashlib
-import importlib
 import inspect
 import io
+import linecache
 import re
 import sys
 import time
 import traceback
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from .called import Calls
 from .kinds import kind_of
 from .left import changed_since, left
 from .loaded import loaded_since
+from .loading import once_loaded
 from .looking import Look
 from .names import Names, fresh
 from .seen import Run, Seen, Value
@@ -60,7 +61,7 @@ class _Shown:
 class _Session:
     """What lasts from cell to cell.
 
-    `shown` is by the cell whose code displays it. The values stay alive, as they do in the memory of IPython's shell.
+    `cell` is the one that runs. `shown` is by the cell whose code displays it. The values stay alive, as they do in the memory of IPython's shell.
     `flags` are those of the `__future__` that a cell imported, which hold for the cells after it, too. `digests` and
     `states` are those at the end of the last cell.
     """
@@ -71,6 +72,7 @@ class _Session:
     calls: Calls | None = None
     shown: dict[int, list[_Shown]] = field(default_factory=dict)
     flags: int = 0
+    cell: int = 0
     digests: dict[str, str | None] = field(init=False)
     states: dict[str, str] = field(default_factory=states)
 
@@ -95,6 +97,7 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
     names.looked_into = _looked_into
     with asyncio.Runner() as runner, _main_is(names):
         session = _Session(names, Watch(), runner, calls)
+        _give_display(session)
         for code in cells:
             seen.append(_run_cell(code, session))
             if seen[-1].error:
@@ -189,7 +192,8 @@ def _is_scenery(value: Any) -> bool:
         | types.BuiltinFunctionType
         | type
         | __future__._Feature
-        | functools._lru_cache_wrapper,
+        | functools._lru_cache_wrapper
+        | _Handle,
     )
 
 
@@ -200,11 +204,8 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     before, states_before = session.digests, session.states
     names.begin()
     began = time.perf_counter()
-    with (
-        _displaying(code.cell, code.source, session),
-        contextlib.redirect_stdout(printed),
-        contextlib.redirect_stderr(complained),
-    ):
+    session.cell = code.cell
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
         names.begin()
         watch.current = touched
         error, line = "", None
@@ -272,6 +273,8 @@ def _evaluate(code: CellCode, session: _Session) -> Any:
     """Run the statements; return the value of the last one, if it is an expression."""
     name = _file_name(code.cell)
     tree = ast.parse(code.source, name)
+    # As in IPython, whoever asks where something stands in the source gets an answer.
+    linecache.cache[name] = (len(code.source), None, code.source.splitlines(keepends=True), name)
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             features = [getattr(__future__, alias.name, None) for alias in node.names]
@@ -345,35 +348,39 @@ def _told_apart(held: Any) -> Any:
     return (type(held).__qualname__, digest) if digest is not None else (type(held).__qualname__, id(held))
 
 
-@contextlib.contextmanager
-def _displaying(cell: int, source: str, session: _Session) -> Iterator[None]:
-    """Give `display` to the cells, as IPython does."""
+class _Handle:
+    """What `display` gives back where it is asked for a name: what is shown in its place is one more that is shown."""
 
-    def display(*values: Any, **options: Any) -> None:
+    def __init__(self, display_id: str, show: Callable[..., object]) -> None:
+        self.display_id, self._show = display_id, show
+
+    def display(self, value: Any, **options: Any) -> None:
+        self._show(value)
+
+    def update(self, value: Any, **options: Any) -> None:
+        self._show(value)
+
+
+def _give_display(session: _Session) -> None:
+    """Give `display` to the cells, as IPython does; also to those that import it."""
+
+    def display(*values: Any, display_id: Any = None, **options: Any) -> _Handle | None:
         # A function shows for the cell that it is written in, whichever calls it.
         written_in = _WRITTEN_IN.fullmatch(sys._getframe(1).f_code.co_filename)
-        for value in values:
-            session.show(int(written_in[1]) if written_in else cell, value)
+        cell = int(written_in[1]) if written_in else session.cell
 
-    if "IPython" in source:
-        # What a cell imports from there is to be watched from its first call.
-        with contextlib.suppress(ImportError):
-            importlib.import_module("IPython.display")
-    before = getattr(builtins, "display", None)
+        def show(value: Any) -> None:
+            session.show(cell, value)
+
+        for value in values:
+            show(value)
+        return _Handle(str(display_id), show) if display_id else None
+
     builtins.display = display  # type: ignore[attr-defined]
-    module = sys.modules.get("IPython.display")
-    original = getattr(module, "display", None)
-    if module is not None:
-        module.display = display  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        if before is None:
-            del builtins.display  # type: ignore[attr-defined]
-        else:
-            builtins.display = before  # type: ignore[attr-defined]
-        if module is not None:
-            module.display = original  # type: ignore[attr-defined]
+    once_loaded({
+        name: lambda module: setattr(module, "display", display)
+        for name in ("IPython.core.display_functions", "IPython.display")
+    })  # fmt: skip
 
 
 class _Main(types.ModuleType):

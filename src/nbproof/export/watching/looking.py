@@ -31,8 +31,8 @@ class Look(Digest):
                 self.put(self.pixels(value))
         elif _is(value, "matplotlib.container", "Container"):
             self.all(value)
-        elif _is(value, "matplotlib.cbook", "CallbackRegistry"):
-            # Who is told of a change depends on how often it was drawn.
+        elif _is(value, "matplotlib.cbook", "CallbackRegistry") or _is(value, "matplotlib.animation", "Animation"):
+            # Who is told of a change, and how far it has gone, depends on how often it was drawn.
             return
         elif isinstance(value, _VIEWS):
             self.all(value)
