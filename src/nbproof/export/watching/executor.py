@@ -61,9 +61,9 @@ class _Shown:
 class _Session:
     """What lasts from cell to cell.
 
-    `cell` is the one that runs. `shown` is by the cell whose code displays it. The values stay alive, as they do in the memory of IPython's shell.
-    `flags` are those of the `__future__` that a cell imported, which hold for the cells after it, too. `digests` and
-    `states` are those at the end of the last cell.
+    `cell` is the one that runs. `shown` is by the cell whose code displays it. The values stay alive, as they do in the
+    memory of IPython's shell. `flags` are those of the `__future__` that a cell imported, which hold for the cells
+    after it, too. `digests` and `states` are those at the end of the last cell.
     """
 
     names: Names
