@@ -8,9 +8,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import nbformat
 import pytest
 from drafts import drafted
 
+from nbproof.export.draft import draft
 from nbproof.export.packaging.requirements import Requirements
 from nbproof.export.packaging.writing import Described, project
 from nbproof.export.shaping.annotating import Facts, Signature, annotated
@@ -235,6 +237,7 @@ def test_a_decorator_that_may_read_annotations_gets_none() -> None:
         ("def features_of(rows):\n    return rows", "Return features of `rows`."),
         ("def sigmoid(x):\n    return x", "Return sigmoid of `x`."),
         ("def main():\n    pass", "Carry out `main`."),
+        ("def log_loss(y):\n    return y", "Return log loss of `y`."),
         ("class LinearModel(Module):\n    pass", "A linear model, a kind of `Module`."),
     ],
 )
@@ -352,15 +355,15 @@ def test_packages_say_the_settings_that_their_code_was_checked_with() -> None:
 
 
 def long_notebook() -> tuple[str, ...]:
-    """Sixty lines below one heading: two halves, of which the second needs one name of the first."""
-    first = ["import math", "a0 = math.floor(1.5)", *(f"a{at} = a{at - 1} + 1" for at in range(1, 30))]
-    second = ["b0 = a29", *(f"b{at} = b{at - 1} * 2 % 1000" for at in range(1, 30))]
+    """Forty lines below one heading: two halves, of which the second needs one name of the first."""
+    first = ["import math", "a0 = math.floor(1.5)", *(f"a{at} = a{at - 1} + 1" for at in range(1, 20))]
+    second = ["b0 = a19", *(f"b{at} = b{at - 1} * 2 % 1000" for at in range(1, 20))]
     return (
         "# Everything",
-        "\n".join(first[:16]),
-        "\n".join(first[16:]),
-        "\n".join(second[:15]),
-        "\n".join(second[15:]),
+        "\n".join(first[:11]),
+        "\n".join(first[11:]),
+        "\n".join(second[:10]),
+        "\n".join(second[10:]),
     )
 
 
@@ -370,9 +373,9 @@ def test_a_long_section_is_cut_where_least_crosses(tmp_path: Path) -> None:
 
     assert made.shape == "sections"
     assert [(part.name, part.takes, part.gives) for part in made.shaped.sections] == [
-        ("everything", (), ("a29",)), ("make_b28_and_b29", ("a29",), ())
+        ("everything", (), ("a19",)), ("make_b18_and_b19", ("a19",), ())
     ]  # fmt: skip
-    assert '"""Make b28 and b29 (Everything)."""' in made.files["steps.py"]
+    assert '"""Make b18 and b19 (Everything)."""' in made.files["steps.py"]
 
 
 def test_a_cut_goes_through_no_closure(tmp_path: Path) -> None:
@@ -388,3 +391,25 @@ def test_a_cut_goes_through_no_closure(tmp_path: Path) -> None:
 
     assert made.shape == "sections"
     assert made.equivalence.holds
+
+
+def test_words_of_the_notebook_stand_where_they_stood(tmp_path: Path) -> None:
+    """Those below a heading are the docstring, those above a later cell or a function are comments above it."""
+    made = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "k", "display_name": "k", "language": "python"}})
+    cells = [
+        ("markdown", "# The game\n\nHow $\\alpha$ is <b>played</b>."),
+        ("code", "a = 1"),
+        ("markdown", "Then more."),
+        ("code", "b = a + 1"),
+        ("markdown", "A rule."),
+        ("code", "def rule(n):\n    return n"),
+        ("code", "c = rule(b)"),
+    ]
+    made.cells = [getattr(nbformat.v4, f"new_{kind}_cell")(source) for kind, source in cells]
+    nbformat.write(made, tmp_path / "game.ipynb")
+
+    text = draft(tmp_path / "game.ipynb", timeout_s=120).files["steps.py"]
+
+    assert '    r"""Carry out \'The game\'.\n\n    How $\\alpha$ is played.\n    """\n    a = 1\n' in text
+    assert "    # Then more.\n    b = a + 1\n" in text
+    assert "# A rule.\ndef rule(n: int) -> int:\n" in text

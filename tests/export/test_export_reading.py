@@ -84,3 +84,12 @@ def test_the_notebooks_of_the_engagement_are_read_whole(path: Path) -> None:
     assert found.refusals == ()
     assert len(found.steps) == sum(cell.kind == "code" and bool(cell.source.strip()) for cell in found.document.cells)
     assert all(step.title for step in found.steps)
+
+
+def test_headings_may_be_written_as_html(tmp_path: Path) -> None:
+    """As many do to colour them; other tags within are no part of the title."""
+    found = reading_of(
+        tmp_path, ("markdown", "<h2 style='color:blue'>Load <i>all</i> data</h2>\nFrom a file."), "x = 1"
+    )
+
+    assert [(step.title, step.level, step.words) for step in found.steps] == [("Load all data", 2, "From a file.")]

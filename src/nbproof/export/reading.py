@@ -17,6 +17,9 @@ from ..notebook.syntax import python_tree
 from .plain import Note, Plain, as_plain
 
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
+# Many write their headings so to colour them.
+_TAGGED = re.compile(r"\s*<h([1-6])\b[^>]*>(.*?)</h\1>\s*", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-zA-Z][^>]*>")
 _FENCES = ("```", "~~~")
 # The shell's memory of earlier cells is none that a package has.
 _HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
@@ -180,6 +183,17 @@ def _step(
     )
 
 
+def title_of(document: Document) -> str:
+    """The first heading of a notebook, or nothing."""
+    for cell in document.cells:
+        if cell.kind == "markdown":
+            for line in cell.source.split("\n"):
+                match = _HEADING.fullmatch(line) or _TAGGED.fullmatch(line)
+                if match is not None:
+                    return _TAG.sub("", match[2]).strip()
+    return ""
+
+
 def _last_heading(source: str) -> tuple[int, str, str] | None:
     """The level and the title of the last heading of a markdown cell, and what stands below it."""
     found = None
@@ -191,6 +205,9 @@ def _last_heading(source: str) -> tuple[int, str, str] | None:
         match = None if is_fenced else _HEADING.fullmatch(line)
         if match is not None:
             found = len(match[1]), match[2], "\n".join(lines[at + 1 :]).strip()
+        tagged = None if is_fenced else _TAGGED.fullmatch(line)
+        if tagged is not None:
+            found = int(tagged[1]), _TAG.sub("", tagged[2]).strip(), "\n".join(lines[at + 1 :]).strip()
     return found
 
 

@@ -10,12 +10,13 @@ from ..watching.seen import Run, Seen
 from .flow import bound_by, closed, taken_by
 from .standing import Standing
 
-# What fits on one screen need not be cut, and what is shorter is hardly a function.
-LONG, SHORT = 40, 6
+# What is no longer than this need not be cut, and what is shorter is hardly a function.
+LONG, SHORT = 24, 4
 # More than this and a reader loses track of what a function is given.
 MOST_TAKEN = 8
 # How much it is worth that both parts are of a size: as much as that many names, if one of them were empty.
 _EVENNESS = 4
+_WIDE = 84
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,12 @@ class _Cutter:
         return frozenset(bound_by(cells, self.seen)) - self.standing.names
 
     def lines(self, cells: Sequence[Step]) -> int:
-        """How many lines of the cells stay, without empty ones and comments."""
+        """How many lines they make in a function: what stays of them, broken where it is wide, and spaces between."""
         count = 0
         for cell in cells:
             gone = {at for lines in self.standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
-            count += sum(
-                bool(text.strip()) and not text.lstrip().startswith("#") and at not in gone
-                for at, text in enumerate(cell.source.split("\n"), start=1)
-            )
+            kept = [text for at, text in enumerate(cell.source.split("\n"), start=1) if text.strip() and at not in gone]
+            count += sum(1 + 2 * (len(text) > _WIDE) for text in kept) + bool(kept)
         return count
 
 

@@ -13,6 +13,7 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _FIRST_WORD = re.compile(r"(\s*[rRuU]?(?:\"\"\"|\"))(\w+)")
+_FIRST_LINE = re.compile(r'(\s*r?""")(.*?)("""|$)')
 _VERBS = (
     "add analyze apply assert assign average balance bin build calculate call center change check choose "
     "classify clean cluster collect color combine compare compile compute convert copy count create cross "
@@ -28,6 +29,8 @@ _VERBS = (
     "swap take tell test tokenize train transform translate trim try update use validate verify visualize "
     "walk weight wrap write zip"
 )
+# These are nouns as well, and so they are read where something is returned.
+_NOUNS = "average bin color count label list log map mask mean order rank score step sum weight"
 _CLAIMS = ("is", "has", "can", "are")
 _MAGIC = {
     "__init__": "Set up {owner}.",
@@ -74,6 +77,19 @@ def commanding(text: str, lines: Collection[int]) -> str:
         match = _FIRST_WORD.match(texts[line - 1])
         if match is not None and (command := _command(match[2])):
             texts[line - 1] = f"{match[1]}{command}{texts[line - 1][match.end() :]}"
+    return "\n".join(texts)
+
+
+def quoting(text: str, lines: Collection[int], names: Collection[str]) -> str:
+    """Make a sentence of a heading in these lines that is none, where it is the docstring of a function so called."""
+    texts = text.split("\n")
+    for node in ast.parse(text).body:
+        if isinstance(node, _FUNCTIONS) and node.name in names and node.body[0].lineno in lines:
+            match = _FIRST_LINE.match(texts[node.body[0].lineno - 1])
+            if match is not None:
+                begin, heading, end = match.groups()
+                quoted = f"{begin}Carry out '{heading.rstrip('.')}'.{end}"
+                texts[node.body[0].lineno - 1] = quoted
     return "\n".join(texts)
 
 
@@ -129,7 +145,7 @@ def sentence(node: Function | ast.ClassDef, owner: ast.ClassDef | None) -> str:
     words = _spoken(node.name).split()
     if not words:
         return f"Carry out `{node.name}`."
-    verbs = _VERBS.split()
+    verbs = set(_VERBS.split()) - (set(_NOUNS.split()) if _gives(node) else set())
     if words[0] in _CLAIMS:
         return f"Tell whether it {' '.join(words)}."
     if words[0] in verbs and (len(words) > 1 or not _gives(node)):

@@ -23,6 +23,7 @@ from .standing import Definition, Standing
 _SILENT_CALLS = {"print", "display"}
 _DISPLAYING = {"IPython.display", "IPython.core.display", "IPython.core.display_functions"}
 _WIDTH = 88
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)
 
 Line = tuple[str, tuple[int, int] | None]
 
@@ -98,14 +99,19 @@ def module(title: str, steps: Sequence[Step], sections: Sequence[Section], stand
     helpers = Helpers.beside({*standing.names, *(name for cell in run.cells for name in cell.binds)})
     displays = Displays.of(steps)
     cells = {cell.number: changed(cell, standing, run, helpers, displays) for cell in steps}
-    lines: list[Line] = [(f'"""{sentence(title)}"""', None), ("", None)]
+    lines: list[Line] = [(one_line(title), None), ("", None)]
     lines += [("from __future__ import annotations", None), ("", None)]
     imports = sorted({each.text for each in standing.imports if each.is_needed})
     body: list[Line] = []
     for constant in standing.constants:
         body += _between(cells, constant.lines.cell, constant.lines.first, constant.lines.last)
+    said = _said_elsewhere(sections, cells, standing)
+    by_number = {cell.number: cell for cell in steps}
     for definition in standing.definitions:
         body += [("", None), ("", None)]
+        if definition.lines.cell not in said:
+            said.add(definition.lines.cell)
+            body += ((line, None) for line in _remark(by_number[definition.lines.cell].words, ""))
         body += _between(cells, definition.lines.cell, definition.lines.first, definition.lines.last)
     for section in sections:
         body += [("", None), ("", None), *_function(section, cells, standing, helpers)]
@@ -133,19 +139,18 @@ def _function(
     yield from ((line, None) for line in _docstring(section))
     # A name without a value belongs to the function all the same.
     yield from ((f"    {name}: object", None) for name in _unbound(section, standing))
-    has_body = False
+    has_body, words = False, ""
     for cell in section.cells:
-        moved = {at for lines in standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
-        body = [(text, at) for text, at in cells[cell.number] if at not in moved]
-        while body and not body[0][0].strip():
-            body.pop(0)
-        while body and not body[-1][0].strip():
-            body.pop()
+        body = _staying(cell, cells, standing)
+        if cell is not section.cells[0] and (body or not _defines(cell, standing)):
+            words = f"{words}\n\n{cell.words}".strip()
         if not body:
             continue
         if has_body:
             yield "", None
         has_body = True
+        yield from ((line, None) for line in _remark(words, "    "))
+        words = ""
         moved_right = indented("\n".join(text for text, _ in body) + "\n").split("\n")
         yield from ((text, (cell.number, at)) for text, (_, at) in zip(moved_right, body, strict=False))
     if section.leaves:
@@ -154,23 +159,66 @@ def _function(
         yield f"    return {', '.join(section.gives)}", None
 
 
+def _staying(cell: Step, cells: dict[int, list[tuple[str, int]]], standing: Standing) -> list[tuple[str, int]]:
+    """The lines of a cell that do not leave for the top, without empty ones around them."""
+    moved = {at for lines in standing.lines_of(cell.number) for at in range(lines.first, lines.last + 1)}
+    body = [(text, at) for text, at in cells[cell.number] if at not in moved]
+    while body and not body[0][0].strip():
+        body.pop(0)
+    while body and not body[-1][0].strip():
+        body.pop()
+    return body
+
+
+def _defines(cell: Step, standing: Standing) -> bool:
+    return any(each.lines.cell == cell.number for each in standing.definitions)
+
+
+def _said_elsewhere(
+    sections: Sequence[Section], cells: dict[int, list[tuple[str, int]]], standing: Standing
+) -> set[int]:
+    """The cells whose words stand in a section: in its docstring, or above what it does."""
+    return {
+        cell.number for section in sections for cell in section.cells
+        if cell is section.cells[0] or _staying(cell, cells, standing)
+    }  # fmt: skip
+
+
+def _remark(words: str, indent: str) -> Iterator[str]:
+    """Words of the notebook as comments."""
+    for line in _TAG.sub("", words).split("\n"):
+        if line.strip():
+            yield from textwrap.wrap(line, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+        elif words.strip():
+            yield f"{indent}#"
+
+
 def _docstring(section: Section) -> Iterator[str]:
-    words = [sentence(section.title or section.name.replace("_", " "))]
-    if section.words:
-        words += ["", *section.words.replace("\\", "\\\\").replace('"""', "'''").split("\n")]
+    title, found = sentence(section.title or section.name.replace("_", " ")), section.cells[0].words
+    words = [title]
+    if _TAG.sub("", found).strip():
+        words += ["", *_TAG.sub("", found).strip().replace('"""', "'''").split("\n")]
+    # A backslash of a formula stays one.
+    raw = "r" if "\\" in "".join(words) else ""
     if len(words) == 1:
-        yield f'    """{words[0]}"""'
+        yield f'    {raw}"""{words[0]}"""'
         return
-    yield f'    """{words[0]}'
+    yield f'    {raw}"""{words[0]}'
     for line in words[1:]:
         yield from textwrap.wrap(line, _WIDTH, initial_indent="    ", subsequent_indent="    ") or [""]
     yield '    """'
 
 
+def one_line(title: str) -> str:
+    """A docstring of one sentence; a backslash in it stays one."""
+    told = sentence(title)
+    return f'{"r" if chr(92) in told else ""}"""{told}"""'
+
+
 def sentence(title: str) -> str:
     # The number of a heading means nothing outside of its notebook.
     text = re.sub(r"^\d+(\.\d+)*[.):]\s+|^\d+(\.\d+)+\s+|[:;,\s]+$", "", title.strip()) or title.strip()
-    text = text.replace("\\", "\\\\").replace('"', "'").strip() or "A notebook."
+    text = text.replace('"', "'").strip() or "A notebook."
     text = text[0].upper() + text[1:]
     return text if text[-1] in ".!?" else f"{text}."
 

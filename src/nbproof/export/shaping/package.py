@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Literal
 
-from ..reading import Reading, Step
+from ..reading import Reading, Step, title_of
 from ..watching.seen import Run
 from .cutting import cut
 from .flow import Section, by_heading, closed, sections
 from .following import followed
-from .module import free, module, sentence
+from .module import free, module, one_line
 from .parameters import Parameters, parameters, without_parameters
 from .polishing import polished
 from .script import script
@@ -56,7 +57,7 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_type
     if shape == "sections":
         groups = cut(closed(by_heading(cells), found), found, run, parameters=asked.names)
     parts = sections(groups, found, run, parameters=asked.names)
-    title = next((step.title for step in reading.steps if step.title), "") or reading.document.path.stem
+    title = title_of(reading.document) or _spoken(reading.document.path.stem)
     if shape == "script":
         return _as_script(title, cells, run, asked)
     steps = polished(module(title, cells, parts, found, run), parts, run, asked)
@@ -101,6 +102,9 @@ def _as_script(title: str, cells: Sequence[Step], run: Run, asked: Parameters) -
     return Shaped(
         "script", title, modules, (), Standing(), asked, {"steps.py": followed(steps.text, steps.origins, text)}
     )
+def _spoken(stem: str) -> str:
+    """The name of a file as a title: without the number that it is sorted by."""
+    return re.sub(r"^\d+[_-]+", "", stem).replace("_", " ").replace("-", " ").strip() or stem
 
 
 def _template(name: str) -> str:
@@ -175,7 +179,7 @@ def _entered(
     constants = [*asked.constants, *([_named("checked", checked)] if asked.taken else [])]
     for_types = asked.imports(for_types=True)
     lines = [
-        f'"""{sentence(title)}"""',
+        one_line(title),
         "",
         "from __future__ import annotations",
         "",

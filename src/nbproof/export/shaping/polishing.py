@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from ..watching.kinds import ANY, alternatives, united
 from ..watching.seen import Run
 from .annotating import Facts, Signature, annotated
-from .documenting import commanding, documented
+from .documenting import commanding, documented, quoting
 from .flow import Section
 from .following import followed
 from .module import Module
@@ -33,8 +33,13 @@ def polished(module: Module, sections: Sequence[Section], run: Run, asked: Param
     text = formatted(module.text)
     text = annotated(text, followed(module.text, module.origins, text), facts)
     text = formatted(documented(text))
-    text = tidied(commanding(text, [each["location"]["row"] for each in findings(text) if each["code"] == "D401"]))
+    text = commanding(text, _rows(text, "D401"))
+    text = tidied(quoting(text, _rows(text, "D400", "D401", "D404"), {section.name for section in sections}))
     return Module(text, followed(module.text, module.origins, text))
+
+
+def _rows(text: str, *codes: str) -> list[int]:
+    return [each["location"]["row"] for each in findings(text) if each["code"] in codes]
 
 
 def _facts(sections: Sequence[Section], run: Run, asked: Parameters) -> Facts:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from ..reading import Step
 from ..watching.seen import Run
-from .module import Displays, Helpers, Line, Module, changed, sentence, waits
+from .module import Displays, Helpers, Line, Module, changed, one_line, waits
 from .standing import Standing
 
 _WIDTH = 86
@@ -36,7 +36,7 @@ def script(title: str, steps: Sequence[Step], run: Run) -> Module:
         body += [(text, (step.number, at)) for text, at in lines]
     text = "\n".join(text for text, _ in body)
     features = sorted(set(_features(steps)))
-    lines_above: list[Line] = [(f'"""{sentence(title)}"""', None), ("", None)]
+    lines_above: list[Line] = [(one_line(title), None), ("", None)]
     if features:
         lines_above += [(f"from __future__ import {', '.join(features)}", None), ("", None)]
     imports = [f"import {name}" for name in ("functools",) if f"{name}.partial({helpers.show}" in text]
