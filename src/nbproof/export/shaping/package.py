@@ -102,6 +102,8 @@ def _as_script(title: str, cells: Sequence[Step], run: Run, asked: Parameters) -
     return Shaped(
         "script", title, modules, (), Standing(), asked, {"steps.py": followed(steps.text, steps.origins, text)}
     )
+
+
 def _spoken(stem: str) -> str:
     """The name of a file as a title: without the number that it is sorted by."""
     return re.sub(r"^\d+[_-]+", "", stem).replace("_", " ").replace("-", " ").strip() or stem
