@@ -43,8 +43,20 @@ def notebook() -> None:
     figures: dict[str, list[str]] = {}
     current = ""
 
+    written_in: dict[str, str] = {}
+    named = shell.compile.cache
+
+    def cache(*arguments: Any, **options: Any) -> str:
+        name: str = named(*arguments, **options)
+        written_in[name] = current
+        return name
+
+    shell.compile.cache = cache
+
     def display(*values: Any, **options: Any) -> None:
-        shown.setdefault(current, []).extend(Describing(is_shown=True).of(value) for value in values)
+        # What a function shows belongs to the cell in which it is written.
+        cell = written_in.get(sys._getframe(1).f_code.co_filename, current)
+        shown.setdefault(cell, []).extend(Describing(is_shown=True).of(value) for value in values)
 
     import IPython.display
 
