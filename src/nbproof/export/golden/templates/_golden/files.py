@@ -1,4 +1,4 @@
-"""Described values in typed files: JSON, `.npy` for what is long, Parquet for frames."""
+"""Described values in typed files: JSON, `.npy` and `.bin` for what is long, Parquet for frames."""
 
 from __future__ import annotations
 
@@ -42,7 +42,14 @@ class Folder:
             return {name: self._small(each) for name, each in told.items()}
         if hasattr(told, "dtype"):
             return self._array(told)
-        return told
+        return self._bytes(told) if isinstance(told, bytes) else told
+
+    def _bytes(self, content: bytes) -> Any:
+        if len(content) <= SHORT:
+            return {"is": "hex", "value": content.hex()}
+        name = f"{hashlib.sha256(content).hexdigest()[:16]}.bin"
+        (self.path / name).write_bytes(content)
+        return {"is": "bin", "file": name}
 
     def _array(self, array: Any) -> Any:
         numpy = sys.modules["numpy"]
@@ -90,6 +97,8 @@ class Folder:
             if told["is"] == "short":
                 return numpy.array(told["values"], told["dtype"])
             return numpy.load(self.path / told["file"], allow_pickle=False)
+        if told.get("is") in ("hex", "bin"):
+            return bytes.fromhex(told["value"]) if told["is"] == "hex" else (self.path / told["file"]).read_bytes()
         if told.get("is") == "parquet":
             return self._read_frame(told["file"])
         return {name: self._whole(each) for name, each in told.items()}

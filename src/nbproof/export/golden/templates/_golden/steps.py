@@ -8,7 +8,9 @@ import functools
 import importlib
 import inspect
 import io
+import itertools
 import sys
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from .state import stamps, within, written
 from .values import Describer, Rebuilder
 
+MOST_YIELDED = 200
 NOT_CALLED = "it could not be called with what was recorded"
 
 
@@ -24,6 +27,8 @@ class Package:
 
     def __init__(self, name: str, libraries: tuple[str, ...], gives: Mapping[str, Sequence[str]]) -> None:
         self.name, self.libraries, self.gives = name, libraries, gives
+        # What comes bit by bit is gone through only where nobody else waits for it.
+        self.is_alone = False
         self.entrance: Any = importlib.import_module(name)
         self.results: Any = importlib.import_module(f"{name}._results")
 
@@ -124,6 +129,8 @@ class Package:
 
     def _named(self, step: str, given: Any) -> Any:
         """What a step gives, by the names that it has in the notebook."""
+        if self.is_alone and isinstance(given, types.GeneratorType):
+            return {"yields": list(itertools.islice(given, MOST_YIELDED))}
         names = self.gives.get(step, ())
         if len(names) == 1:
             return {names[0]: given}
@@ -131,13 +138,24 @@ class Package:
             return dict(zip(names, given, strict=True))
         return given
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.is_alone = True
+        try:
+            yield
+        finally:
+            self.is_alone = False
+
     def replay(self, step: str, takes: Any, here: Path) -> dict[str, Any]:
         """Call a step with what was recorded; what it did."""
         module, name = self.place(step)
         found: list[dict[str, Any]] = []
-        with within(here, self.libraries), self.results.collecting(), contextlib.suppress(Exception):
-            given = Rebuilder(str(here), self.knows).of(takes)
-            with self.heard(step, found.append, here):
+        with within(here, self.libraries), self.results.collecting():
+            try:
+                given = Rebuilder(str(here), self.knows).of(takes)
+            except Exception as error:
+                return {"raises": f"{NOT_CALLED}: {error}"}
+            with self.heard(step, found.append, here), self._alone(), contextlib.suppress(Exception):
                 call = bound(getattr(module, name), given)
                 if inspect.iscoroutine(call):
                     asyncio.run(call)

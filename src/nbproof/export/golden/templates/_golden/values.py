@@ -1,11 +1,10 @@
 """Values as trees of plain parts, told apart down to the last bit, and back to values where that can be done.
 
-A part is a JSON value, an array, or a mapping that says under `is` what it stands for.
+A part is a JSON value, bytes, an array, or a mapping that says under `is` what it stands for.
 """
 
 from __future__ import annotations
 
-import base64
 import builtins
 import collections
 import copyreg
@@ -116,9 +115,7 @@ class Describer:
         return {"is": "name", "value": repr(value)}
 
     def data_of_bytes(self, value: bytes) -> Any:
-        if len(value) > self.longest:
-            return {"hash": _hash(value), "size": len(value)}
-        return base64.b64encode(value).decode("ascii")
+        return {"hash": _hash(value), "size": len(value)} if len(value) > self.longest else value
 
     def inside(self, value: Any, kind: type) -> Any:
         if kind in (list, tuple):
@@ -411,8 +408,8 @@ class Rebuilder:
     def one(self, what: str, told: Mapping[str, Any]) -> Any:
         if what == "float":
             return float(told["value"])
-        if what == "bytes" and isinstance(told["data"], str):
-            return base64.b64decode(told["data"])
+        if what == "bytes" and isinstance(told["data"], bytes):
+            return told["data"]
         if what == "complex":
             return complex(*self.of_all(told["parts"]))
         if what in ("range", "slice"):
