@@ -42,6 +42,16 @@ program.set_mutant_under_test("mutant_generation")
 Path("mutants").mkdir(exist_ok=True)
 program.copy_src_dir(); program.copy_also_copy_files(); program.setup_source_paths(); program.create_mutants(1)
 """
+# A mutant is tried in a process that has run the tests before: what fails there without any would look like a kill.
+CLEAN = """
+import os, sys
+import pytest
+os.chdir("mutants"); sys.path.insert(0, os.path.abspath("src"))
+os.environ["MUTANT_UNDER_TEST"] = ""
+for _ in range(3):
+    if pytest.main(["-q", "-x", "-W", "ignore", "-p", "no:cacheprovider", "-p", "no:randomly", "tests"]):
+        sys.exit("the tests fail though nothing was changed")
+"""
 SHOWING = """
 import json, sys
 from mutmut.mutation.diff_apply import get_diff_for_mutant
@@ -148,6 +158,7 @@ def _carried_out(folder: Path, name: str, asked: argparse.Namespace, environ: di
     lines = {Path(file).relative_to(folder.resolve()).as_posix(): set(found)
              for file, found in json.loads(called("-c", LINES, ".coverage")).items()}  # fmt: skip
     called("-c", LISTING)
+    called("-c", CLEAN)
     every = sorted(_outcomes(folder))
     chosen = sorted(random.Random(asked.seed).sample(every, asked.mutants)) if 0 < asked.mutants < len(every) else every
     if chosen:
