@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from exported import write_notebook
+from exported import Cell, write_notebook
 
 from nbproof.export.exporting import Asked, export
 from nbproof.export.golden.coverage import Coverage
@@ -41,19 +42,19 @@ CELLS = (
 FAULTS = {
     "a constant": ("value * factor", "value * factor + 1", "scaled#1.gives"),
     "a sign": ("-2.0", "2.0", "judge.gives.weights"),
-    "a row is lost": ("rows['amount'] > LIMIT", "rows['amount'] > LIMIT + 1", "clean.gives"),
-    "another column": ("kept['double'] =", "kept['twice'] =", "clean.gives.kept.columns"),
-    "a narrower type": ("np.array([1.5, -2.0, 0.25])", "np.array([1.5, -2.0, 0.25], 'f4')", "weights.dtype"),
+    "a row is lost": ('rows["amount"] > LIMIT', 'rows["amount"] > LIMIT + 1', "clean.gives"),
+    "another column": ('kept["double"] =', 'kept["twice"] =', "clean.gives.kept.columns"),
+    "a narrower type": ("np.array([1.5, -2.0, 0.25])", 'np.array([1.5, -2.0, 0.25], "f4")', "weights.dtype"),
     "another order": (".reset_index(drop=True)", "[::-1].reset_index(drop=True)", "clean.gives"),
-    "a figure's title": ("'amounts'", "'Amounts'", "titles[1]: 'Amounts', expected 'amounts'"),
+    "a figure's title": ('"amounts"', '"Amounts"', "titles[1]: 'Amounts', expected 'amounts'"),
     "a bar's height": ("[3, 4]", "[3, 5]", "patches[1].height"),
-    "a printed text": ("'rows')", "'lines')", "load.prints"),
+    "a printed text": ('"rows")', '"lines")', "load.prints"),
     "another error is let through": ("except ValueError", "except KeyError", "clean.raises"),
     "an error is swallowed": ("low = math.sqrt(-1)", "low = 0", "clean.keeps.low: 0, expected -1"),
-    "a written file": ("'sum %s'", "'Sum %s'", "leave.writes"),
+    "a written file": ('"sum ', '"Sum ', "leave.writes"),
     "an estimator's setting": ("LinearRegression()", "LinearRegression(fit_intercept=False)", "judge.gives.model"),
     "what is displayed": ('show("', '(lambda *_: None)("', "clean.shows"),
-    "a category is text": (".astype('category')", "", "load.gives.rows['kind'].dtype"),
+    "a category is text": ('.astype("category")', "", "load.gives.rows['kind'].dtype"),
 }
 # One process that has loaded the libraries, and another for each package.
 TESTING = """
@@ -79,7 +80,7 @@ class Made:
     coverage: Coverage
 
 
-def made_of(place: Path, cells: tuple[str, ...]) -> Made:
+def made_of(place: Path, cells: tuple[Cell, ...]) -> Made:
     """Export a draft of a notebook with these cells."""
     notebook = write_notebook(place / "notebooks" / "demo.ipynb", *cells)
     (notebook.parent / "rows.csv").write_text("kind,amount\na,1\nb,2\na,3\nb,4\na,5\n")
@@ -159,3 +160,59 @@ def test_what_runs_disagree_on_is_not_held_against_a_package(tmp_path: Path) -> 
     steps = made.folder / "src" / NAME / "steps.py"
     steps.write_text(steps.read_text().replace("[1, 2]", "[1, 3]"))
     assert outcomes(made.folder)[0][0] == 1
+
+
+PARAMETERS = (
+    "from datetime import date\nfrom pathlib import Path\nfrom typing import Annotated, Literal\n"
+    "from annotated_types import Ge, Lt\n"
+    "rows: Annotated[int, Ge(1), Lt(9)] = 2\nshare: Annotated[float, Ge(0)] = 0.5\n"
+    "kind: Literal['fast', 'slow'] = 'fast'\nday: date = date(2020, 1, 31)\nplace: Path = Path('out')\n"
+    "is_loud: bool = False\nweights: list[float] = [1.0, 2.0]\nlimit: int | None = None",
+    ["parameters"],
+)
+WITH_PARAMETERS = (
+    PARAMETERS,
+    "# Use them",
+    "used = [rows, share, kind, str(day), place.name, is_loud, weights, limit]",
+)
+LOOSER = {
+    "a lower bound": ('"ge": 1', '"ge": 0'),
+    "an upper bound": ('"lt": 9', '"lt": 10'),
+    "another choice": ('("fast", "slow")', '("fast", "slow", "no such value")'),
+    "another type": ('Type("bool")', 'Type("int")'),
+}
+
+
+@pytest.fixture(scope="module")
+def with_parameters(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return made_of(tmp_path_factory.mktemp("parameters"), WITH_PARAMETERS)
+
+
+def test_a_contract_is_tested_at_its_bounds(with_parameters: Made) -> None:
+    """For each parameter there are values that fit and, where its type refuses any, values that do not."""
+    asked = json.loads((with_parameters.folder / "tests/recorded/command_line.json").read_text())
+
+    [(code, said)] = outcomes(with_parameters.folder)
+
+    assert code == 0, said
+    assert {"1", "2", "8"} <= asked["taken"]["rows"].keys()
+    assert {"0", "9", "0.5", "null", "true"} <= set(asked["refused"]["rows"])
+    assert asked["taken"]["day"] == {"2020-01-31": "2020-01-31", "2020-02-29": "2020-02-29"}
+    assert asked["taken"]["limit"] == {"7": 7, "-7": -7, "null": None}
+    assert asked["refused"]["place"] == [""]
+
+
+def test_a_looser_contract_is_found(with_parameters: Made, tmp_path: Path) -> None:
+    """A bound, a choice or a type that is not the notebook's fails a test."""
+    packages = []
+    for fault, (before, after) in LOOSER.items():
+        package = tmp_path / fault.replace(" ", "-") / NAME
+        shutil.copytree(with_parameters.folder, package, ignore=shutil.ignore_patterns("said.txt", "__pycache__"))
+        contract = package / "src" / NAME / "_contract.py"
+        assert before in contract.read_text()
+        contract.write_text(contract.read_text().replace(before, after))
+        packages.append(package)
+
+    found = outcomes(*packages)
+
+    assert [code for code, _ in found] == [1] * len(LOOSER), found

@@ -14,6 +14,8 @@ from typing import Any
 
 from .recording import referenced
 
+# What is no record of a call.
+_OTHERS = {"steps.json", "command_line.json"}
 VARIES = "two runs differ here by themselves"
 
 
@@ -59,7 +61,7 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
         for at, kind, why in unknown(folder.load(file(call)), label(call)):
             not_covered[at] = f"a {kind}: {why}"
     replace(about, alone=alone, not_covered=not_covered).write()
-    _sweep(recorded, {"steps.json"} | {f"{file(call)}.json" for call in (*about.steps, "results", *alone)}
+    _sweep(recorded, _OTHERS | {f"{file(call)}.json" for call in (*about.steps, "results", *alone)}
            | {f"{file(call)}.takes.json" for call in alone})  # fmt: skip
     return {
         "alone": list(alone),
@@ -75,7 +77,7 @@ def _is_generator(told: Any) -> bool:
 
 def _sweep(recorded: Path, names: set[str]) -> None:
     """Remove what no test asks for."""
-    used = names | referenced(recorded, names - {"steps.json"})
+    used = names | referenced(recorded, names - _OTHERS)
     for place in recorded.iterdir():
         if place.is_file() and place.name not in used:
             place.unlink()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from ...errors import NotWatched
 from ...notebook.shapes import as_json
 from ..draft import Draft
 from ..watching.watch import carried_out
+from .asking import asked
 from .coverage import Coverage
 
 TESTS = "tests"
@@ -46,6 +48,8 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
         "absent": {held.path: held.digest for held in draft.needed.data if held.path not in along},
     }  # fmt: skip
     # What runs here is put in place as it is.
+    asking = json.dumps(asked(draft.reading.contract, draft.parameters), indent=1, ensure_ascii=False)
+    (recorded / "command_line.json").write_text(asking + "\n", encoding="utf-8")
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", f"{name.upper()}_DATA": str(draft.needed.root)}
     try:
         carried_out(_HERE, {**job, "do": "record"}, timeout_s=timeout_s, environ=environ)
