@@ -152,6 +152,8 @@ def test_plain_python_leaves_what_ipython_leaves(shell: InteractiveShell, tmp_pa
         ("%%cython\ndef f(): pass", 1, "`%%cython` is not known"),
         ("for n in [1]:\n    !rm -rf build", 2, "rm -rf build"),
         ("!cat a > b", 1, "cat a > b"),
+        ("!git commit -m x", 1, "git commit"),
+        ("%system rm -r a", 1, "rm -r a"),
         ("%reset -f", 1, "%reset"),
         ("x = %who_ls", 1, "%who_ls"),
         ("x = %timeit -o 1", 1, "another one each time"),
@@ -177,6 +179,17 @@ def test_every_refusal_is_told_at_once() -> None:
     plain = as_plain("%run a.py\n!rm x\n%reset -f\n")
 
     assert [refusal.line for refusal in plain.refusals] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["!python --version", "!conda --help", "!git status", "%system ls", "%ls", "%pycat a.py", "%watermark -v",
+     "%load_ext version_information"],
+)  # fmt: skip
+def test_what_only_shows_is_left_out(source: str) -> None:
+    """Programs that say who they are, or how things stand; a program that does something is refused."""
+    assert as_plain(source).refusals == ()
+    assert as_plain(source).source.strip() == ""
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..notebook.syntax import cell_tree, is_silenced
@@ -57,13 +57,14 @@ Meaning = Left | Said | Unwrapped | Refused
 
 # They show something, or change how the shell shows or reads, and no value.
 _SHOWING = {
-    "alias_magic", "autoawait", "autocall", "autoindent", "automagic", "autoreload", "autosave", "clear", "colors",
-    "config", "connect_info", "doctest_mode", "gui", "hist", "history", "less", "lsmagic", "magic", "man", "matplotlib",
-    "more", "notebook", "page", "pdef", "pdoc", "pfile", "pinfo", "pinfo2", "pprint", "precision", "psearch",
-    "psource", "quickref", "tb", "tensorboard", "who", "whos", "xmode",
+    "alias_magic", "autoawait", "autocall", "autoindent", "automagic", "autoreload", "autosave", "cat", "clear",
+    "colors", "config", "connect_info", "dirs", "doctest_mode", "gui", "hist", "history", "less", "ll", "ls",
+    "lsmagic", "magic", "man", "matplotlib", "more", "notebook", "page", "pdef", "pdoc", "pfile", "pinfo", "pinfo2",
+    "pprint", "precision", "psearch", "psource", "pycat", "qtconsole", "quickref", "tb", "tensorboard",
+    "version_information", "watermark", "who", "whos", "xmode",
 }  # fmt: skip
 _HARMLESS_EXTENSIONS = {"autoreload", "tensorboard", "memory_profiler", "line_profiler", "nb_black", "lab_black",
-                        "watermark", "jupyter_black"}  # fmt: skip
+                        "watermark", "jupyter_black", "version_information"}  # fmt: skip
 _INSTALLERS = re.compile(
     r"(?:\{sys\.executable\}|\$sys\.executable|python[\d.]*|py)\s+-m\s+pip[\d.]*\s+install\s+(?P<module>.*)"
     r"|(?:pip[\d.]*|uv\s+pip)\s+install\s+(?P<pip>.*)|(?:conda|mamba|micromamba)\s+install\s+(?P<conda>.*)",
@@ -75,6 +76,7 @@ _SHOWING_PROGRAMS = {
     "lscpu", "nproc", "nvcc", "nvidia-smi", "printenv", "ps", "pwd", "sort", "tail", "tree", "uname", "wc", "which",
     "whoami",
 }  # fmt: skip
+_SHOWING_GIT = (["diff"], ["log"], ["show"], ["status"])
 _JOINED = re.compile(r"[><|;&`]|\$\(")
 _DOLLAR = re.compile(r"(?<![\\$])\$([A-Za-z_]\w*)")
 _OPTIONS_WITH_VALUE = {"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-t", "--target", "-c", "-r",
@@ -91,6 +93,8 @@ def of_line_magic(name: str, line: str, *, is_bound: bool) -> Meaning:
             return Refused("`%timeit` gives a measurement, which is another one each time", "leave it out")
         return Left((f"`%timeit {line}` only measures and was left out",))
     told = _LINE.get(name)
+    if name in ("sx", "system"):
+        return of_command(line, is_captured=is_bound, is_bound=is_bound)
     if told is None:
         return Refused(f"`%{name}` is not known: it cannot be told what it does", "say it in Python")
     return told(line)
@@ -120,12 +124,18 @@ def of_command(command: str, *, is_captured: bool, is_bound: bool) -> Meaning:
         )
         return Said(code, frozenset({"subprocess"}), is_value=True)
     words = _words(command)
-    if words and words[0] in _SHOWING_PROGRAMS and not _JOINED.search(command):
+    if words and _only_shows(words) and not _JOINED.search(command):
         return Left((f"`!{command}` only shows something and was left out",))
     return Refused(
         f"`!{command[:80]}` runs a program of this machine, and what it changes cannot be seen",
         "use `subprocess.run([...], check=True)`, or do it in Python",
     )
+
+
+def _only_shows(words: Sequence[str]) -> bool:
+    """Whether a program only says something: what it is for, or how things stand."""
+    is_asked_who_it_is = len(words) == 2 and words[1] in ("--version", "--help")
+    return words[0] in _SHOWING_PROGRAMS or is_asked_who_it_is or (words[0] == "git" and words[1:2] in _SHOWING_GIT)
 
 
 def interpolated(text: str) -> str | None:
