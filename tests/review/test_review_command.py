@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from reviewed import CELLS, PARAMETERS, key, printed, write_key, write_notebook, write_project
 
 from nbproof.cli.main import carry_out
@@ -330,3 +331,14 @@ def test_settings_of_reviews_are_read(tmp_path: Path) -> None:
         review_severity={"NBP007": "off"}, review_thresholds={"auc": ">= 0.8"},
     )  # fmt: skip
     assert key(1).public.line not in repr(found)
+
+
+def test_the_hook_is_this_command(notebook: Path, review: Any) -> None:
+    """What `.pre-commit-hooks.yaml` calls exists, passes a plain notebook, and fails one that installs."""
+    (hook,) = yaml.safe_load((Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text())
+    program, group, *words = hook["entry"].split()
+
+    assert (program, group, hook["types_or"]) == ("nbproof", "review", ["jupyter"])
+    assert review(*words, notebook)[0] == 0
+    write_notebook(notebook, [PARAMETERS, ("a", [], "!pip install x")])
+    assert review(*words, notebook)[0] == 1
