@@ -163,14 +163,20 @@ RUN = """
 import hashlib, json, os, sys, time
 os.environ["MPLBACKEND"] = "agg"
 import random
-import matplotlib; matplotlib.use("module://matplotlib_inline.backend_inline")
-import matplotlib.pyplot, numpy, pandas
+sources, times = json.load(open(sys.argv[1])), int(sys.argv[2])
+used = [name for name in ("matplotlib", "numpy", "pandas", "scipy", "sklearn") if any(name in text for text in sources)]
+if "matplotlib" in used:
+    import matplotlib; matplotlib.use("module://matplotlib_inline.backend_inline")
+    import matplotlib.pyplot
+for name in used:
+    __import__(name)
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from IPython.utils.capture import capture_output
-sources, times = json.load(open(sys.argv[1])), int(sys.argv[2])
 def run():
-    random.seed(); numpy.random.seed()
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
     shell = InteractiveShell.instance()
     shell.user_ns["display"] = display
     told = []
