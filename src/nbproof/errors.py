@@ -17,6 +17,7 @@ NbproofError
 │   ├── ReviewAskedWrongly          a review asks for something that cannot be asked for
 │   ├── RequestInvalid              a page asks for something that no door answers
 │   ├── UnknownName                 nothing is called that
+│   ├── JobInvalid                  a job asks for something that no engine could carry out
 │   ├── ExtraMissing                a package that an extra brings is not installed
 │   └── Unwritable                  a folder that must be written cannot be
 ├── WorkFailed                      the work was done and failed (exit 1)
@@ -32,6 +33,9 @@ NbproofError
 │   ├── JournalDamaged              the record of a run holds a line that cannot be read
 │   ├── ChecksFailed                a notebook does not pass the checks before its review
 │   ├── Cancelled                   an explanation was cancelled before its end
+│   ├── EngineUnreachable           an engine that jobs run on did not answer
+│   ├── JobRefused                  an engine would not take a job
+│   ├── JobUnfinished               a job has not left what is asked for
 │   └── ServiceFailed               a service ended or did not become ready
 └── Refused                         nbproof will not do this (exit 3)
     ├── Busy                        another build of this pipeline is running
@@ -200,6 +204,16 @@ class UnknownName(AskedWrongly):
         super().__init__(f"no {kind} is called `{name}`; known: {shown}", hint=hint)
 
 
+class JobInvalid(AskedWrongly):
+    """A job asks for something that no engine could carry out."""
+
+    hint = "nbproof submit --help"
+
+    def __init__(self, job: str, problems: Iterable[str]) -> None:
+        self.job, self.problems = job, tuple(problems)
+        super().__init__(f"the job `{job}`: found {'; '.join(self.problems)}")
+
+
 class ExtraMissing(AskedWrongly):
     """A package that an extra brings is not installed."""
 
@@ -344,6 +358,34 @@ class Cancelled(WorkFailed):
     def __init__(self, done: int, total: int) -> None:
         self.done, self.total = done, total
         super().__init__(f"cancelled after {done} of {total} rows; expected to explain them all")
+
+
+class EngineUnreachable(WorkFailed):
+    """An engine that jobs run on did not answer; what is known of its jobs is kept."""
+
+    def __init__(self, target: str, found: str, *, hint: str) -> None:
+        self.target, self.found = target, found
+        super().__init__(f"{target} did not answer: {found}", hint=hint)
+
+
+class JobRefused(WorkFailed):
+    """An engine would not take a job."""
+
+    hint = "ask for less, or for another partition; the engine's own words are above"
+
+    def __init__(self, target: str, words: str) -> None:
+        self.target, self.words = target, words
+        super().__init__(f"{target} would not take the job: {words}")
+
+
+class JobUnfinished(WorkFailed):
+    """A job has not, or not yet, left what is asked for."""
+
+    def __init__(self, job: str, found: str) -> None:
+        self.job = job
+        super().__init__(
+            f"the job {job} {found}; expected results that are whole", hint=f"nbproof jobs logs {job}"
+        )
 
 
 class ServiceFailed(WorkFailed):

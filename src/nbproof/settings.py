@@ -23,7 +23,9 @@ CODE = re.compile(r"NBP\d{3}")
 THRESHOLD = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)")
 PREFIX = "NBPROOF_"
 # nbproof sets these itself in the processes that it starts; they are no settings.
-OWN_VARIABLES = frozenset({"NBPROOF_KEEP", "NBPROOF_LEASE", "NBPROOF_LOG", "NBPROOF_PRELOAD", "NBPROOF_RUNTIME"})
+OWN_VARIABLES = frozenset({
+    "NBPROOF_CHECKPOINT", "NBPROOF_KEEP", "NBPROOF_LEASE", "NBPROOF_LOG", "NBPROOF_PRELOAD", "NBPROOF_RUNTIME",
+})  # fmt: skip
 
 
 def _count_processors() -> int:

@@ -17,6 +17,7 @@ MODULES = {
     "explain": "explaining",
     "export": "exporting",
     "init": "starting",
+    "jobs": "submitting",
     "lab": "opening",
     "plot": "drawing",
     "report": "reporting",
@@ -24,6 +25,7 @@ MODULES = {
     "run": "building",
     "runs": "history",
     "status": "inspecting",
+    "submit": "submitting",
     "verify": "exporting",
 }
 

@@ -50,16 +50,9 @@ def verify(
     Raises `PackageBroken` for files that are not what was written, `ApprovalInvalid` and `NotApproved` for an approval
     that does not hold (that of who counts in `project`, or else of who came along), and `NotEquivalent`.
     """
-    found = provenance.read(package)
-    problems = list(provenance.problems(package, found))
-    if problems:
-        raise PackageBroken(package, problems)
+    found, document, digest = _whole(package)
     content = found.content
-    document = documents.read(package / content["notebook"]["file"])
-    digest = digests.digest(document)
-    if digest.hex != content["notebook"]["digest"]:
-        raise PackageBroken(package, [f"its notebook has the digest {digest.short}"])
-    standing = _standing(package, content, digest, project)
+    approval = _standing(package, content, digest, project)
     needed = _needed(package, found, data)
     pair = _pair(package, found, document, needed)
     proofs: list[Proof] = []
@@ -73,7 +66,29 @@ def verify(
         more = [f"and {len(wrong) - _MOST_TOLD} more"] if len(wrong) > _MOST_TOLD else []
         raise NotEquivalent(package, [*wrong[:_MOST_TOLD], *more])
     notes = [*_other_versions(content["environment"]["versions"]), *_other_values(content["equivalence"], proofs)]
-    return Verified(found.name, document.path.name, digest.hex, standing, tuple(proofs), tuple(notes))
+    return Verified(found.name, document.path.name, digest.hex, approval, tuple(proofs), tuple(notes))
+
+
+def standing(package: Path, *, project: Path | None = None) -> tuple[str, str]:
+    """The name of a package and who approved it, or `approved.DRAFT`, without running anything of it.
+
+    Raises `PackageBroken` for files that are not what was written, `ApprovalInvalid` and `NotApproved` as `verify`.
+    """
+    found, _, digest = _whole(package)
+    return found.name, _standing(package, found.content, digest, project)
+
+
+def _whole(package: Path) -> tuple[Provenance, Document, ContentHash]:
+    """A package whose every file is what was written, its notebook, and that one's digest."""
+    found = provenance.read(package)
+    problems = list(provenance.problems(package, found))
+    if problems:
+        raise PackageBroken(package, problems)
+    document = documents.read(package / found.content["notebook"]["file"])
+    digest = digests.digest(document)
+    if digest.hex != found.content["notebook"]["digest"]:
+        raise PackageBroken(package, [f"its notebook has the digest {digest.short}"])
+    return found, document, digest
 
 
 def _standing(package: Path, content: Mapping[str, Any], digest: ContentHash, project: Path | None) -> str:

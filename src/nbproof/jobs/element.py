@@ -1,0 +1,115 @@
+"""One element of a job, where it runs: the package is verified again, the command runs, results appear whole or not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+from ..errors import NbproofError, Refused
+from ..files import sync_folder
+from .job import Job
+from .place import Place, Started
+
+REFUSED = Refused.exit_code
+CHECKPOINT_VARIABLE = "NBPROOF_CHECKPOINT"
+_FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
+
+
+def carry_out(place: Place, index: int, verify: Callable[[], None]) -> int:
+    """Run the element until it ends well or has been tried often enough; its exit code comes back.
+
+    An engine may run it again, after a node was lost: what has ended well is not done twice, and what has not begins
+    with an empty folder, beside the checkpoint that the last attempt has written.
+    """
+    job = place.job()
+    if (place.results / str(index)).exists():
+        print(f"element {index} has ended well before; nothing is done again", flush=True)
+        return 0
+    before = place.started(index)
+    attempt = before.attempt if before is not None else 0
+    # What the engine has interrupted is none of the tries that the job was given.
+    for left in reversed(range(job.retries + 1)):
+        attempt += 1
+        running = Started("running", attempt, socket.gethostname(), time.time())
+        place.tell(index, running)
+        code, told = _attempt(place, job, index, attempt, verify)
+        if code == 0:
+            place.tell(index, replace(running, state="done", ended=time.time()))
+            return 0
+        print(f"attempt {attempt} failed: {told}", flush=True)
+        if not left or code == REFUSED:
+            place.tell(index, replace(running, state="failed", ended=time.time(), told=told))
+            break
+    return code
+
+
+def _attempt(place: Place, job: Job, index: int, attempt: int, verify: Callable[[], None]) -> tuple[int, str]:
+    """The exit code of one try, and why it failed."""
+    work = place.work(index, attempt)
+    try:
+        work.mkdir(parents=True)
+        place.checkpoint(index).mkdir(parents=True, exist_ok=True)
+        verify()
+        code = _run(job, index, work, place.checkpoint(index))
+        told = f"it ended with {_ending(code)}" if code else _missing(job, work)
+        if told:
+            return abs(code) or 1, told
+        _keep(work, place.results / str(index))
+    except (NbproofError, OSError) as error:
+        return getattr(error, "exit_code", 1), str(error)
+    for left in (*place.works(index), place.checkpoint(index)):
+        shutil.rmtree(left, ignore_errors=True)
+    return 0, ""
+
+
+def _run(job: Job, index: int, work: Path, checkpoint: Path) -> int:
+    """Run the command; signals that the engine sends reach it, and it outlives none of them unnoticed."""
+    environment = {**os.environ, **job.environment, CHECKPOINT_VARIABLE: str(checkpoint)}
+    process = subprocess.Popen(
+        job.command_of(index, str(work)), cwd=job.folder, env=environment, stdin=subprocess.DEVNULL
+    )
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        if process.poll() is None:
+            process.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in _FORWARDED}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ending(code: int) -> str:
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def _missing(job: Job, work: Path) -> str:
+    gone = [name for name in job.outputs if not (work / name).exists()]
+    return f"it left no {', '.join(gone)}" if gone else ""
+
+
+def _keep(work: Path, results: Path) -> None:
+    """Make the folder that was worked in the results, in one step."""
+    for path in work.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    try:
+        work.rename(results)
+    except OSError:
+        # A node that was taken for lost has lived, and was faster: there is one set of results, and it is whole.
+        if not results.exists():
+            raise
+    sync_folder(results.parent)

@@ -1,0 +1,187 @@
+"""A package submitted: admitted, made a job, told to an engine, and kept whatever the engine answers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import AskedWrongly, ParameterInvalid, UnknownName
+from . import admission, place, target
+from .admission import Admission
+from .job import WORK, Job, Resources
+from .place import Place
+
+# Reads values for each element, and says for each what its own contract says of it.
+_CHECK = """
+import importlib, json, sys
+from_cli = importlib.import_module(sys.argv[1] + "._command")
+package = importlib.import_module(sys.argv[1])
+types = {each.name: each.type for each in getattr(package, "PARAMETERS", ())}
+said = []
+for element in json.load(sys.stdin):
+    values = {name: from_cli.read(types[name], text) if name in types else text for name, text in element.items()}
+    try:
+        getattr(package, "checked", dict)(values)
+        unknown = [name for name in values if name not in types]
+        said.append("unknown parameter `%s`" % unknown[0] if unknown else "")
+    except ValueError as error:
+        said.append(str(error))
+json.dump(said, sys.stdout)
+"""
+_CHECK_S = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks for beside the package: parameters as texts, an array of further ones, and resources."""
+
+    parameters: Mapping[str, str]
+    array: Path | None = None
+    resources: Resources = Resources()
+    at_once: int | None = None
+    retries: int = 0
+    signal_s: int | None = None
+    after: tuple[str, ...] = ()
+    name: str | None = None
+
+
+def prepared(package: Path, asked: Asked, *, project: Path, allow_draft: bool = False) -> tuple[Job, Admission]:
+    """The job that a package becomes; nothing is written. Raises what `admission.admit` does, and `ParameterInvalid`."""
+    admitted = admission.admit(package, project=project, allow_draft=allow_draft)
+    rows = [dict(asked.parameters)] if asked.array is None else [
+        {**asked.parameters, **row} for row in elements(asked.array)
+    ]  # fmt: skip
+    _check(admitted, rows, asked.array)
+    job = Job(
+        name=asked.name or admitted.name.replace("_", "-").lower().strip("-")[:40],
+        command=(sys.executable, "-m", admitted.name, "--out", WORK),
+        folder=admitted.folder,
+        resources=asked.resources,
+        environment=_environment(admitted),
+        elements=tuple(tuple(f"--{name}={value}" for name, value in row.items()) for row in rows),
+        is_array=asked.array is not None,
+        at_once=asked.at_once,
+        retries=asked.retries,
+        signal_s=asked.signal_s,
+        after=tuple(place.find(project, name).id for name in asked.after),
+    )
+    return job, admitted
+
+
+def rendered(job: Job, target_name: str, folder: Path, *, project: Path) -> Mapping[str, str]:
+    """What the engine will be told, by file; nothing is written."""
+    return target.load(target_name).render(_told(job, target_name, project), str(folder))
+
+
+def submit(job: Job, admitted: Admission, target_name: str, *, project: Path) -> Place:
+    """Hand a job to an engine. Its folder is there before the engine is asked, and stays whatever comes.
+
+    Raises `EngineUnreachable` and `JobRefused`; a job that was refused leaves no folder.
+    """
+    from ..errors import JobRefused
+
+    engine = target.load(target_name)
+    told = _told(job, target_name, project)
+    folder = place.folder_of(project, job)
+    made = place.make(
+        folder, job, admission.to_json(admitted), target_name, engine.render(told, str(folder))
+    )
+    try:
+        number = engine.submit(told, folder)
+    except JobRefused:
+        _forget(folder)
+        raise
+    made.submit(replace(made.submitted(), number=number))
+    return made
+
+
+def elements(file: Path) -> Iterator[dict[str, str]]:
+    """The parameters of each element: one JSON object a line (.jsonl), or a table with a head (.csv).
+
+    Raises `AskedWrongly`, naming the first line that says none.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AskedWrongly(f"`{file}` cannot be read ({error}); expected a .jsonl or .csv file") from None
+    found = list(_from_csv(file, text) if file.suffix == ".csv" else _from_lines(file, text))
+    if not found:
+        raise AskedWrongly(f"`{file}` holds no element; expected one line of parameters for each")
+    yield from found
+
+
+def _from_lines(file: Path, text: str) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict):
+            raise AskedWrongly(f"line {number} of `{file}` is no JSON object; expected one with parameters")
+        yield {name: _spelled(value) for name, value in row.items()}
+
+
+def _from_csv(file: Path, text: str) -> Iterator[dict[str, str]]:
+    for row in csv.DictReader(text.splitlines()):
+        if None in row or None in row.values():
+            raise AskedWrongly(f"a line of `{file}` has another number of values than its head")
+        yield {str(name): value for name, value in row.items()}
+
+
+def _spelled(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check(admitted: Admission, rows: Sequence[Mapping[str, str]], array: Path | None) -> None:
+    """Let the package itself judge the values, before anything is queued."""
+    asked = subprocess.run(
+        [sys.executable, "-c", _CHECK, admitted.name],
+        input=json.dumps(rows),
+        capture_output=True,
+        text=True,
+        timeout=_CHECK_S,
+        env={**os.environ, **_environment(admitted)},
+        check=False,
+    )
+    if asked.returncode != 0:
+        words = (asked.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise AskedWrongly(f"the package `{admitted.name}` cannot be imported: {words}", hint="nbproof verify PACKAGE")
+    said = json.loads(asked.stdout)
+    problems = [words if array is None else f"element {at}: {words}" for at, words in enumerate(said) if words]
+    if problems:
+        shown = [*problems[:5], *([f"and {len(problems) - 5} more"] if len(problems) > 5 else [])]
+        raise ParameterInvalid(str(array or admitted.name), shown, hint=f"python -m {admitted.name} --help")
+
+
+def _environment(admitted: Admission) -> dict[str, str]:
+    """The package is found where it lies; nothing is installed for a job."""
+    path = [str(Path(admitted.folder) / "src"), os.environ.get("PYTHONPATH", "")]
+    return {"PYTHONPATH": os.pathsep.join(filter(None, path)), "MPLBACKEND": "agg"}
+
+
+def _told(job: Job, target_name: str, project: Path) -> Job:
+    """The job as its engine knows others: those that it waits for by the engine's own numbers."""
+    numbers = []
+    for id_ in job.after:
+        other = place.find(project, id_)
+        submitted = other.submitted()
+        if submitted.target != target_name or submitted.number is None:
+            where = submitted.target if submitted.number is not None else "no target yet"
+            raise UnknownName("job", f"{id_} on {target_name}", [f"it is on {where}"])
+        numbers.append(submitted.number)
+    return replace(job, after=tuple(numbers))
+
+
+def _forget(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

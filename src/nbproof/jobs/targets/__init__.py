@@ -1,0 +1,1 @@
+"""Where jobs run, one module each; all have the same inside."""
