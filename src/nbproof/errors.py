@@ -426,11 +426,11 @@ class ApprovalInvalid(Refused):
 class NotApproved(Refused):
     """Nobody who counts has approved what is there now."""
 
-    def __init__(self, notebook: str, found: str) -> None:
+    def __init__(self, notebook: str, found: str, *, hint: str | None = None) -> None:
         self.notebook, self.found = notebook, found
         super().__init__(
             f"`{notebook}`: {found}; expected an approval of what is there now",
-            hint=f"nbproof review request {notebook}",
+            hint=hint or f"nbproof review request {notebook}",
         )
 
 

@@ -11,7 +11,7 @@ import click
 
 from .output import as_json, duration, moment, print_json, print_table
 
-FOLLOW_S = 0.5
+FOLLOW_S, RECENT_S = 0.5, 7 * 86400
 
 
 def _measure(name: str) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
@@ -34,7 +34,9 @@ def _measure(name: str) -> Callable[[click.Context, click.Parameter, str | None]
 @click.argument("package", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--on", "target", default="local", show_default=True, metavar="TARGET", help="Where it runs.")
 @click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the package.")
-@click.option("--array", type=click.Path(path_type=Path, dir_okay=False), help="A .jsonl or .csv file: an element a line.")
+@click.option(
+    "--array", type=click.Path(path_type=Path, dir_okay=False), help="A .jsonl or .csv file: an element a line."
+)
 @click.option("--at-once", type=click.IntRange(min=1), help="How many elements may run at the same time.")
 @click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Processors for each element.")
 @click.option("--memory", callback=_measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
@@ -43,7 +45,9 @@ def _measure(name: str) -> Callable[[click.Context, click.Parameter, str | None]
 @click.option("--time", "time_s", callback=_measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
 @click.option("--signal", "signal_s", type=click.IntRange(min=1), metavar="SECONDS",
               help="Send SIGUSR1 so long before the time is over.")  # fmt: skip
-@click.option("--retries", type=click.IntRange(min=0), default=0, show_default=True, help="Further tries of what fails.")
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=0, show_default=True, help="Further tries of what fails."
+)
 @click.option("--after", multiple=True, metavar="JOB", help="Start when this job has ended well.")
 @click.option("--name", help="A name for the job; that of the package when left out.")
 @click.option("--dry-run", is_flag=True, help="Show what the engine would be told, and submit nothing.")
@@ -115,21 +119,19 @@ def list_jobs(is_all: bool, as_json: bool) -> None:
     """
     from ..jobs import place, standing
 
-    found = []
-    for each in place.all_of(_project()):
-        if is_all or time.time() - each.submitted().at < 7 * 86400:
-            found.append(standing.of(each))
+    since = 0.0 if is_all else time.time() - RECENT_S
+    found = [standing.of(each) for each in place.all_of(_project()) if each.submitted().at >= since]
     if as_json:
-        print_json([_as_json(each) for each in found])
+        print_json([_as_json(one) for one in found])
         return
     if not found:
         click.echo("no jobs; next: nbproof submit PACKAGE")
         return
-    rows = [(each.id, each.target, each.number or "-", each.state, _counted(each), moment(each.at)) for each in found]
+    rows = [(one.id, one.target, one.number or "-", one.state, _counted(one), moment(one.at)) for one in found]
     print_table(("job", "on", "number", "state", "elements", "submitted"), rows)
-    for each in found:
-        if each.note:
-            click.echo(f"note: {each.id}: {each.note}", err=True)
+    for one in found:
+        if one.note:
+            click.echo(f"note: {one.id}: {one.note}", err=True)
 
 
 @jobs.command()
@@ -206,7 +208,9 @@ def cancel(job: str) -> None:
 
 @jobs.command()
 @click.argument("job")
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="Where to; a folder with the job's name when left out.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), help="Where to; a folder with the job's name when left out."
+)
 @click.option("--partial", is_flag=True, help="Fetch what has ended well, though the rest has not.")
 @as_json
 def fetch(job: str, folder: Path | None, partial: bool, as_json: bool) -> None:

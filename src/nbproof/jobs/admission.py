@@ -1,4 +1,4 @@
-"""Which packages may become jobs: whole ones, whose approval holds when they are submitted and again when they start."""
+"""Which packages may become jobs: whole ones, whose approval holds when they are submitted and when they start."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ def admit(package: Path, *, project: Path, allow_draft: bool) -> Admission:
     package = package.resolve()
     name, words = standing(package, project=project)
     if words == approved.DRAFT and not allow_draft:
-        raise NotApproved(package.name, "it was exported as a draft, which nobody has approved")
+        raise NotApproved(
+            package.name,
+            "it is a draft, which nobody has approved",
+            hint="nbproof review request NOTEBOOK, and export it once it is approved; or submit it with --unsafe-draft",
+        )
     return Admission(str(package), name, _sha256(package), words, words == approved.DRAFT, str(project.resolve()))
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +32,7 @@ def carry_out(place: Place, index: int, verify: Callable[[], None]) -> int:
     """
     job = place.job()
     if (place.results / str(index)).exists():
-        print(f"element {index} has ended well before; nothing is done again", flush=True)
+        _say(f"element {index} has ended well before; nothing is done again")
         return 0
     before = place.started(index)
     attempt = before.attempt if before is not None else 0
@@ -44,7 +45,7 @@ def carry_out(place: Place, index: int, verify: Callable[[], None]) -> int:
         if code == 0:
             place.tell(index, replace(running, state="done", ended=time.time()))
             return 0
-        print(f"attempt {attempt} failed: {told}", flush=True)
+        _say(f"attempt {attempt} failed: {told}")
         if not left or code == REFUSED:
             place.tell(index, replace(running, state="failed", ended=time.time(), told=told))
             break
@@ -87,6 +88,12 @@ def _run(job: Job, index: int, work: Path, checkpoint: Path) -> int:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(words: str) -> None:
+    """Into the element's log, in the order of what the command says."""
+    sys.stdout.write(f"nbproof: {words}\n")
+    sys.stdout.flush()
 
 
 def _ending(code: int) -> str:

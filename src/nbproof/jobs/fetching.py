@@ -14,8 +14,8 @@ from .standing import of
 def fetch(place: Place, target: Path, *, allow_partial: bool = False) -> tuple[Path, ...]:
     """Copy the results of every element to `target`: to itself for one element, else to a folder for each.
 
-    Raises `JobUnfinished` unless all have ended well (or `allow_partial` and some have), and `AskedWrongly` for a folder
-    that is not empty.
+    Raises `JobUnfinished` unless all have ended well (or `allow_partial` and some have), and `AskedWrongly` for a
+    folder that is not empty.
     """
     standing = of(place)
     done = [element.index for element in standing.elements if element.state == "done"]
@@ -23,13 +23,17 @@ def fetch(place: Place, target: Path, *, allow_partial: bool = False) -> tuple[P
         counted = ", ".join(f"{count} {state}" for state, count in standing.counted().items())
         raise JobUnfinished(place.id, f"is {standing.state} ({counted})")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise AskedWrongly(f"`{target}` is there already; expected an empty folder, or none", hint="name another: --to DIR")
+        raise AskedWrongly(
+            f"`{target}` is there already; expected an empty folder, or none", hint="name another: --to DIR"
+        )
     is_array = place.job().is_array
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for index in done:
-            shutil.copytree(place.results / str(index), unfinished / str(index) if is_array else unfinished, symlinks=True)
+            shutil.copytree(
+                place.results / str(index), unfinished / str(index) if is_array else unfinished, symlinks=True
+            )
         if target.exists():
             target.rmdir()
         unfinished.rename(target)

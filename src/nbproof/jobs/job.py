@@ -15,7 +15,18 @@ WORK = "{work}"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KIND = re.compile(r"[A-Za-z0-9_.-]+")
-_SIZES = {"": 1, "m": 1, "mb": 1, "mib": 1, "g": 1024, "gb": 1024, "gib": 1024, "t": 1024**2, "tb": 1024**2, "tib": 1024**2}
+_SIZES = {
+    "": 1,
+    "m": 1,
+    "mb": 1,
+    "mib": 1,
+    "g": 1024,
+    "gb": 1024,
+    "gib": 1024,
+    "t": 1024**2,
+    "tb": 1024**2,
+    "tib": 1024**2,
+}
 _TIMES = {"s": 1, "": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _MOST_ELEMENTS = 10_000
 
@@ -124,7 +135,9 @@ def _problems(job: Job) -> list[str]:
     if not 1 <= size <= _MOST_ELEMENTS or (size > 1 and not job.is_array):
         found.append(f"{size} elements, expected 1 to {_MOST_ELEMENTS}")
     counts = {"cpus": needs.cpus, "memory_mb": needs.memory_mb, "time_s": needs.time_s, "at_once": job.at_once}
-    found += [f"{name} = {count}, expected at least 1" for name, count in counts.items() if count is not None and count < 1]
+    found += [
+        f"{name} = {count}, expected at least 1" for name, count in counts.items() if count is not None and count < 1
+    ]
     if needs.gpus < 0 or job.retries < 0:
         found.append("less than none")
     if needs.gpu_kind is not None and (not needs.gpus or _KIND.fullmatch(needs.gpu_kind) is None):

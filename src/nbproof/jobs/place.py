@@ -37,12 +37,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """To which target a job was handed, under which number it is known there (None: not yet), and when."""
+    """To which target a job was handed, under which number it is known there (None: not yet), and when.
+
+    `cancelled_at` is when somebody ended it.
+    """
 
     target: str
     number: str | None
     at: float
-    cancelled: bool = False
+    cancelled_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

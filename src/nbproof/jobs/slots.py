@@ -18,7 +18,7 @@ LOOK_AGAIN_S = 0.2
 
 @contextmanager
 def taken(kind: str, count: int, of: int) -> Iterator[tuple[int, ...]]:
-    """Wait until `count` of the `of` slots of a kind are free, and hold them; all at once, so that nobody waits half."""
+    """Wait until `count` of the `of` slots of a kind are free, and hold them; never some of them alone."""
     place = runtime_folder() / "slots"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
     held: dict[int, int] = {}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import EngineUnreachable, JobRefused
 from . import target as targets
@@ -69,9 +70,7 @@ def of(place: Place) -> Standing:
         # What was told after the engine was asked counts: an element may just have ended.
         started = [place.started(index) for index in range(size)]
         has_results = [(place.results / str(index)).exists() for index in range(size)]
-    elements = [
-        _element(index, has_results[index], started[index], seen[index], submitted) for index in range(size)
-    ]
+    elements = [_element(index, has_results[index], started[index], seen[index], submitted) for index in range(size)]
     return Standing(place.id, job.name, submitted.target, number, submitted.at, tuple(elements), note)
 
 
@@ -89,7 +88,7 @@ def _asked(place: Place, submitted: Submitted, size: int) -> tuple[str | None, S
             number = engine.recall(place.id)
             if number is None:
                 return None, [Seen("lost", "it was never submitted")] * size, ""
-            place.submit(Submitted(submitted.target, number, submitted.at, submitted.cancelled))
+            place.submit(replace(submitted, number=number))
         return number, engine.look(number, size), ""
     except (EngineUnreachable, JobRefused) as error:
         return number, [Seen("unknown")] * size, str(error)
@@ -106,9 +105,11 @@ def _element(index: int, is_done: bool, started: Started | None, seen: Seen, sub
 def _state(is_done: bool, started: Started | None, seen: Seen, submitted: Submitted) -> tuple[State, str]:
     if is_done:
         return "done", ""
+    cancelled_at = submitted.cancelled_at
     if started is not None and started.state == "failed":
-        return "failed", started.told
-    if submitted.cancelled and seen.state not in ("running", "waiting"):
+        has_ended_by_it = cancelled_at is not None and (started.ended or 0.0) >= cancelled_at
+        return ("cancelled", "") if has_ended_by_it else ("failed", started.told)
+    if cancelled_at is not None and seen.state not in ("running", "waiting"):
         return "cancelled", ""
     if seen.state == "running" and started is None:
         return "waiting", seen.reason
@@ -120,7 +121,7 @@ def _state(is_done: bool, started: Started | None, seen: Seen, submitted: Submit
 def cancel(place: Place) -> None:
     """End a job; what has ended stays as it is. Raises `EngineUnreachable`."""
     submitted = place.submitted()
-    place.submit(Submitted(submitted.target, submitted.number, submitted.at, cancelled=True))
+    place.submit(replace(submitted, cancelled_at=time.time()))
     number = submitted.number or targets.load(submitted.target).recall(place.id)
     if number is not None:
         with contextlib.suppress(JobRefused):

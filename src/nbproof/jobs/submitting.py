@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,19 @@ from .place import Place
 # Reads values for each element, and says for each what its own contract says of it.
 _CHECK = """
 import importlib, json, sys
-from_cli = importlib.import_module(sys.argv[1] + "._command")
-package = importlib.import_module(sys.argv[1])
-types = {each.name: each.type for each in getattr(package, "PARAMETERS", ())}
+command = importlib.import_module(sys.argv[1] + "._command")
+try:
+    contract = importlib.import_module(sys.argv[1] + "._contract")
+except ModuleNotFoundError:
+    contract = None
+types = {each.name: each.type for each in contract.PARAMETERS} if contract else {}
 said = []
 for element in json.load(sys.stdin):
-    values = {name: from_cli.read(types[name], text) if name in types else text for name, text in element.items()}
+    values = {name: command.read(types[name], text) if name in types else text for name, text in element.items()}
     try:
-        getattr(package, "checked", dict)(values)
-        unknown = [name for name in values if name not in types]
-        said.append("unknown parameter `%s`" % unknown[0] if unknown else "")
+        if contract:
+            contract.checked(values)
+        said.append("" if contract or not values else "unknown parameter `%s`; it takes none" % next(iter(values)))
     except ValueError as error:
         said.append(str(error))
 json.dump(said, sys.stdout)
@@ -44,7 +47,7 @@ class Asked:
 
     parameters: Mapping[str, str]
     array: Path | None = None
-    resources: Resources = Resources()
+    resources: Resources = field(default_factory=Resources)
     at_once: int | None = None
     retries: int = 0
     signal_s: int | None = None
@@ -53,7 +56,10 @@ class Asked:
 
 
 def prepared(package: Path, asked: Asked, *, project: Path, allow_draft: bool = False) -> tuple[Job, Admission]:
-    """The job that a package becomes; nothing is written. Raises what `admission.admit` does, and `ParameterInvalid`."""
+    """The job that a package becomes; nothing is written.
+
+    Raises what `admission.admit` does, and `ParameterInvalid`.
+    """
     admitted = admission.admit(package, project=project, allow_draft=allow_draft)
     rows = [dict(asked.parameters)] if asked.array is None else [
         {**asked.parameters, **row} for row in elements(asked.array)
@@ -90,9 +96,7 @@ def submit(job: Job, admitted: Admission, target_name: str, *, project: Path) ->
     engine = target.load(target_name)
     told = _told(job, target_name, project)
     folder = place.folder_of(project, job)
-    made = place.make(
-        folder, job, admission.to_json(admitted), target_name, engine.render(told, str(folder))
-    )
+    made = place.make(folder, job, admission.to_json(admitted), target_name, engine.render(told, str(folder)))
     try:
         number = engine.submit(told, folder)
     except JobRefused:

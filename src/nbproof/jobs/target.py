@@ -58,6 +58,6 @@ def load(name: str) -> Target:
     """The target called `name`; only that one is imported. Raises `UnknownName`."""
     found = entry_points(group=GROUP)
     if name not in found.names:
-        raise UnknownName("target", name, found.names)
+        raise UnknownName("target", name, found.names, hint="nbproof submit PACKAGE --on TARGET")
     made: Target = found[name].load()()
     return made

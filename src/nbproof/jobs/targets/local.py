@@ -39,14 +39,16 @@ class Local:
         if needs.cpus > (processors := os.cpu_count() or 1):
             raise JobRefused("local", f"it asks for {needs.cpus} processors, and this machine has {processors}")
         with (place / "runner.log").open("ab") as log:
-            runner = subprocess.Popen(
+            started = subprocess.run(
                 ["/bin/sh", str(place / SCRIPT)],
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=subprocess.PIPE,
                 stderr=log,
-                start_new_session=True,
+                text=True,
             )
-        return f"{runner.pid}@{_began(runner.pid)}"
+        if started.returncode != 0 or not started.stdout:
+            raise JobRefused("local", f"its runner did not start; see {place / 'runner.log'}")
+        return started.stdout.strip()
 
     def look(self, number: str, size: int) -> Sequence[Seen]:
         """An element runs, or waits, as long as the runner or anything that it started lives."""
@@ -70,11 +72,28 @@ class Local:
 
 
 def main() -> None:
-    """Run the elements of the job whose folder is named."""
+    """Leave a runner behind for the job whose folder is named, and say by which number it is known."""
     place = Place(Path(sys.argv[1]))
+    ends, says = os.pipe()
+    if os.fork():
+        os.close(says)
+        sys.stdout.write(os.read(ends, 100).decode())
+        sys.stdout.flush()
+        # Nothing is closed or written twice: all that this process began with belongs to the runner.
+        os._exit(0)
+    os.setsid()
+    log = os.open(place.folder / "runner.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    for standard in (1, 2):
+        os.dup2(log, standard)
+    os.write(says, f"{os.getpid()}@{_began(os.getpid())}".encode())
+    os.close(says)
+    run_all(place)
+
+
+def run_all(place: Place) -> None:
+    """Run the elements of a job, as many at once as there is room for."""
     job = place.job()
     if not _are_done(place, job.after):
-        print("a job that this one waits for has not ended well", flush=True)
         for index in range(len(job.elements)):
             place.refuse(index, f"one of {', '.join(job.after)} has not ended well")
         return
@@ -125,40 +144,40 @@ def _wait(process: subprocess.Popen[bytes], time_s: int | None, signal_s: int | 
 def _are_done(place: Place, after: Sequence[str]) -> bool:
     """Wait until the jobs that come first have ended; whether all have ended well."""
     while True:
-        states = {
-            element.state for id_ in after for element in standing_of(Place(place.folder.parent / id_)).elements
-        }
+        states = {element.state for id_ in after for element in standing_of(Place(place.folder.parent / id_)).elements}
         if states <= set(ENDED):
             return states <= {"done"}
         time.sleep(LOOK_AGAIN_S)
 
 
+def _lives(number: str) -> bool:
+    """Whether anything of a runner's process group runs: the runner itself, or what it has started.
+
+    The number of a process is not given anew while its group lives; where the leader is there, it must be ours.
+    """
+    leader, _, began = number.partition("@")
+    if _began(int(leader)) not in ("", began):
+        return False
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            told = _told(int(folder.name))
+            if told and told[2] == leader and told[0] != "Z":
+                return True
+    return False
+
+
 def _began(pid: int) -> str:
     """When a process began, in ticks since the machine did: with its number, nobody else's name."""
+    told = _told(pid)
+    return told[19] if told else ""
+
+
+def _told(pid: int) -> list[str]:
+    """What the system says of a process, from its state on; empty when it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
-        return ""
-
-
-def _lives(number: str) -> bool:
-    pid, _, began = number.partition("@")
-    try:
-        os.killpg(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    # The number of a process is not given anew while its group lives; once the leader is there, it must be ours.
-    return _began(int(pid)) in ("", began) and not _is_zombie(int(pid))
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state == "Z"
+        return []
 
 
 if __name__ == "__main__":

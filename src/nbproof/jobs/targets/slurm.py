@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import subprocess
@@ -24,8 +23,11 @@ _STATES: Mapping[str, State] = {
     "REQUEUE_HOLD": "waiting", "RESIZING": "running", "RUNNING": "running", "SPECIAL_EXIT": "waiting",
     "STAGE_OUT": "running", "STOPPED": "running", "SUSPENDED": "running", "TIMEOUT": "failed",
 }  # fmt: skip
-_UNREACHABLE = ("Unable to contact slurm controller", "Connection refused", "Socket timed out", "Slurm backup controller",
-                "Unable to establish", "controller not responding", "Zero Bytes were transmitted")  # fmt: skip
+_UNREACHABLE = (
+    "Unable to contact slurm controller", "Connection refused", "Socket timed out", "Unable to establish",
+    "controller not responding", "Zero Bytes were transmitted",
+)  # fmt: skip
+_OF_COURSE = {"PENDING", "RUNNING", "COMPLETED", "CANCELLED"}
 _GONE = ("Invalid job id", "invalid job id")
 
 
@@ -37,9 +39,9 @@ class Slurm:
         needs = job.resources
         options = {
             "job-name": job.name,
-            "comment": f"nbproof {Path(place).name}",
+            "comment": _comment(Path(place).name),
             "chdir": place,
-            "output": f"{place}/logs/%a.log" if job.is_array else f"{place}/logs/0.log",
+            "output": f"{place.replace('%', '%%')}/logs/{'%a' if job.is_array else '0'}.log",
             "open-mode": "append",
             "nodes": "1",
             "ntasks": "1",
@@ -52,7 +54,7 @@ class Slurm:
             "dependency": f"afterok:{':'.join(job.after)}" if job.after else None,
             "kill-on-invalid-dep": "yes" if job.after else None,
         }
-        lines = ["#!/bin/bash", *(f"#SBATCH --{name}={value}" for name, value in options.items() if value is not None)]
+        lines = ["#!/bin/bash", *(f"#SBATCH --{name}={_quoted(value)}" for name, value in options.items() if value)]
         index = "${SLURM_ARRAY_TASK_ID}" if job.is_array else "0"
         command = shlex.join([sys.executable, "-m", "nbproof.jobs", place])
         # Requeued when its node is lost; `exec`, so that signals reach it without a shell between.
@@ -66,31 +68,33 @@ class Slurm:
     def look(self, number: str, size: int) -> Sequence[Seen]:
         """Ask the controller, which remembers a job for as long as MinJobAge says, and then the accounting."""
         try:
-            told = _asked("scontrol", "show", "job", number, "--json")
+            told = _queue("--array", f"--jobs={number}", "--format=%i|%T|%r")
         except JobRefused as error:
             if not any(words in str(error) for words in _GONE):
                 raise
-            return _from_accounting(number, size)
-        jobs = json.loads(told)["jobs"]
-        if not jobs:
-            return _from_accounting(number, size)
-        found = [Seen("unknown")] * size
-        for each in jobs:
-            seen = _seen(each)
-            for index in _indices(each, size):
-                found[index] = seen
-        return found
+            told = []
+        return _elements(told, number, size) if told else _from_accounting(number, size)
 
     def recall(self, name: str) -> str | None:
         """Look through the queue for the comment that every job of ours carries."""
-        for each in json.loads(_asked("squeue", "--json"))["jobs"]:
-            if each.get("comment") == f"nbproof {name}":
-                return str(_number(each.get("array_job_id")) or each["job_id"])
+        for number, _, comment in (line.partition("|") for line in _queue("--format=%F|%k")):
+            if comment == _comment(name):
+                return number
         return None
 
     def cancel(self, number: str) -> None:
         """Let Slurm end it: SIGTERM first, SIGKILL after KillWait."""
         _asked("scancel", number)
+
+
+def _comment(name: str) -> str:
+    """By this a job of ours is found again in the queue."""
+    return f"nbproof:{name}"
+
+
+def _quoted(value: str) -> str:
+    """A value as a directive takes it: in quotes where it holds a space."""
+    return f'"{value}"' if any(each.isspace() for each in value) else value
 
 
 def _gres(job: Job) -> str | None:
@@ -129,50 +133,35 @@ def _asked(*command: str) -> str:
     raise JobRefused("slurm", words.removeprefix("sbatch: error: "))
 
 
-def _seen(told: Mapping[str, object]) -> Seen:
-    state = told.get("job_state")
-    name = str(state[0] if isinstance(state, list) and state else state)
-    reason = str(told.get("state_reason") or "")
-    if name == "PENDING" and reason == "DependencyNeverSatisfied":
-        return Seen("cancelled", reason)
-    return Seen(_STATES.get(name, "unknown"), "" if reason in ("None", "") else f"{name}: {reason}")
+def _queue(*options: str) -> list[str]:
+    """The lines of `squeue`, of jobs in any state."""
+    return _asked("squeue", "--noheader", "--states=all", *options).splitlines()
 
 
-def _indices(told: Mapping[str, object], size: int) -> Sequence[int]:
-    """The elements that an entry of Slurm's speaks of; those that wait are told together."""
-    task = _number(told.get("array_task_id"))
-    waiting = str(told.get("array_task_string") or "").partition("%")[0].strip("[]")
-    if waiting:
-        found: list[int] = []
-        for part in waiting.split(","):
-            match = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
-            if match is not None:
-                first = int(match[1])
-                found += range(first, int(match[2] or first) + 1, int(match[3] or 1))
-        return [index for index in found if index < size]
-    if task is not None and _number(told.get("array_job_id")):
-        return [task] if task < size else []
-    return [0]
+def _elements(lines: Sequence[str], number: str, size: int) -> Sequence[Seen]:
+    """What lines such as `12_3|RUNNING|None` say of each element of the job 12."""
+    found = [Seen("unknown")] * size
+    for line in lines:
+        name, state, reason = [*line.split("|", 2), "", ""][:3]
+        match = re.fullmatch(rf"{re.escape(number)}(?:_(\d+))?", name.strip())
+        index = int(match[1] or 0) if match is not None else size
+        if index < size:
+            found[index] = _seen(state.split(), reason.strip())
+    return found
 
 
-def _number(told: object) -> int | None:
-    """A number, however this version of Slurm spells one."""
-    if isinstance(told, Mapping):
-        return int(told["number"]) if told.get("set") else None
-    return int(told) if isinstance(told, int) else None
+def _seen(words: Sequence[str], reason: str) -> Seen:
+    name = words[0] if words else ""
+    if reason == "DependencyNeverSatisfied":
+        return Seen("cancelled", "a job that it waits for has not ended well")
+    told = "" if reason in ("None", "") else f"{name}: {reason}"
+    return Seen(_STATES.get(name, "unknown"), told or ("" if name in _OF_COURSE else name))
 
 
 def _from_accounting(number: str, size: int) -> Sequence[Seen]:
     """What the accounting knows, where the cluster keeps one."""
-    found = [Seen("unknown", "the controller has forgotten the job")] * size
     try:
         told = _asked("sacct", "--jobs", number, "--noheader", "--parsable2", "--format=JobID,State")
     except (EngineUnreachable, JobRefused):
-        return found
-    for line in told.splitlines():
-        name, _, state = line.partition("|")
-        match = re.fullmatch(rf"{re.escape(number)}(?:_(\d+))?", name)
-        if match is not None and int(match[1] or 0) < size:
-            words = state.split()
-            found[int(match[1] or 0)] = Seen(_STATES.get(words[0], "unknown") if words else "unknown")
-    return found
+        return [Seen("unknown", "the controller has forgotten the job")] * size
+    return _elements([line for line in told.splitlines() if line], number, size)
