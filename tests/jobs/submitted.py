@@ -23,7 +23,7 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 def submit(capsys: pytest.CaptureFixture[str], package: Path, *options: str) -> str:
     """Submit a draft; the id of the job comes back."""
-    found: str = told(capsys, "submit", str(package), "--unsafe-draft", *options)["id"]
+    found: str = told(capsys, "submit", str(package), "--unsafe-draft", "a test", *options)["id"]
     return found
 
 

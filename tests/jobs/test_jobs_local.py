@@ -107,13 +107,13 @@ def test_time_that_is_over_ends_an_element(package: Path, capsys: Caught) -> Non
     ("options", "code", "words"),
     [
         ((), 3, "is a draft, which nobody has approved"),
-        (("--unsafe-draft", "-p", "rows=many"), 2, "`rows` is 'many', expected a whole number"),
-        (("--unsafe-draft", "-p", "colour=1"), 2, "unknown parameter `colour`"),
-        (("--unsafe-draft", "--gpus", "64"), 1, "it asks for 64 GPUs, and this machine has"),
-        (("--unsafe-draft", "--on", "kafka"), 2, "no target is called `kafka`"),
-        (("--unsafe-draft", "--time", "soon"), 2, "found 'soon', expected 90s, 30min, 2h or 1d"),
-        (("--unsafe-draft", "--after", "nothing"), 2, "no job is called `nothing`"),
-        (("--unsafe-draft", "--name", "My Job"), 2, "the name 'My Job'"),
+        (("--unsafe-draft", "a test", "-p", "rows=many"), 2, "`rows` is 'many', expected a whole number"),
+        (("--unsafe-draft", "a test", "-p", "colour=1"), 2, "unknown parameter `colour`"),
+        (("--unsafe-draft", "a test", "--gpus", "64"), 1, "it asks for 64 GPUs, and this machine has"),
+        (("--unsafe-draft", "a test", "--on", "kafka"), 2, "no target is called `kafka`"),
+        (("--unsafe-draft", "a test", "--time", "soon"), 2, "found 'soon', expected 90s, 30min, 2h or 1d"),
+        (("--unsafe-draft", "a test", "--after", "nothing"), 2, "no job is called `nothing`"),
+        (("--unsafe-draft", "a test", "--name", "My Job"), 2, "the name 'My Job'"),
     ],
 )
 def test_what_cannot_become_a_job_is_refused(
@@ -126,12 +126,23 @@ def test_what_cannot_become_a_job_is_refused(
     assert not any(Path(".nbproof/jobs").glob("*"))
 
 
+def test_a_draft_that_runs_all_the_same_stands_in_the_ledger(package: Path, capsys: Caught) -> None:
+    """Who wanted it, and why; without a reason there is none."""
+    submit(capsys, package)
+
+    (line,) = Path("approvals/ledger.jsonl").read_text().splitlines()
+
+    assert "unsafe-bypass" in line
+    assert "submit to local although it is a draft: a test" in line
+    assert refused(capsys, "submit", str(package), "--unsafe-draft", " ")[0] == 2
+
+
 def test_a_changed_package_is_refused(package: Path, capsys: Caught) -> None:
     """One line that is not what was exported."""
     steps = package / "src" / package.name / "steps.py"
     steps.write_text(steps.read_text().replace("* 2", "* 3"))
 
-    code, line = refused(capsys, "submit", str(package), "--unsafe-draft")
+    code, line = refused(capsys, "submit", str(package), "--unsafe-draft", "a test")
 
     assert code == 3
     assert "steps.py changed" in line
@@ -169,7 +180,9 @@ def test_fetching_never_mixes_with_what_is_there(package: Path, capsys: Caught) 
 
 def test_a_dry_run_shows_what_an_engine_would_be_told(package: Path, capsys: Caught) -> None:
     """And submits nothing."""
-    found = told(capsys, "submit", str(package), "--unsafe-draft", "--on", "slurm", "--gpus", "1", "--dry-run")
+    found = told(
+        capsys, "submit", str(package), "--unsafe-draft", "a test", "--on", "slurm", "--gpus", "1", "--dry-run"
+    )
 
     assert "#SBATCH --gres=gpu:1" in found["files"]["job.sbatch"]
     assert not Path(".nbproof/jobs").exists()

@@ -87,7 +87,7 @@ def test_a_cancelled_job_leaves_the_queue(on_slurm: Cluster, package: Path, caps
 
 def test_more_gpus_than_the_cluster_has_are_refused(on_slurm: Cluster, package: Path, capsys: Caught) -> None:
     """In the words of the cluster; nothing is left behind."""
-    code, line = refused(capsys, "submit", str(package), "--unsafe-draft", *on("--gpus", "9"))
+    code, line = refused(capsys, "submit", str(package), "--unsafe-draft", "a test", *on("--gpus", "9"))
 
     assert code == 1
     assert "Requested node configuration is not available" in line
@@ -101,7 +101,7 @@ def test_a_controller_that_is_away_is_no_lost_job(on_slurm: Cluster, package: Pa
     on_slurm.stop("controller")
     try:
         away = told(capsys, "jobs", "show", job)
-        code, line = refused(capsys, "submit", str(package), "--unsafe-draft", *on())
+        code, line = refused(capsys, "submit", str(package), "--unsafe-draft", "a test", *on())
     finally:
         on_slurm.start("controller")
         on_slurm.wait_for_answer()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,12 +53,12 @@ def _measure(name: str) -> Callable[[click.Context, click.Parameter, str | None]
 @click.option("--after", multiple=True, metavar="JOB", help="Start when this job has ended well.")
 @click.option("--name", help="A name for the job; that of the package when left out.")
 @click.option("--dry-run", is_flag=True, help="Show what the engine would be told, and submit nothing.")
-@click.option("--unsafe-draft", is_flag=True, help="Submit a package that nobody has approved.")
+@click.option("--unsafe-draft", metavar="WHY", help="Submit a draft that nobody has approved; the ledger says why.")
 @as_json
 def submit(
     package: Path, target: str, parameters: Sequence[str], array: Path | None, at_once: int | None, cpus: int,
     memory: int | None, gpus: int, gpu_kind: str | None, time_s: int | None, signal_s: int | None, retries: int,
-    after: Sequence[str], name: str | None, dry_run: bool, unsafe_draft: bool, as_json: bool,
+    after: Sequence[str], name: str | None, dry_run: bool, unsafe_draft: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run an exported package as a job.
 
@@ -70,15 +72,20 @@ def submit(
     from ..jobs import submitting
     from ..jobs.job import Resources
     from ..jobs.place import folder_of
-    from ..settings import find_project
+    from ..review.gate import UnsafeBypass
+    from ..settings import find_project, load
 
     project = find_project(Path.cwd())
+    if unsafe_draft is not None and not unsafe_draft.strip():
+        raise click.UsageError("--unsafe-draft: found no reason, expected why nobody needs to approve it")
+    by = load(project, os.environ).review_name or getpass.getuser()
+    unsafe = None if unsafe_draft is None else UnsafeBypass(by, unsafe_draft)
     resources = Resources(cpus=cpus, memory_mb=memory, gpus=gpus, gpu_kind=gpu_kind, time_s=time_s)
     asked = submitting.Asked(
         parameters=_pairs(parameters), array=array, resources=resources, at_once=at_once, retries=retries,
         signal_s=signal_s, after=tuple(after), name=name,
     )  # fmt: skip
-    job, admitted = submitting.prepared(package, asked, project=project, allow_draft=unsafe_draft)
+    job, admitted = submitting.prepared(package, asked, project=project, unsafe=unsafe)
     if dry_run:
         folder = folder_of(project, job)
         files = submitting.rendered(job, target, folder, project=project)
@@ -88,7 +95,7 @@ def submit(
         for file, text in files.items():
             click.echo(f"# {folder / file}\n{text}")
         return
-    made = submitting.submit(job, admitted, target, project=project)
+    made = submitting.submit(job, admitted, target, project=project, unsafe=unsafe)
     number = made.submitted().number
     if as_json:
         print_json({"id": made.id, "target": target, "number": number, "elements": len(job.elements)})

@@ -11,6 +11,8 @@ from typing import Any
 from ..errors import NotApproved, PackageBroken
 from ..export.packaging import approved, provenance
 from ..export.verifying import standing
+from ..review.gate import UnsafeBypass, note_bypass
+from ..review.policy import FILE as REVIEWERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +30,38 @@ class Admission:
     project: str
 
 
-def admit(package: Path, *, project: Path, allow_draft: bool) -> Admission:
-    """Verify a package that is to be submitted. Raises `PackageBroken`, `ApprovalInvalid` or `NotApproved`."""
+def admit(package: Path, *, project: Path, unsafe: UnsafeBypass | None = None) -> Admission:
+    """Verify a package that is to be submitted.
+
+    An `unsafe` bypass admits a draft, and stands in the ledger before anything is submitted. Raises `PackageBroken`,
+    `ApprovalInvalid` or `NotApproved`.
+    """
     package = package.resolve()
-    name, words = standing(package, project=project)
-    if words == approved.DRAFT and not allow_draft:
+    found = _admitted(package, project)
+    if found.is_draft and unsafe is None:
         raise NotApproved(
             package.name,
             "it is a draft, which nobody has approved",
-            hint="nbproof review request NOTEBOOK, and export it once it is approved; or submit it with --unsafe-draft",
+            hint='nbproof review request NOTEBOOK, and export it once it is approved; or --unsafe-draft "why"',
         )
+    return found
+
+
+def note_draft(admission: Admission, unsafe: UnsafeBypass, *, target: str) -> None:
+    """Write into the ledger of the project that a draft is submitted, by whom, and why."""
+    content = provenance.read(Path(admission.folder)).content["notebook"]
+    note_bypass(
+        Path(admission.project),
+        unsafe,
+        doing=f"submit to {target} although it is a draft",
+        notebook=Path(content["file"]).name,
+        digest=content["digest"],
+    )
+
+
+def _admitted(package: Path, project: Path) -> Admission:
+    # Who counts is said by the project that submits; where it says nothing, by what came along with the package.
+    name, words = standing(package, project=project if (project / REVIEWERS).is_file() else None)
     return Admission(str(package), name, _sha256(package), words, words == approved.DRAFT, str(project.resolve()))
 
 
@@ -52,7 +76,8 @@ def verify_again(told: Mapping[str, Any]) -> None:
     package = Path(before.folder)
     if _sha256(package) != before.sha256:
         raise PackageBroken(package, ["another package lies there than was submitted"])
-    admit(package, project=Path(before.project), allow_draft=before.is_draft)
+    if _admitted(package, Path(before.project)).is_draft and not before.is_draft:
+        raise NotApproved(package.name, "it is a draft, and what was submitted was none")
 
 
 def to_json(admission: Admission) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import AskedWrongly, ParameterInvalid, UnknownName
+from ..errors import AskedWrongly, JobRefused, ParameterInvalid, UnknownName
+from ..review.gate import UnsafeBypass
 from . import admission, place, target
 from .admission import Admission
 from .job import WORK, Job, Resources
@@ -55,12 +57,14 @@ class Asked:
     name: str | None = None
 
 
-def prepared(package: Path, asked: Asked, *, project: Path, allow_draft: bool = False) -> tuple[Job, Admission]:
+def prepared(
+    package: Path, asked: Asked, *, project: Path, unsafe: UnsafeBypass | None = None
+) -> tuple[Job, Admission]:
     """The job that a package becomes; nothing is written.
 
     Raises what `admission.admit` does, and `ParameterInvalid`.
     """
-    admitted = admission.admit(package, project=project, allow_draft=allow_draft)
+    admitted = admission.admit(package, project=project, unsafe=unsafe)
     rows = [dict(asked.parameters)] if asked.array is None else [
         {**asked.parameters, **row} for row in elements(asked.array)
     ]  # fmt: skip
@@ -86,21 +90,23 @@ def rendered(job: Job, target_name: str, folder: Path, *, project: Path) -> Mapp
     return target.load(target_name).render(_told(job, target_name, project), str(folder))
 
 
-def submit(job: Job, admitted: Admission, target_name: str, *, project: Path) -> Place:
+def submit(
+    job: Job, admitted: Admission, target_name: str, *, project: Path, unsafe: UnsafeBypass | None = None
+) -> Place:
     """Hand a job to an engine. Its folder is there before the engine is asked, and stays whatever comes.
 
     Raises `EngineUnreachable` and `JobRefused`; a job that was refused leaves no folder.
     """
-    from ..errors import JobRefused
-
     engine = target.load(target_name)
     told = _told(job, target_name, project)
+    if admitted.is_draft and unsafe is not None:
+        admission.note_draft(admitted, unsafe, target=target_name)
     folder = place.folder_of(project, job)
     made = place.make(folder, job, admission.to_json(admitted), target_name, engine.render(told, str(folder)))
     try:
         number = engine.submit(told, folder)
     except JobRefused:
-        _forget(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     made.submit(replace(made.submitted(), number=number))
     return made
@@ -183,9 +189,3 @@ def _told(job: Job, target_name: str, project: Path) -> Job:
             raise UnknownName("job", f"{id_} on {target_name}", [f"it is on {where}"])
         numbers.append(submitted.number)
     return replace(job, after=tuple(numbers))
-
-
-def _forget(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)

@@ -43,21 +43,31 @@ def let_pass(
         return require_approval(project, notebook, lock=lock)
     found = standing(project, notebook, lock=lock)
     if not found.is_approved:
-        _note(project, found, unsafe, doing)
+        binding = found.binding
+        note_bypass(
+            project,
+            unsafe,
+            doing=f"{doing} although {found.state}",
+            notebook=found.notebook,
+            digest=binding.digest.hex if binding else "",
+            bound=binding.bound.hex if binding else "",
+        )
     return found
 
 
-def _note(project: Path, found: Standing, unsafe: UnsafeBypass, doing: str) -> None:
-    binding = found.binding
+def note_bypass(
+    project: Path, unsafe: UnsafeBypass, *, doing: str, notebook: str, digest: str, bound: str = ""
+) -> None:
+    """Write into the ledger that somebody did something with a notebook that nobody has approved."""
     ledger = Ledger(project.resolve())
     with ledger.held() as entries:
         ledger.append(
             entries,
             at=moment(datetime.now(UTC)),
             kind="unsafe-bypass",
-            notebook=found.notebook,
-            digest=binding.digest.hex if binding else "",
-            bound=binding.bound.hex if binding else "",
+            notebook=notebook,
+            digest=digest,
+            bound=bound,
             by=unsafe.by,
-            comment=f"{doing} although {found.state}: {unsafe.why.strip()}",
+            comment=f"{doing}: {unsafe.why.strip()}",
         )
