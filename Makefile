@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test extension chromium quick check format lint types imports panels screenshots docs clean
+.PHONY: help demo test extension chromium slurm quick check format lint types imports panels screenshots docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,7 +35,7 @@ demo: $(VENV)/.installed-dev extension
 	@echo "→ what came of it"
 	@$(BIN)/nbproof runs show --results
 
-test: $(VENV)/.installed-dev $(VENV)/ipykernel-7/.installed extension chromium
+test: $(VENV)/.installed-dev $(VENV)/ipykernel-7/.installed extension chromium slurm
 	@echo "→ run every test (quick ones only: make quick), first those of the panels"
 	@cd $(LAB) && $(JLPM) test
 	@$(PYTEST)
@@ -56,13 +56,18 @@ $(LAB)/build/labextension/package.json: $(LAB_SOURCES) | $(VENV)/.installed-dev
 		|| { cat build.log >&2; exit 2; }
 	@touch $@
 
-# Tests of JupyterLab look at it through Debian's browser; where there is none they are skipped, and say so.
-chromium:
-	@command -v chromium >/dev/null || { \
-		echo "→ install Chromium for the tests of JupyterLab"; \
+# Tests of JupyterLab look at it through Debian's browser, those of jobs start a Slurm of their own; where one cannot be
+# installed they are skipped, and say so.
+chromium: PROGRAM := chromium
+chromium: PACKAGES := chromium fonts-dejavu-core
+slurm: PROGRAM := slurmctld
+slurm: PACKAGES := slurmctld slurmd slurm-client munge
+chromium slurm:
+	@PATH="$$PATH:/usr/sbin" command -v $(PROGRAM) >/dev/null || { \
+		echo "→ install $(PROGRAM) for the tests that need it"; \
 		become=; [ "$$(id -u)" = 0 ] || become="sudo -n"; \
 		{ $$become apt-get update -qq && $$become env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-			--no-install-recommends chromium fonts-dejavu-core; } </dev/null >/dev/null 2>&1 \
+			--no-install-recommends $(PACKAGES); } </dev/null >/dev/null 2>&1 \
 		|| echo "→ it cannot be installed: those tests will be skipped"; }
 
 check: lint types imports panels test

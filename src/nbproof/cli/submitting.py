@@ -66,8 +66,9 @@ def submit(
     refused.
 
     \b
-    Example: nbproof submit exports/06_training --on slurm --gpus 1 --time 2h
-             nbproof submit exports/score --array months.jsonl --retries 2
+    Example:
+      nbproof submit exports/06_training --on slurm --gpus 1 --time 2h
+      nbproof submit exports/score --array months.jsonl --retries 2
     """
     from ..jobs import submitting
     from ..jobs.job import Resources
@@ -110,8 +111,9 @@ def jobs() -> None:
     """Jobs that were submitted: how they stand, what they say, what they left.
 
     \b
-    Example: nbproof jobs list
-             nbproof jobs fetch training-3fa2b1 --to results
+    Example:
+      nbproof jobs list
+      nbproof jobs fetch training-3fa2b1 --to results
     """
 
 
@@ -122,7 +124,8 @@ def list_jobs(is_all: bool, as_json: bool) -> None:
     """List the jobs of this project, the newest first.
 
     \b
-    Example: nbproof jobs list --json
+    Example:
+      nbproof jobs list --json
     """
     from ..jobs import place, standing
 
@@ -148,7 +151,8 @@ def show(job: str, as_json: bool) -> None:
     """Show every element of a job.
 
     \b
-    Example: nbproof jobs show training-3fa2b1
+    Example:
+      nbproof jobs show training-3fa2b1
     """
     from ..jobs import place, standing
 
@@ -170,11 +174,13 @@ def show(job: str, as_json: bool) -> None:
 @click.argument("job")
 @click.option("--element", type=click.IntRange(min=0), help="Of which element; of all when left out.")
 @click.option("--follow", is_flag=True, help="Go on until the job has ended.")
-def logs(job: str, element: int | None, follow: bool) -> None:
+@as_json
+def logs(job: str, element: int | None, follow: bool, as_json: bool) -> None:
     """Print what the elements of a job have said.
 
     \b
-    Example: nbproof jobs logs training-3fa2b1 --follow
+    Example:
+      nbproof jobs logs training-3fa2b1 --follow
     """
     from ..errors import UnknownName
     from ..jobs import place, standing
@@ -184,6 +190,9 @@ def logs(job: str, element: int | None, follow: bool) -> None:
     if element is not None and element >= size:
         raise UnknownName("element", str(element), [f"0 to {size - 1}"])
     indices = range(size) if element is None else [element]
+    if as_json:
+        print_json([{"element": index, "text": _whole(found.log(index))} for index in indices])
+        return
     read = dict.fromkeys(indices, 0)
     while True:
         has_ended = not follow or standing.of(found).has_ended
@@ -196,21 +205,24 @@ def logs(job: str, element: int | None, follow: bool) -> None:
 
 @jobs.command()
 @click.argument("job")
-def cancel(job: str) -> None:
+@as_json
+def cancel(job: str, as_json: bool) -> None:
     """End a job; what has ended well stays.
 
     \b
-    Example: nbproof jobs cancel training-3fa2b1
+    Example:
+      nbproof jobs cancel training-3fa2b1
     """
     from ..jobs import place, standing
 
     found = place.find(_project(), job)
     before = standing.of(found)
-    if before.has_ended:
-        click.echo(f"{found.id} has ended already: {before.state}")
+    if not before.has_ended:
+        standing.cancel(found)
+    if as_json:
+        print_json({"id": found.id, "state": before.state if before.has_ended else "cancelled"})
         return
-    standing.cancel(found)
-    click.echo(f"{found.id} is cancelled")
+    click.echo(f"{found.id} has ended already: {before.state}" if before.has_ended else f"{found.id} is cancelled")
 
 
 @jobs.command()
@@ -224,7 +236,8 @@ def fetch(job: str, folder: Path | None, partial: bool, as_json: bool) -> None:
     """Copy the results of a job.
 
     \b
-    Example: nbproof jobs fetch training-3fa2b1 --to results
+    Example:
+      nbproof jobs fetch training-3fa2b1 --to results
     """
     from ..jobs import place
     from ..jobs.fetching import fetch as copied
@@ -265,6 +278,10 @@ def _say(path: Path, start: int, before: str) -> int:
     for line in whole.decode("utf-8", "replace").splitlines():
         click.echo(f"{before}{line}")
     return start + len(whole)
+
+
+def _whole(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _counted(standing: Any) -> str:
