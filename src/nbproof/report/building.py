@@ -17,6 +17,7 @@ from .verifying import Verified, read_page, verified
 
 NOTEBOOK = Path(__file__).parent / "reviewers_report.ipynb"
 KERNEL = "python3"
+KERNEL_HINT = f"the kernel `{KERNEL}` is not of this environment: python -m ipykernel install --sys-prefix"
 LONGEST_S = 600
 MOST_BYTES = 5_000_000
 
@@ -80,7 +81,8 @@ def _executed(products: Products, root: Path) -> Any:
         except PapermillExecutionError as error:
             # What was refused on purpose says so in its own words.
             said = error.evalue if error.ename == ReportRefused.__name__ else f"{error.ename}: {error.evalue}"
-            raise ReportRefused("the report", [said]) from None
+            hint = KERNEL_HINT if error.ename == "ModuleNotFoundError" else None
+            raise ReportRefused("the report", [said], hint=hint) from None
 
 
 def _missing(document: Document) -> tuple[Missing, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeGuard
 
 from ..explain.drawing.canvas import SMALL, TITLE, Canvas, Ink
-from ..explain.drawing.scale import Scale, scale_for
+from ..explain.drawing.scale import Scale, number, scale_for
 from .document import Drawing, Scalar, Table
 
 WIDTH = 820.0
@@ -220,7 +220,7 @@ def _words(value: Scalar) -> str:
 
 
 def _short(value: Scalar) -> str:
-    return f"{value:,.4g}".replace(",", "\u202f") if isinstance(value, float | int) else _words(value)
+    return number(value, 4) if _is_number(value) else _words(value)
 
 
 KINDS: Mapping[str, Draw] = {
