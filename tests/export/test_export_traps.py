@@ -134,6 +134,8 @@ FOUND: dict[str, Cells] = {
     ),
     "the main module by its name": ("import __main__\n__main__.far = 5", "# More", "far"),
     "a display by another name": ("from IPython.display import display as show_it", "# More", "show_it([1])"),
+    "a display of something in brackets": ("x = 1", "# More", "display((x + 1))\ndisplay ( (x), 2)\n(display)(x)"),
+    "a function that reads a name of Python's": ("type = 1\ndef f():\n    return type + 1", "# More", "type = 2", "f()"),
     "a title with quotes": ('# """More"""', "x = 1", "x"),
     "a dictionary that is shown and then another": ("d = {'a': [1]}\nd", "# More", "d['a'].append(2)\nd"),
 }  # fmt: skip

@@ -291,15 +291,25 @@ def changed(
 
 def _show(edits: Edits, name: ast.expr, call: ast.Call | None, cell: Step, show: str, as_it_is: str) -> None:
     """Keep what `display` would show."""
-    if call is None or not call.args or isinstance(call.args[0], ast.GeneratorExp):
+    opening = None if call is None else _opening(name, cell.source)
+    if call is None or opening is None or not call.args or isinstance(call.args[0], ast.GeneratorExp):
         kept = ", ".join(part for part in (show, f'"{cell.id}"', as_it_is) if part)
         edits.replace(name, f"functools.partial({kept})")
         return
     edits.replace(name, show)
-    first = call.args[0]
-    edits.insert(first.lineno, first.col_offset, f'"{cell.id}", ')
+    edits.insert(*opening, f'"{cell.id}", ')
     if as_it_is:
         _give(edits, call, cell.source, as_it_is)
+
+
+def _opening(name: ast.expr, source: str) -> tuple[int, int] | None:
+    """The place right behind the bracket that opens a call of `name`; None where it does not follow the name."""
+    assert name.end_lineno is not None
+    assert name.end_col_offset is not None
+    behind = source.split("\n")[name.end_lineno - 1].encode()[name.end_col_offset :]
+    spaces = len(behind) - len(behind.lstrip())
+    is_open = behind[spaces : spaces + 1] == b"("
+    return (name.end_lineno, name.end_col_offset + spaces + 1) if is_open else None
 
 
 def _reaching(node: ast.Global, standing: Standing, *, is_outside: bool) -> str:

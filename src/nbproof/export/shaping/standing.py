@@ -282,7 +282,7 @@ def _definitions(
     given = {name for name, made in bound.items() if len(made) == 1 and name not in parameters}
     given |= {name for name in parameters if name not in bound}
     while True:
-        needs = _needs(found, free, imported=imported, literals=literals)
+        needs = _needs(found, free, imported=imported, literals=literals, own={*bound, *parameters})
         needy = {name for name, wanted in needs.items() if wanted}
         wrong = {
             name
@@ -307,12 +307,17 @@ def _needs(
     *,
     imported: Collection[str],
     literals: Collection[str],
+    own: Collection[str],
 ) -> dict[str, set[str]]:
-    """What each definition must be given: what it reads of the notebook, and what those need that it calls."""
+    """What each definition must be given: what it reads of the notebook, and what those need that it calls.
+
+    A name that the notebook has as its `own` is none of Python's, though it may be called like one.
+    """
     needs = {
         name: {
             read for read in free[name]
-            if read not in imported and read not in literals and read not in found and not hasattr(builtins, read)
+            if read not in imported and read not in literals and read not in found
+            and (read in own or not hasattr(builtins, read))
         }
         for name in found
     }  # fmt: skip
