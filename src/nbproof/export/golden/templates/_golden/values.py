@@ -447,10 +447,13 @@ class Rebuilder:
     def make_dict(self, told: Mapping[str, Any], at: int) -> Any:
         kind = {"dict": dict, "OrderedDict": collections.OrderedDict, "Counter": collections.Counter}[told["is"]]
         self.made[at] = made = kind()
+        # A counter would count what it is updated with.
         if "keys" in told:
-            made.update((self.of(key), self.of(each)) for key, each in told["keys"].items())
+            for key, each in told["keys"].items():
+                made[self.of(key)] = self.of(each)
         else:
-            made.update(self.of_all(pair) for pair in told["pairs"])
+            for key, each in map(self.of_all, told["pairs"]):
+                made[key] = each
         return made
 
     make_OrderedDict = make_Counter = make_dict  # noqa: N815 (called after what they make)
@@ -540,7 +543,7 @@ class Rebuilder:
             return pandas.RangeIndex(*told["range"], name=name)
         made = pandas.Index(self.column(told["values"]), name=name)
         if "freq" in told:
-            made = made._with_freq(told["freq"])
+            made = type(made)(made, freq=told["freq"], name=name)
         if type(made).__name__ != told["class"]:
             raise Untold(f"a {told['class']} cannot be made again")
         return made
