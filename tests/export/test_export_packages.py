@@ -142,6 +142,23 @@ def test_another_module_of_the_same_name_is_left_alone(installed: Path, tmp_path
     assert ran.stdout.splitlines()[1] == "1.5 mine True"
 
 
+def test_steps_that_were_loaded_with_another_module_compute_with_their_own(installed: Path, tmp_path: Path) -> None:
+    """A run is right whatever was imported before it."""
+    (tmp_path / "own_module.py").write_text("def half(number):\n    return 'mine'\n")
+    code = f"import own_module, {NAME}\nfrom {NAME} import steps\nprint({NAME}.run()['rate'])"
+
+    ran = python("-c", code, folder=tmp_path, path=installed)
+
+    assert ran.stdout.splitlines()[1:] == ["1.5"]
+
+
+def test_steps_can_be_called_by_themselves(installed: Path, tmp_path: Path) -> None:
+    """They find the notebook's own module."""
+    ran = python("-c", f"from {NAME} import steps\nprint(steps.half(3))", folder=tmp_path, path=installed)
+
+    assert ran.stdout == "1.5\n"
+
+
 def test_a_draft_says_so_everywhere(package: Path) -> None:
     """In its name, for whoever reads, for machines, and in the code."""
     entrance = (package / f"src/{NAME}/__init__.py").read_text()

@@ -72,6 +72,8 @@ def export(
     _show(done.proofs)
     for reason in done.passed_over:
         click.echo(f"not {reason}")
+    for what, why in done.coverage.missing.items():
+        click.echo(f"not tested: {what}: {why}")
     click.echo(f"{done.standing} In {duration(done.seconds['all'])}; the notebook itself takes "
                f"{duration(done.seconds['notebook'])}.")  # fmt: skip
     click.echo(f"{near(done.folder)}: pip install {near(done.folder)}; python -m {done.name} --help")

@@ -15,6 +15,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 DATA, MODULES, NOTEBOOK = HERE / "_data", HERE / "_modules", HERE / "_notebook.json"
 
+# Steps can be called by themselves, too: their modules are found, unless others have the same names.
+if MODULES.is_dir() and str(MODULES) not in sys.path:
+    sys.path.append(str(MODULES))
 # Whoever listens to the files that are written just now.
 _LISTENING: list[set[str]] = []
 _IS_HOOKED: list[bool] = []
@@ -88,6 +91,8 @@ def _local_modules() -> Iterator[None]:
         sys.modules.pop(name, None)
     before = set(sys.modules)
     folder = Path.cwd()
+    if others:
+        _forget_steps()
     added = [str(MODULES), ""] if own else [""]
     sys.path[:0] = added
     try:
@@ -101,6 +106,17 @@ def _local_modules() -> Iterator[None]:
             for name in [name for name in sys.modules if name.partition(".")[0] in own]:
                 del sys.modules[name]
             sys.modules.update(others)
+
+
+def _forget_steps() -> None:
+    """Let what was imported beside modules of other people be imported again."""
+    package = __name__.rpartition(".")[0]
+    for name in list(sys.modules):
+        last = name.removeprefix(f"{package}.")
+        if last != name and not last.startswith("_"):
+            del sys.modules[name]
+            if hasattr(sys.modules[package], last):
+                delattr(sys.modules[package], last)
 
 
 def _is_ours(module: Any) -> bool:
