@@ -77,7 +77,8 @@ class Reference:
 def main() -> None:
     asked = _asked()
     rows = list(csv.DictReader((asked.folder / "manifest.csv").open(encoding="utf-8")))
-    rows = [row for row in rows if not asked.ids or row["id"] in asked.ids.split(",")]
+    ids = asked.ids.split(",") if asked.ids else [row["id"] for row in rows]
+    rows = sorted((row for row in rows if row["id"] in ids), key=lambda row: ids.index(row["id"]))
     until = time.monotonic() + asked.seconds
     found = {(each["id"], each["contender"]): each for each in _before(asked.result)}
     for row in rows:
