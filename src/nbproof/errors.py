@@ -383,9 +383,7 @@ class JobUnfinished(WorkFailed):
 
     def __init__(self, job: str, found: str) -> None:
         self.job = job
-        super().__init__(
-            f"the job {job} {found}; expected results that are whole", hint=f"nbproof jobs logs {job}"
-        )
+        super().__init__(f"the job {job} {found}; expected results that are whole", hint=f"nbproof jobs logs {job}")
 
 
 class ServiceFailed(WorkFailed):

@@ -232,6 +232,15 @@ def test_a_source_that_changed_is_found(tmp_path: Path) -> None:
     assert any("lies outside" in each for each in verify(written.path, root=root).problems)
 
 
+def test_a_script_that_came_into_the_page_later_is_refused(built: Built, page: str, tmp_path: Path) -> None:
+    """All values may still be found; it is no report any more."""
+    forged = tmp_path / "report.html"
+    forged.write_text(page.replace("</main>", "<script>1</script></main>"), encoding="utf-8")
+
+    with pytest.raises(ReportRefused, match="it holds a <script>"):
+        verify(forged, root=built.path.parents[1])
+
+
 def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
     """A page without sources, and a file that is none, verify nothing."""
     empty = tmp_path / "empty.html"

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ReportRefused
 from ..records import ContentHash
+from . import purity
 from .evidence import cell, counted, inside, steps, understood
 from .render import spelt, text_of
 
@@ -80,14 +81,17 @@ def verify(page: Path, *, root: Path | None = None) -> Verified:
     """Read every value of a report again.
 
     `root` is the folder that its sources are named from; else it is looked for above the page, then above the current
-    folder. Raises `ReportRefused` for a file that cannot be read or is no report.
+    folder. Raises `ReportRefused` for a file that cannot be read, is no report, or holds what no report does.
     """
     try:
-        read = read_page(page.read_text(encoding="utf-8"))
+        text = page.read_text(encoding="utf-8")
+        read = read_page(text)
     except (OSError, ValueError) as error:
         raise ReportRefused(f"`{page}`", [f"it cannot be read: {error}"]) from error
     if not read.values or not read.sources:
         raise ReportRefused(f"`{page}`", ["it holds no value with a source"])
+    # What came into the page later is no report of ours, whatever its values say.
+    purity.check(text)
     return verified(read, root or _root(page, read))
 
 
