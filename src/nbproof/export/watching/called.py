@@ -13,11 +13,11 @@ from typing import Any
 
 from .kinds import kind_of, united
 
-# Python tells of every call in every library, for about 0.4 µs each: after so many in one cell, or in a whole run,
-# nobody listens any more. That is a fifth of a second a cell, and a second altogether.
-MOST_EVENTS, MOST_ALTOGETHER = 500_000, 2_500_000
+# Python tells of every call in every library, for one or two microseconds each: after so many in a cell, or in a whole
+# run, nobody listens any more. That is a sixth of a second a cell, and less than a second altogether.
+MOST_EVENTS, MOST_ALTOGETHER = 100_000, 500_000
 # After so many calls a function has shown what it is called with.
-MOST_CALLS = 200
+MOST_CALLS = 50
 _DEFINED = inspect.CO_OPTIMIZED
 
 
@@ -37,6 +37,7 @@ class Called:
 
 @dataclass(slots=True)
 class _Heard:
+    code: types.CodeType
     goes_on: frozenset[int]
     returns: frozenset[int]
     calls: int = 0
@@ -48,7 +49,8 @@ class Calls:
     """Listens to calls of what cells define. One for a whole run, in the thread that runs the cells."""
 
     def __init__(self) -> None:
-        self._heard: dict[types.CodeType, _Heard] = {}
+        # By identity, for to hash code is to read all of it.
+        self._heard: dict[int, _Heard] = {}
         self._left, self._altogether = 0, MOST_ALTOGETHER
         self._is_wanted = False
 
@@ -62,38 +64,42 @@ class Calls:
         if not self._is_wanted or self._altogether <= 0 or sys.getprofile() is not None:
             yield
             return
-        hear = self._hear
-        self._left = MOST_EVENTS
+        left, told = MOST_EVENTS, self._told
+
+        # It is called a million times, and so it is as short as can be, and looks nothing up.
+        def hear(frame: types.FrameType, event: str, value: Any) -> None:
+            nonlocal left
+            left -= 1
+            if frame.f_code.co_filename[:6] == "<cell ":
+                told(frame, event, value)
+            elif left < 0:
+                sys.setprofile(None)
+
         sys.setprofile(hear)
         try:
             yield
         finally:
             if sys.getprofile() is hear:
                 sys.setprofile(None)
-            self._altogether -= MOST_EVENTS - self._left
+            self._altogether -= MOST_EVENTS - left
 
     def found(self) -> Iterator[Called]:
         """What was heard, each function once."""
-        for code, heard in self._heard.items():
+        for heard in self._heard.values():
+            code = heard.code
             cell = int(code.co_filename.removeprefix("<cell ").removesuffix(">"))
             takes = {name: united(kinds) for name, kinds in heard.takes.items()}
             gives = united(heard.gives) if heard.gives else None
             yield Called(cell, code.co_firstlineno, code.co_name, takes, gives)
 
-    def _hear(self, frame: types.FrameType, event: str, value: Any) -> None:
-        self._left -= 1
-        if self._left <= 0:
-            sys.setprofile(None)
-            return
+    def _told(self, frame: types.FrameType, event: str, value: Any) -> None:
         code = frame.f_code
-        if (event != "call" and event != "return") or not code.co_filename.startswith("<cell "):
-            return
         # Neither the cell itself nor the body of a class is a function.
         if not code.co_flags & _DEFINED:
             return
-        heard = self._heard.get(code)
+        heard = self._heard.get(id(code))
         if heard is None:
-            heard = self._heard[code] = _Heard(*_places(code))
+            heard = self._heard[id(code)] = _Heard(code, *_places(code))
         if heard.calls > MOST_CALLS:
             return
         if event == "call":

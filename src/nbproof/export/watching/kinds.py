@@ -11,8 +11,8 @@ from typing import Any
 
 ANY, NONE = "Any", "None"
 DEEPEST, MOST = 3, 3
-# Of what lies deeper in a container this many are looked at; its own elements all are.
-SAMPLE = 100
+# So many of the elements of a container are looked at, and so many of what lies deeper.
+MOST_ELEMENTS, SAMPLE = 10_000, 100
 _BUILTIN = {
     "dict_keys": "collections.abc.KeysView[Any]",
     "dict_values": "collections.abc.ValuesView[Any]",
@@ -119,7 +119,7 @@ def _inside(values: Any, depth: int) -> str:
     """What a container holds: one type, or one or None; a mixture is nothing that a type checker would follow."""
     if depth >= DEEPEST:
         return ANY
-    kinds = set(map(type, values))
+    kinds = set(map(type, itertools.islice(values, MOST_ELEMENTS)))
     if len(kinds) > MOST or not kinds:
         return ANY
     few: Iterable[Any] = itertools.islice(values, SAMPLE)

@@ -38,7 +38,7 @@ def watch(
     Random numbers that nobody gave a seed start at `draws_from`; without it they start somewhere, as they do elsewhere.
 
     With `tells_loaded` the distributions and local modules that it loaded are told, too; where it `listens`, the types
-    that functions of the cells are called with, for a second more at most.
+    that functions of the cells are called with, for less than a second more.
     Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
     """
     job = {
