@@ -62,8 +62,10 @@ def _left_behind(results: Any, package: str) -> dict[str, Any]:
     from ..watching.looking import Look
 
     _call_them_as_the_notebook_does(package)
+    pictures: dict[int, str] = {}
+    looks = {name: Look(is_drawing=True, pictures=pictures) for name in results}
     return {
-        "values": {name: _told(executor.value_of(value, Look(is_drawing=True))) for name, value in results.items()},
+        "values": {name: _told(executor.value_of(value, looks[name])) for name, value in results.items()},
         "shows": {
             cell: [_told(executor.value_of(value)) for value in shown] for cell, shown in results.displayed.items()
         },

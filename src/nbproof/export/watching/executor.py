@@ -103,7 +103,8 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
             if seen[-1].error:
                 break
         left_behind = {name: names[name] for name in names.own() if not _is_scenery(names[name])}
-        looks = {name: Look(is_drawing=True) for name in left_behind}
+        pictures: dict[int, str] = {}
+        looks = {name: Look(is_drawing=True, pictures=pictures) for name in left_behind}
         values = {name: value_of(value, looks[name]) for name, value in left_behind.items()}
         brought = {top for code in cells for top in _imported(code.source)}
         # Told first: to look into what was written may load more.
