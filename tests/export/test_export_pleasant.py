@@ -400,6 +400,7 @@ def test_words_of_the_notebook_stand_where_they_stood(tmp_path: Path) -> None:
         ("markdown", "# The game\n\nHow $\\alpha$ is <b>played</b>."),
         ("code", "a = 1"),
         ("markdown", "Then more."),
+        ("markdown", "<img src='a.png'>\n\n\n\nAnd so on."),
         ("code", "b = a + 1"),
         ("markdown", "A rule."),
         ("code", "def rule(n):\n    return n"),
@@ -411,5 +412,5 @@ def test_words_of_the_notebook_stand_where_they_stood(tmp_path: Path) -> None:
     text = draft(tmp_path / "game.ipynb", timeout_s=120).files["steps.py"]
 
     assert '    r"""Carry out \'The game\'.\n\n    How $\\alpha$ is played.\n    """\n    a = 1\n' in text
-    assert "    # Then more.\n    b = a + 1\n" in text
+    assert "    # Then more.\n    #\n    # And so on.\n    b = a + 1\n" in text
     assert "# A rule.\ndef rule(n: int) -> int:\n" in text

@@ -186,18 +186,24 @@ def _said_elsewhere(
 
 def _remark(words: str, indent: str) -> Iterator[str]:
     """Words of the notebook as comments."""
-    for line in _TAG.sub("", words).split("\n"):
+    plain = _untagged(words)
+    for line in plain.split("\n") if plain else ():
         if line.strip():
             yield from textwrap.wrap(line, _WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
-        elif words.strip():
+        else:
             yield f"{indent}#"
+
+
+def _untagged(words: str) -> str:
+    """Markdown without HTML, and without the empty lines that it leaves."""
+    return re.sub(r"\n\s*\n\s*\n+", "\n\n", _TAG.sub("", words)).strip()
 
 
 def _docstring(section: Section) -> Iterator[str]:
     title, found = sentence(section.title or section.name.replace("_", " ")), section.cells[0].words
     words = [title]
-    if _TAG.sub("", found).strip():
-        words += ["", *_TAG.sub("", found).strip().replace('"""', "'''").split("\n")]
+    if plain := _untagged(found):
+        words += ["", *plain.replace('"""', "'''").split("\n")]
     # A backslash of a formula stays one.
     raw = "r" if "\\" in "".join(words) else ""
     if len(words) == 1:
