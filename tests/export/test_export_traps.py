@@ -136,6 +136,9 @@ FOUND: dict[str, Cells] = {
     "a display by another name": ("from IPython.display import display as show_it", "# More", "show_it([1])"),
     "a display of something in brackets": ("x = 1", "# More", "display((x + 1))\ndisplay ( (x), 2)\n(display)(x)"),
     "a function that reads a name of Python's": ("type = 1\ndef f():\n    return type + 1", "# More", "type = 2", "f()"),
+    "a name that a function binds, in a script": (
+        "def make():\n    global made\n    made = [1]", "make()", "# More", "made.append(2)\nmade", "del made\n'made' in dir()"
+    ),
     "a title with quotes": ('# """More"""', "x = 1", "x"),
     "a dictionary that is shown and then another": ("d = {'a': [1]}\nd", "# More", "d['a'].append(2)\nd"),
 }  # fmt: skip

@@ -270,7 +270,7 @@ def changed(
         if isinstance(node, ast.Attribute) and node.attr == "display" and ast.unparse(node.value) in displays.modules:
             _show(edits, node, calls.get(id(node)), cell, helpers.show, as_it_is)
     for node in ast.walk(cell.tree):
-        if isinstance(node, ast.Global):
+        if isinstance(node, ast.Global) and not is_main:
             edits.replace(node, _reaching(node, standing, is_outside=node in cell.tree.body))
     for node in cell.tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name in needs:
