@@ -144,6 +144,20 @@ def test_what_runs_disagree_on_by_a_bit_may_vary_by_a_bit() -> None:
     assert [each.at for each in counted(far, loose)] == ["v.sum", "v.n"]
 
 
+class Rude:
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return 5
+
+
+def test_an_object_that_misbehaves_is_named_and_hides_no_other() -> None:
+    """What stands beside it is told all the same."""
+    found = told({"rude": Rude(), "n": 1})
+
+    assert found["keys"]["n"] == 1
+    [(at, kind, why)] = unknown(found, "v")
+    assert (at, kind.rpartition(".")[2], why) == ("v.rude", "Rude", "it cannot be looked into (TypeError)")
+
+
 def test_what_cannot_be_looked_into_is_named() -> None:
     """A generator says only that it is one."""
     assert list(unknown(told({"later": (n for n in [1])}), "v")) == [

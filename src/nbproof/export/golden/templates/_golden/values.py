@@ -90,6 +90,10 @@ class Describer:
             return self.inside(value, kind)
         except RecursionError:
             return {"is": "unknown", "class": spelled(kind), "why": "it is nested too deeply"}
+        except Exception as error:
+            # Whatever an object does when it is asked, the others are told.
+            why = f"it cannot be looked into ({type(error).__name__})"
+            return {"is": "unknown", "class": spelled(kind), "why": why}
 
     def all(self, values: Iterable[Any]) -> list[Any]:
         return [self.of(value) for value in values]
