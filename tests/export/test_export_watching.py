@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -221,3 +224,20 @@ def test_what_is_drawn_counts_by_its_pixels_at_the_end(tmp_path: Path) -> None:
         assert first.values[name].digest == again.values[name].digest
     assert first.values["figure"].digest != other.values["figure"].digest
     assert first.cells[0].shows == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_a_file_that_is_read_past_python_is_seen(tmp_path: Path) -> None:
+    """Pyarrow opens it by itself, in the folder, below it, and in one beside it that the code names."""
+    (tmp_path / "notebook" / "below").mkdir(parents=True)
+    (tmp_path / "beside").mkdir()
+    names = ["own.parquet", "below/other.parquet", "../beside/one.parquet"]
+    for name in (*names, "never.parquet"):
+        pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "notebook" / name)
+
+    run = watched(tmp_path / "notebook", "import pandas as pd", *(f"pd.read_parquet({name!r})" for name in names),
+                  "pd.DataFrame({'a': [1]}).to_parquet('made.parquet')")  # fmt: skip
+
+    assert [cell.files_read for cell in run.cells] == [
+        (), *((os.path.abspath(tmp_path / "notebook" / name),) for name in names), ()  # noqa: PTH100
+    ]  # fmt: skip

@@ -297,11 +297,11 @@ def watched(
     )
     if run.error is not None and not may_fail:
         raise NotExported(reading.document.path, [f"{_place(reading, run.error)} fails: {run.error.error}"])
-    imported = only_imported(reading, run)
+    scenery = without_value(reading, run)
     return replace(
         run,
         cells=tuple(cell for cell in run.cells if cell.cell != _INJECTED),
-        values={name: value for name, value in run.values.items() if name not in imported},
+        values={name: value for name, value in run.values.items() if name not in scenery},
     )
 
 
@@ -331,10 +331,10 @@ def notebook_runner(reading: Reading) -> Callable[..., Run]:
     return run
 
 
-def only_imported(reading: Reading, run: Run) -> frozenset[str]:
-    """The names of a run that imports alone have brought: they are no results."""
+def without_value(reading: Reading, run: Run) -> frozenset[str]:
+    """The names of a run that imports and definitions alone have brought: they are no results."""
     bound = bindings(steps({step.number: step.tree for step in reading.steps}))
-    found = {name for name, made in bound.items() if all(binding.kind == "import" for binding in made)}
+    found = {name for name, made in bound.items() if all(binding.kind != "variable" for binding in made)}
     # A star brings names that no statement says.
     starred = {step.number for step in reading.steps if has_star(step.tree)}
     found |= {name for cell in run.cells if cell.cell in starred for name in cell.binds if name not in bound}

@@ -69,4 +69,4 @@ def cut(
     for group in groups:
         parts += cutter.cut(list(group), above)
         above |= cutter.binds(group)
-    return closed(parts, standing)
+    return closed(parts, standing, run, parameters=parameters)

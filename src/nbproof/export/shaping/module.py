@@ -41,19 +41,25 @@ class Helpers:
     """By which names the module calls what keeps results: other ones where the notebook has these itself."""
 
     keep: str
+    keep_bound: str
     keep_figures: str
     show: str
 
+    @property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """The helpers as `_results` calls them, and as the module does."""
+        return tuple((name, getattr(self, name)) for name in self.__slots__)
+
     @classmethod
     def beside(cls, taken: Collection[str]) -> Helpers:
-        return cls(*(free(name, taken) for name in ("keep", "keep_figures", "show")))
+        return cls(*(free(name, taken) for name in ("keep", "keep_bound", "keep_figures", "show")))
 
     def imports(self, text: str) -> list[str]:
         """The statement that imports those of them that a text uses."""
         used = [
             name if name == own else f"{name} as {own}"
-            for name, own in (("keep", self.keep), ("keep_figures", self.keep_figures), ("show", self.show))
-            if re.search(rf"(?<![\w.]){own}\b", text)
+            for name, own in self.named
+            if re.search(rf"(?<![\w.]){re.escape(own)}\b", text)
         ]
         return [f"from ._results import {', '.join(used)}"] if used else []
 
@@ -155,6 +161,9 @@ def _function(
         yield from ((text, (cell.number, at)) for text, (_, at) in zip(moved_right, body, strict=False))
     if section.leaves:
         yield f"    {helpers.keep}({', '.join(f'{name}={name}' for name in section.leaves)})", None
+    if section.perhaps:
+        names = ", ".join(f'"{name}"' for name in section.perhaps)
+        yield f"    {helpers.keep_bound}(locals(), {names})", None
     if section.gives:
         yield f"    return {', '.join(section.gives)}", None
 
@@ -234,7 +243,7 @@ def waits(tree: ast.Module) -> bool:
     left: list[ast.AST] = list(tree.body)
     while left:
         node = left.pop()
-        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith):
+        if isinstance(node, ast.Await | ast.AsyncFor | ast.AsyncWith) or getattr(node, "is_async", False):
             return True
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
             left.extend(ast.iter_child_nodes(node))

@@ -19,6 +19,7 @@ from .polishing import polished
 from .script import script
 from .settings import written
 from .standing import Standing, standing
+from .stars import resolved
 from .tidying import formatted, marked, tidied
 from .typechecking import type_checked
 
@@ -50,12 +51,13 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_type
     a second, and many where it sees a library for the first time.
     """
     asked = parameters(reading)
-    cells = list(_cells(reading))
+    cells = resolved(list(_cells(reading)), run)
     run = _without_parameters(run, reading, asked)
     found = standing(cells, run, parameters=asked.names)
     groups = [cells]
     if shape == "sections":
-        groups = cut(closed(by_heading(cells), found), found, run, parameters=asked.names)
+        whole = closed(by_heading(cells), found, run, parameters=asked.names)
+        groups = cut(whole, found, run, parameters=asked.names)
     parts = sections(groups, found, run, parameters=asked.names)
     title = title_of(reading.document) or _spoken(reading.document.path.stem)
     if shape == "script":
@@ -145,7 +147,7 @@ def _entrance(title: str, parts: Sequence[Section], found: Standing, run: Run, s
     finals = {name for name in run.values if not name.startswith("_")}
     # What a section has left behind itself is the last word on it.
     flowing = {name for part in parts for name in part.gives} | set(asked.names)
-    flowing = flowing & finals - {name for part in parts for name in part.leaves}
+    flowing = flowing & finals - {name for part in parts for name in (*part.leaves, *part.perhaps)}
     kept = [f"{name}={name}" for name in run.values if name in flowing]
     # Whoever changes a result changes no later run.
     for each in found.constants:

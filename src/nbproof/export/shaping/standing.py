@@ -348,6 +348,9 @@ def _may_stand(
         own = {one.arg for one in ast.walk(each.node.args) if isinstance(one, ast.arg)}
         if own & needs:
             return False
+    # What a decorator makes of a function may not take what the function needs.
+    if needs and each.node.decorator_list:
+        return False
     if any(names_read(part) & needs for part in _outside(each.node)):
         return False
     return all(name in given for name in needs)

@@ -68,6 +68,11 @@ def keep(**values: Any) -> None:
         results._keep(values)
 
 
+def keep_bound(names: Mapping[str, Any], *wanted: str) -> None:
+    """Keep those of the wanted names that have a value: a loop or a branch may not have come to them."""
+    keep(**{name: names[name] for name in wanted if name in names})
+
+
 def show(
     cell: str,
     *values: Any,

@@ -31,6 +31,7 @@ from .loaded import loaded_since
 from .loading import once_loaded
 from .looking import Look
 from .names import Names, fresh
+from .opened import Opened, folders_of
 from .seen import Run, Seen, Value
 from .touched import Touched, Watch, states
 
@@ -71,6 +72,7 @@ class _Session:
     runner: asyncio.Runner
     calls: Calls | None = None
     shown: dict[int, list[_Shown]] = field(default_factory=dict)
+    opened: Opened = field(default_factory=lambda: Opened(()))
     flags: int = 0
     cell: int = 0
     digests: dict[str, str | None] = field(init=False)
@@ -96,10 +98,11 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
     names = fresh()
     names.looked_into = _looked_into
     with asyncio.Runner() as runner, _main_is(names):
-        session = _Session(names, Watch(), runner, calls)
+        opened = Opened(folders_of([code.source for code in cells], Path.cwd()))
+        session = _Session(names, Watch(), runner, calls, opened=opened)
         _give_display(session)
         for code in cells:
-            seen.append(_run_cell(code, session))
+            seen.append(replace(_run_cell(code, session), stars=tuple(_brought_by_stars(code.source))))
             if seen[-1].error:
                 break
         left_behind = {name: names[name] for name in names.own() if not _is_scenery(names[name])}
@@ -120,6 +123,15 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
             loaded,
             tuple(calls.found()) if calls else (),
         )
+
+
+def _brought_by_stars(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What each `from module import *` of a cell has brought, now that it has run."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and not node.level and node.names[0].name == "*":
+            module = sys.modules.get(str(node.module))
+            public = [name for name in vars(module) if not name.startswith("_")] if module else []
+            yield str(node.module), tuple(getattr(module, "__all__", public))
 
 
 def _with_shown(cell: Seen, shown: Sequence[_Shown]) -> Seen:
@@ -204,6 +216,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     touched = Touched()
     before, states_before = session.digests, session.states
     names.begin()
+    session.opened.read()
     began = time.perf_counter()
     session.cell = code.cell
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
@@ -223,6 +236,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         finally:
             watch.current = None
     seconds = time.perf_counter() - began
+    touched.read |= session.opened.read() - touched.written
     names.settle()
     names.read |= _read_by_classes(code.source) & names.before
     reads, binds, deletes = set(names.read), set(names.bound), set(names.deleted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import io
 import re
@@ -50,6 +51,32 @@ class Look(Digest):
             raise Unstorable("a file that is open cannot be looked into")
         else:
             super().walk_inside(value, kind)
+
+    def column(self, values: Any) -> None:
+        """Also take numbers of which some are missing at once."""
+        mask, numbers = getattr(values, "_mask", None), getattr(values, "_data", None)
+        if mask is None or getattr(numbers, "dtype", None) is None or numbers.dtype.hasobject:
+            super().column(values)
+            return
+        # What lies below a gap is whatever was there.
+        self.put(type(values).__name__, repr(values.dtype), mask.tobytes(), numbers[~mask].tobytes())
+
+    def alike(self, values: list[Any]) -> bool:
+        """Also take many dates at once, and texts of which some are missing."""
+        if super().alike(values):
+            return True
+        kinds = set(map(type, values))
+        if kinds == {datetime.date}:
+            self.put("dates", ",".join(map(datetime.date.isoformat, values)).encode("ascii"))
+            return True
+        missing = {id(value): value for value in values if type(value) is not str}
+        if str not in kinds or len(missing) != 1:
+            return False
+        (gap,) = missing.values()
+        if gap is not None and gap == gap and repr(gap) != "<NA>":
+            return False
+        self.put("gaps", repr(gap), bytes(value is gap for value in values))
+        return super().alike([value for value in values if value is not gap])
 
     def pixels(self, artist: Any) -> str:
         """A hash of what the figure shows; empty for what belongs to none."""

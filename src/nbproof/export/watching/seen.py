@@ -64,6 +64,7 @@ class Seen:
     error: str = ""
     line: int | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    stars: tuple[tuple[str, tuple[str, ...]], ...] = ()
     shows_what_changes: bool = False
 
 
@@ -125,6 +126,8 @@ def _loaded(found: Mapping[str, Any]) -> Loaded:
 
 
 def _restored(name: str, value: Any) -> Any:
+    if name == "stars":
+        return tuple((module, tuple(names)) for module, names in value)
     if name == "shows":
         return tuple(Value(**each) for each in value)
     return tuple(value) if isinstance(value, list) else value
