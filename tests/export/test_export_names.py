@@ -149,9 +149,9 @@ TRAPS: dict[str, tuple[str, ...]] = {
     "isinstance across": ("class A: pass\nx = A()", "# B", "class A: pass\nisinstance(x, A)"),
     "async comp": ("import asyncio\nasync def g():\n    yield 1", "# B", "[x async for x in g()]"),
     "nonlocal": (
-        "def counter():\n    n = 0\n    def inc():\n        nonlocal n\n        n += 1\n        return n\n    return inc\nc=counter()",
+        "def up():\n    n = 0\n    def inc():\n        nonlocal n\n        n += 1\n        return n\n    return inc",
         "# B",
-        "c(); c()",
+        "c = up()\ntwice = (c(), c())",
     ),
     "fn attribute": ("def f():\n    f.calls += 1\nf.calls = 0", "# B", "f()\nf()", "# C", "f.calls"),
     "constant list mutated by fn": ("LOG = []\ndef log(x):\n    LOG.append(x)", "# B", "log(1)", "# C", "LOG"),

@@ -213,7 +213,7 @@ def sections(
         titles.add(title)
         taken.add(name)
         words = "\n\n".join(cell.words for cell in group if cell.words)
-        made.append(Section(name, title, words, tuple(group), tuple(sorted(takes, key=order.index)), tuple(binds)))  # fmt: skip
+        made.append(Section(name, title, words, tuple(group), tuple(sorted(takes, key=order.index)), tuple(binds)))
         certain.append(surely | takes)
         above |= set(binds)
     return _flowing(made, certain, run, order, is_varied=bool(parameters))

@@ -97,8 +97,8 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
     seen: list[Seen] = []
     names = fresh()
     names.looked_into = _looked_into
-    with asyncio.Runner() as runner, _main_is(names):
-        opened = Opened(folders_of([code.source for code in cells], Path.cwd()))
+    folders = folders_of([code.source for code in cells], Path.cwd())
+    with asyncio.Runner() as runner, _main_is(names), Opened(folders) as opened:
         session = _Session(names, Watch(), runner, calls, opened=opened)
         _give_display(session)
         for code in cells:

@@ -54,7 +54,8 @@ class Look(Digest):
 
     def column(self, values: Any) -> None:
         """Also take numbers of which some are missing at once."""
-        mask, numbers = getattr(values, "_mask", None), getattr(values, "_data", None)
+        mask: Any = getattr(values, "_mask", None)
+        numbers: Any = getattr(values, "_data", None)
         if mask is None or getattr(numbers, "dtype", None) is None or numbers.dtype.hasobject:
             super().column(values)
             return

@@ -8,7 +8,7 @@ import ctypes
 import os
 import struct
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 _ACCESS, _MODIFY, _CLOSE_WRITE, _CLOSE_NOWRITE, _IS_DIRECTORY = 0x1, 0x2, 0x8, 0x10, 0x40000000
@@ -19,12 +19,12 @@ _SKIPPED = {"__pycache__", "node_modules", "site-packages"}
 
 
 class Opened:
-    """Listens to some folders from now on; without the system's help it hears nothing."""
+    """Listens to some folders until its block ends; without the system's help it hears nothing."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    def __init__(self, folders: Collection[Path]) -> None:
         self._places: dict[int, Path] = {}
         self._file = -1
-        if sys.platform != "linux":
+        if sys.platform != "linux" or not folders:
             return
         system = ctypes.CDLL(None, use_errno=True)
         self._file = system.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -33,6 +33,14 @@ class Opened:
             watched = system.inotify_add_watch(self._file, os.fsencode(folder), mask)
             if watched >= 0:
                 self._places[watched] = folder
+
+    def __enter__(self) -> Opened:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
     def read(self) -> set[str]:
         """The files that were read since the last time, and not written; by their absolute paths."""
@@ -74,11 +82,9 @@ def folders_of(sources: Iterable[str], folder: Path) -> list[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """The folder and all below it, but hidden ones and those of other people's code."""
-    told = 0
-    for place, names, _ in os.walk(folder):
+    for told, (place, names, _) in enumerate(os.walk(folder), start=1):
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in _SKIPPED)
         yield Path(place)
-        told += 1
         if told == _MOST_FOLDERS:
             return
 
