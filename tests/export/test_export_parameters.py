@@ -274,3 +274,35 @@ def test_the_package_takes_exactly_what_the_contract_takes(tmp_path: Path, decla
             differ.append((value, *found))
 
     assert differ == []
+
+
+SILENT = (
+    "shows: bool = False",
+    "import matplotlib\nmatplotlib.use('agg')\nimport matplotlib.pyplot as plt\nseen = []",
+    "# First",
+    "if shows:\n    plt.plot([1, 2])\n    only_then = 3",
+    "# Second",
+    "seen.append(1)\n4 if shows else None",
+    "# Third",
+    "def picture():\n    if shows:\n        plt.bar([1], [2])\n\npicture()",
+)
+
+
+@pytest.mark.parametrize("end", ["", "\nimport __main__\n__main__.seen"], ids=["sections", "script"])
+def test_what_only_other_values_show_is_kept_too(tmp_path: Path, end: str) -> None:
+    """A cell that was silent when it was watched is none when it is asked otherwise: it may show, draw and bind."""
+    declared, *cells = SILENT
+    path = notebook(tmp_path, declared, *cells[:-1], cells[-1] + end)
+    ids = [cell.id for cell in documents.read(path).cells]
+
+    made = draft(path, timeout_s=300)
+    package = written(made, tmp_path, f"silent_{len(end)}")
+    silent, loud = package.run(), package.run(shows=True)
+
+    assert made.shape == ("script" if end else "sections")
+    assert silent.figures == {}
+    assert [len(loud.figures.get(id_, ())) for id_ in ids] == [0, 0, 0, 1, 0, 0, 0, 1]
+    assert loud.displayed[ids[5]] == [4]
+    assert ids[5] not in silent.displayed
+    assert "only_then" not in silent
+    assert loud["only_then"] == 3

@@ -23,6 +23,8 @@ from .standing import Definition, Standing
 _SILENT_CALLS = {"print", "display"}
 _DISPLAYING = {"IPython.display", "IPython.core.display", "IPython.core.display_functions"}
 _WIDTH = 88
+# Where none of this stands, nothing is drawn, whatever the parameters are.
+_DRAWING = re.compile(r"matplotlib|pylab|seaborn|plot|hist|draw|fig", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<!--.*?-->", re.DOTALL)
 
 Line = tuple[str, tuple[int, int] | None]
@@ -66,13 +68,19 @@ class Helpers:
 
 @dataclass(frozen=True, slots=True)
 class Displays:
-    """By which names the notebook calls IPython's `display`, and the module that has it."""
+    """By which names the notebook calls IPython's `display`, and the module that has it.
+
+    With other values of the parameters cells that showed nothing and drew nothing may do so: `varies` where there are
+    parameters, `may_draw` where the notebook then speaks of pictures at all.
+    """
 
     names: frozenset[str]
     modules: frozenset[str]
+    varies: bool = False
+    may_draw: bool = False
 
     @classmethod
-    def of(cls, steps: Sequence[Step]) -> Displays:
+    def of(cls, steps: Sequence[Step], *, varies: bool = False) -> Displays:
         names, modules, own = {"display"}, set[str](), set[str]()
         for cell in steps:
             for node in ast.walk(cell.tree):
@@ -90,7 +98,8 @@ class Displays:
             for name, made in bindings(top_level({cell.number: cell.tree})).items():
                 own |= {name} if any(binding.kind != "import" for binding in made) else set()
         # A name that the notebook gives a value of its own means that.
-        return cls(frozenset(names - own), frozenset(modules))
+        may_draw = varies and any(_DRAWING.search(cell.source) for cell in steps)
+        return cls(frozenset(names - own), frozenset(modules), varies, may_draw)
 
 
 def free(name: str, taken: Collection[str]) -> str:
@@ -100,10 +109,18 @@ def free(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def module(title: str, steps: Sequence[Step], sections: Sequence[Section], standing: Standing, run: Run) -> Module:
-    """Write the module `steps`."""
+def module(
+    title: str,
+    steps: Sequence[Step],
+    sections: Sequence[Section],
+    standing: Standing,
+    run: Run,
+    *,
+    varies: bool = False,
+) -> Module:
+    """Write the module `steps`; it `varies` where the notebook has parameters."""
     helpers = Helpers.beside({*standing.names, *(name for cell in run.cells for name in cell.binds)})
-    displays = Displays.of(steps)
+    displays = Displays.of(steps, varies=varies)
     cells = {cell.number: changed(cell, standing, run, helpers, displays) for cell in steps}
     lines: list[Line] = [(one_line(title), None), ("", None)]
     lines += [("from __future__ import annotations", None), ("", None)]
@@ -262,7 +279,9 @@ def changed(
     definitions = {each.name: each for each in standing.definitions}
     calls = {id(node.func): node for node in ast.walk(cell.tree) if isinstance(node, ast.Call)}
     needs = standing.needs
-    as_it_is = "as_it_is=True" if seen is not None and seen.shows_what_changes else ""
+    # Whether what was not shown would have changed later, nobody has seen.
+    is_unseen = displays.varies and not (seen is not None and seen.shows)
+    as_it_is = "as_it_is=True" if is_unseen or (seen is not None and seen.shows_what_changes) else ""
     for use in uses(cell.tree):
         name = use.node.id
         if name in needs:
@@ -291,15 +310,14 @@ def changed(
     if (
         isinstance(last, ast.Expr)
         and not cell.is_silenced
-        and seen is not None
-        and seen.shows
+        and (displays.varies or (seen is not None and seen.shows))
         and _is_shown(last.value, displays)
     ):
         opening, closing = ("(", ")") if _is_bare_tuple(last.value, cell.source) else ("", "")
         closing += f", {as_it_is})" if as_it_is else ")"
         edits.wrap(last.value, f'{helpers.show}("{cell.id}", {opening}', closing)
     lines = edits.done()
-    if seen is not None and seen.figures:
+    if (seen is not None and seen.figures) or (displays.may_draw and _carries_out(cell)):
         lines.append((f'{helpers.keep_figures}("{cell.id}")', cell.source.count("\n") + 2))
     return lines
 
@@ -354,6 +372,18 @@ def _is_shown(value: ast.expr, displays: Displays) -> bool:
     if isinstance(value.func, ast.Attribute):
         return not (value.func.attr == "display" and ast.unparse(value.func.value) in displays.modules)
     return not (isinstance(value.func, ast.Name) and value.func.id in _SILENT_CALLS)
+
+
+def _carries_out(cell: Step) -> bool:
+    """Whether a cell calls anything itself, and not only in functions and classes that it defines."""
+    left: list[ast.AST] = list(cell.tree.body)
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.Call):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            left.extend(ast.iter_child_nodes(node))
+    return False
 
 
 def _is_bare_tuple(value: ast.expr, source: str) -> bool:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Literal
 
+from ...notebook.dataflow import bindings
+from ...notebook.dataflow import steps as top_level
 from ..reading import Reading, Step, title_of
 from ..watching.seen import Run
 from .cutting import cut
@@ -62,7 +64,7 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_type
     title = title_of(reading.document) or _spoken(reading.document.path.stem)
     if shape == "script":
         return _as_script(title, cells, run, asked)
-    steps = polished(module(title, cells, parts, found, run), parts, run, asked)
+    steps = polished(module(title, cells, parts, found, run, varies=bool(asked.names)), parts, run, asked)
     modules = _modules(_entrance(title, parts, found, run, steps.text, asked), steps.text, asked)
     origins = {"steps.py": steps.origins}
     if found.prologue.settings:
@@ -85,16 +87,19 @@ def _modules(entrance: str, steps: str, asked: Parameters) -> dict[str, str]:
 
 
 def _as_script(title: str, cells: Sequence[Step], run: Run, asked: Parameters) -> Shaped:
-    steps = script(title, cells, run)
+    steps = script(title, cells, run, varies=bool(asked.names))
     taken = set(asked.names)
     results, keep, names, runner = (free(name, taken) for name in ("results", "keep", "names", "run_script"))
-    kept = [name for name in run.values if not name.startswith("_")]
+    # What only other values of the parameters bind is kept where it is bound.
+    bound = bindings(top_level({cell.number: cell.tree for cell in cells})) if asked.names else {}
+    others = [name for name, made in bound.items() if any(each.kind == "variable" for each in made)]
+    kept = list(dict.fromkeys(name for name in (*run.values, *others) if not name.startswith("_")))
     given = "".join(f", {name}={name}" for name in asked.names)
     call = f'{runner}(f"{{__name__}}.steps"{given})'
     body = [call]
     if kept:
         listed = "".join(f"{name!r}, " for name in kept).rstrip()
-        body = [f"{names} = {call}", f"{keep}(**{{name: {names}[name] for name in ({listed})}})"]
+        body = [f"{names} = {call}", f"{keep}(**{{name: {names}[name] for name in ({listed}) if name in {names}}})"]
     imports = {"_results": ["Results", "collecting", *([_named("keep", keep)] if kept else [])],
                "_script": [_named("run_script", runner)]}  # fmt: skip
     entrance = _entered(title, body, asked, imports, results)

@@ -23,10 +23,10 @@ def can_be_script(steps: Sequence[Step]) -> bool:
     return not any(waits(step.tree) for step in steps)
 
 
-def script(title: str, steps: Sequence[Step], run: Run) -> Module:
-    """Write the module `steps`."""
+def script(title: str, steps: Sequence[Step], run: Run, *, varies: bool = False) -> Module:
+    """Write the module `steps`; it `varies` where the notebook has parameters."""
     helpers = Helpers.beside({name for cell in run.cells for name in cell.binds})
-    displays = Displays.of(steps)
+    displays = Displays.of(steps, varies=varies)
     body: list[Line] = []
     for step in steps:
         body += [("", None), *((text, None) for text in _words(step))]

@@ -82,8 +82,8 @@ def show(
 ) -> Handle | None:
     """Keep what the notebook's cell shows; `as_it_is` now, if the value is to change later."""
     results = _CURRENT.get()
-    if results is not None:
-        shown = [value for value in values if value is not None]
+    shown = [value for value in values if value is not None]
+    if results is not None and shown:
         results.displayed.setdefault(cell, []).extend(map(_as_it_is, shown) if as_it_is else shown)
     return Handle(cell, str(display_id)) if display_id else None
 
