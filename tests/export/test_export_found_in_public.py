@@ -95,6 +95,8 @@ UNSEEDED = (
     "few = [random.randrange(2) for _ in range(3)]\nmany = np.random.rand(3)",
     "# More",
     "coin = np.random.randint(2)\n(coin, few)",
+    "# Of its own",
+    "own = [np.random.default_rng().random() for _ in range(2)]",
 )
 
 
@@ -104,7 +106,7 @@ def test_what_is_drawn_without_a_seed_is_compared_from_one_start(tmp_path: Path)
 
     assert {row.name: row.verdict for row in made.equivalence.rows if row.what == "value"}["many"] == "not steady"
     left = run_package("again", made.sources, tmp_path)
-    for name in ("few", "many", "coin"):
+    for name in ("few", "many", "coin", "own"):
         assert left["values"][name]["digest"] == made.first.values[name].digest
     assert made.first.values["many"].digest != made.second.values["many"].digest
 

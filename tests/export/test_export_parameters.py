@@ -306,3 +306,23 @@ def test_what_only_other_values_show_is_kept_too(tmp_path: Path, end: str) -> No
     assert ids[5] not in silent.displayed
     assert "only_then" not in silent
     assert loud["only_then"] == 3
+
+
+def test_a_global_past_a_function_of_its_own_is_no_section(tmp_path: Path) -> None:
+    """Within a function `nonlocal` would mean another name, though only with other values anybody could see it."""
+    path = notebook(
+        tmp_path,
+        "adds: bool = False",
+        "n = 1",
+        "# Use",
+        "def outer():\n    n = 5\n    def inner():\n        global n\n        n = n + 1\n"
+        "    if adds:\n        inner()\n    return n",
+        "# More",
+        "found = outer()",
+    )
+
+    made = draft(path, timeout_s=300)
+    results = written(made, tmp_path, "passing_over").run(adds=True)
+
+    assert made.shape == "script"
+    assert (results["found"], results["n"]) == (5, 2)

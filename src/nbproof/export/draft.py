@@ -18,6 +18,7 @@ from .reading import Reading, read
 from .running import clean_folder, run_package
 from .shaping.package import Shape, Shaped, shaped
 from .shaping.parameters import says_its_defaults, sets
+from .shaping.scopes import passes_over
 from .shaping.script import can_be_script
 from .watching.draws import ONE_START
 from .watching.executor import CellCode
@@ -125,6 +126,9 @@ def draft(
         again = side_by_side.submit(_watched_again, reading, clean, injected, timeout_s)
         for shape in shapes:
             if shape == "script" and not can_be_script(reading.steps):
+                continue
+            if shape != "script" and any(passes_over(step.tree) for step in reading.steps):
+                reasons.append(f"as {shape}: a function means by `global` what a function around it has of its own")
                 continue
             made = shaped(reading, first, shape=shape, checks_types=checks_types)
             sources = dict(complete(reading, made, needed) if complete else _plainly(made, needed))

@@ -105,6 +105,27 @@ def _in_comprehension(
         yield from _uses(part, node, inside)
 
 
+def passes_over(tree: ast.AST, above: frozenset[str] = frozenset()) -> bool:
+    """Whether a function means a name of the notebook by `global` that a function around it has of its own.
+
+    What stands within a function cannot say so: there `nonlocal` means the nearest.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if passes_over(node, above):
+                return True
+            continue
+        parts = [inner for part in node.body for inner in _same_scope(part)]
+        declared = {name for part in parts if isinstance(part, ast.Global) for name in part.names}
+        if declared & above:
+            return True
+        own = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+        own = own.union(*(_bound_by(part) for part in parts))
+        if passes_over(node, above | (own - declared)):
+            return True
+    return False
+
+
 def _same_scope(node: ast.AST) -> Iterator[ast.AST]:
     """The node and what is in it, but not what functions and classes in it do inside."""
     yield node
