@@ -197,6 +197,30 @@ def test_the_notebook_is_run_for_its_review(lab: Lab, notebook: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
+def test_what_is_approved_becomes_a_package_and_a_job(lab: Lab, notebook: Path) -> None:
+    """Before, both are refused; the package lies in the project, and the job is listed until it is done."""
+    path = path_of(lab, notebook)
+    request(notebook.parents[1], notebook, key=BELA)
+    assert ask(lab, "review/submit", {"path": path, "target": "local"})[0] == 409
+    assert ask(lab, "review/export", {"path": path}) == (200, {"started": True})
+    wait_until(lambda: not look(lab, notebook)["checking"], "the export is refused", 300)
+    assert look(lab, notebook)["package"] is None
+    assert ask(lab, "review/approve", {"path": path, "bound": look(lab, notebook)["bound"]})[0] == 200
+
+    assert ask(lab, "review/export", {"path": path}) == (200, {"started": True})
+    wait_until(lambda: look(lab, notebook)["package"] == "score", "the package is there", 300)
+    wait_until(lambda: not look(lab, notebook)["checking"], "the export is done", 300)
+    status, said = ask(lab, "review/submit", {"path": path, "target": "local"})
+
+    assert status == 200
+    assert (notebook.parents[1] / "exports/score/PROVENANCE.json").is_file()
+    wait_until(lambda: ask(lab, "jobs", path=path)[1][0]["state"] == "done", "the job is done", 120)
+    (job,) = ask(lab, "jobs", path=path)[1]
+    assert (job["id"], job["target"], job["done"], job["size"]) == (said["id"], "local", 1, 1)
+    assert ask(lab, "review/submit", {"path": path, "target": "nowhere"})[0] == 400
+
+
 @pytest.mark.parametrize("door", ["review", "review/diff"])
 def test_what_is_no_notebook_is_an_answer_in_words(lab: Lab, door: str) -> None:
     """A file that is not there, or none that lies in the server's folder."""

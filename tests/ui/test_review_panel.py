@@ -63,6 +63,14 @@ def test_an_approval_ends_with_a_change(lab: Lab, page: Page) -> None:
     expect(panel).to_contain_text("<img src=x onerror=alert(1)>")
     assert standing(project, notebook).state == "approved with conditions"
 
+    expect(panel.get_by_role("button", name="Submit…")).to_be_disabled()
+    panel.get_by_role("button", name="Export").click()
+    expect(panel.get_by_role("button", name="Submit…")).to_be_enabled(timeout=300_000)
+    panel.get_by_role("button", name="Submit…").click()
+    expect(dialog).to_contain_text("Submit score to")
+    dialog.get_by_role("button", name="Ok").click()
+    expect(page.get_by_text(re.compile("The job is score-"))).to_be_visible()
+
     opened.cell(1).locator(".cm-content").click()
     page.keyboard.press("Control+End")
     page.keyboard.type("\nprint(limit)")

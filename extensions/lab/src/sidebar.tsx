@@ -1,30 +1,13 @@
-/** A panel at the side: its title, its icon, and a fence that keeps an error of its own inside. */
+/** A panel at the side: its title, its icon, and a fence around its content. */
 
 import { ReactWidget, type LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Signal, type ISignal } from '@lumino/signaling';
-import * as React from 'react';
 import { h } from './h';
 
-import { Failure } from './notice';
+import { Fence } from './parts';
 
 const SHOWING = ['after-show', 'after-attach'];
-
-interface IFence {
-  error: unknown;
-}
-
-class Fence extends React.Component<{ children: React.ReactNode }, IFence> {
-  state: IFence = { error: null };
-
-  static getDerivedStateFromError(error: unknown): IFence {
-    return { error };
-  }
-
-  render(): React.ReactNode {
-    return this.state.error ? <Failure error={this.state.error} /> : this.props.children;
-  }
-}
 
 /** What the panel of one part is shown in; `draw` gives its content. */
 export class Sidebar extends ReactWidget {

@@ -1,4 +1,4 @@
-"""The review of a notebook, for its panel: how it stands, what the checks find, and decisions that this server signs.
+"""The review of a notebook, for its panel: how it stands, what the checks find, decisions, and what is made of a yes.
 
 What is signed is what lies on the server's disk, with the key that its settings name; the page only says what its
 reader saw, and is refused when that is not what is there.
@@ -6,8 +6,9 @@ reader saw, and is refused when that is not what is there.
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from ..errors import NbproofError, RequestInvalid, ReviewRefused
 from .doors import Asked, Route
 
 LONGEST_COMMENT = 4000
-MOST_CONDITIONS = 50
+MOST_CONDITIONS, MOST_JOBS = 50, 30
 
-_checked_now: set[Path] = set()
+_busy: set[Path] = set()
 _lock = threading.Lock()
 
 
@@ -44,7 +45,8 @@ def state(asked: Asked) -> dict[str, Any]:
         **standing_to_json(found),
         "checks": [*read, *(ran or missing)],
         "metrics": (last or {}).get("metrics", []),
-        "checking": notebook in _checked_now,
+        "checking": notebook in _busy,
+        "package": package.name if (package := _package(project.root, notebook)) else None,
         "asker": _said(lambda: _asker(asked)),
         "signer": _said(lambda: _signer(asked).name),
     }
@@ -66,34 +68,92 @@ def difference(asked: Asked) -> dict[str, Any]:
 
 def check(asked: Asked) -> dict[str, Any]:
     """Begin to run the notebook for its review, twice; open pages hear how it goes."""
-    notebook, project, path = asked.file(), asked.project, asked.text("path")
+    notebook, project = asked.file(), asked.project
+
+    def work(tell: Callable[[str], None]) -> str:
+        from ..review.checking import check as check_one
+
+        report = check_one(project.root, notebook, project.settings, tell=tell)
+        return "" if report.bound else "it changed while it was checked, or nothing can be bound"
+
+    return _begin(asked, work)
+
+
+def export(asked: Asked) -> dict[str, Any]:
+    """Begin to export the notebook, which is refused unless it is approved; open pages hear how it goes."""
+    notebook, project = asked.file(), asked.project
+
+    def work(tell: Callable[[str], None]) -> str:
+        from ..export.exporting import Asked as Wanted
+        from ..export.exporting import export as export_one
+
+        export_one(Wanted(project.root, notebook, lock=project.settings.review_lock), tell=tell)
+        return ""
+
+    return _begin(asked, work)
+
+
+def submit(asked: Asked) -> dict[str, Any]:
+    """Submit the package that the notebook was exported to, with its own defaults, to the target that is named."""
+    from ..jobs import submitting
+    from ..jobs.submitting import Asked as Wanted
+
+    root, path = asked.project.root, asked.text("path")
+    package = _package(root, asked.file())
+    if package is None:
+        raise ReviewRefused(f"`{path}`", ["it has not been exported"], hint=f"nbproof export {path}")
+    job, admitted = submitting.prepared(package, Wanted(parameters={}), project=root)
+    return {"id": submitting.submit(job, admitted, asked.text("target"), project=root).id}
+
+
+def jobs(asked: Asked) -> list[dict[str, Any]]:
+    """The newest jobs of the project, and how they stand."""
+    from ..jobs import place, standing
+
+    found = [standing.of(each) for each in itertools.islice(place.all_of(asked.project.root), MOST_JOBS)]
+    return [
+        {"id": one.id, "target": one.target, "state": one.state, "done": one.counted().get("done", 0),
+         "size": len(one.elements), "at": one.at, "note": one.note}
+        for one in found
+    ]  # fmt: skip
+
+
+def _package(root: Path, notebook: Path) -> Path | None:
+    """The folder that a notebook was exported to, approved; None where there is none."""
+    from ..export.exporting import EXPORTS
+    from ..export.packaging import provenance
+    from ..export.packaging.naming import package_name
+
+    folder = root / EXPORTS / package_name(notebook)
+    return folder if (folder / provenance.FILE).is_file() else None
+
+
+def _begin(asked: Asked, work: Callable[[Callable[[str], None]], str]) -> dict[str, Any]:
+    """Do something with a notebook that takes its time, once at a time; `work` says what came in its way."""
+    notebook, path = asked.file(), asked.text("path")
     with _lock:
-        if notebook in _checked_now:
-            raise ReviewRefused(f"`{path}`", ["it is being checked"], hint="wait until it is done")
-        _checked_now.add(notebook)
+        if notebook in _busy:
+            raise ReviewRefused(f"`{path}`", ["it is being checked or exported"], hint="wait until it is done")
+        _busy.add(notebook)
 
     def tell(said: str, **more: Any) -> None:
         asked.server.tell("review", {"path": path, "doing": said, **more})
 
-    def work() -> None:
-        from ..review.checking import check as check_one
-
+    def carry_out() -> None:
         problem = ""
         try:
-            report = check_one(project.root, notebook, project.settings, tell=tell)
-            if not report.bound:
-                problem = "it changed while it was checked, or nothing can be bound"
+            problem = work(tell)
         except NbproofError as error:
-            problem = str(error)
+            problem = f"{error}. {error.hint}" if error.hint else str(error)
         except Exception as error:
             # Whatever happens, the page must not wait for ever.
             problem = f"{type(error).__name__}: {error}"
         finally:
             with _lock:
-                _checked_now.discard(notebook)
+                _busy.discard(notebook)
             tell("", done=True, problem=problem[:2000])
 
-    threading.Thread(target=work, name="nbproof-review", daemon=True).start()
+    threading.Thread(target=carry_out, name="nbproof-review", daemon=True).start()
     return {"started": True}
 
 
@@ -212,4 +272,7 @@ ROUTES = (
     Route("review/request", post=request),
     Route("review/approve", post=approve),
     Route("review/reject", post=reject),
+    Route("review/export", post=export),
+    Route("review/submit", post=submit),
+    Route("jobs", get=jobs),
 )

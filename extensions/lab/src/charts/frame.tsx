@@ -91,7 +91,7 @@ export function Arrow(props: {
   ];
   return (
     <polygon
-      className={`nbp-Arrow ${isUp ? 'nbp-mod-up' : 'nbp-mod-down'}${props.isHollow ? ' nbp-mod-hollow' : ''}`}
+      className={`nbp-Arrow${isUp ? ' nbp-mod-up' : ''}${props.isHollow ? ' nbp-mod-hollow' : ''}`}
       points={points.map(point => point.map(each => each.toFixed(1)).join(',')).join(' ')}
     />
   );

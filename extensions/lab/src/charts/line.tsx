@@ -2,8 +2,8 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { h } from '../h';
-import { Head } from '../parts';
+import { h, Fragment } from '../h';
+import { Head, Opened } from '../parts';
 
 import { linear, shown } from './scale';
 
@@ -128,7 +128,9 @@ export function LineChart(props: {
           )}
         </p>
       )}
-      <Values {...props} name={name} />
+      <Opened title={trans.__('Values as a table')}>
+        <Values {...props} name={name} />
+      </Opened>
     </figure>
   );
 }
@@ -181,30 +183,26 @@ function Values(props: {
   name: (number: number) => string;
 }): JSX.Element {
   const { across, series, trans, name } = props;
-  const [isOpen, setOpen] = React.useState(false);
-  const columns = isOpen ? series.map(({ points }) => new Map(points)) : [];
+  const columns = series.map(({ points }) => new Map(points));
   const places = [...new Set(columns.flatMap(column => [...column.keys()]))].sort(
     (one, other) => one - other
   );
   return (
-    <details onToggle={event => setOpen(event.currentTarget.open)}>
-      <summary>{trans.__('Values as a table')}</summary>
-      {isOpen && (
-        <table className="nbp-Table">
-          <Head names={[across, ...series.map((_, number) => name(number))]} />
-          <tbody>
-            {places.slice(0, MOST_ROWS).map(place => (
-              <tr key={place}>
-                <th scope="row">{shown(place)}</th>
-                {columns.map((column, number) => (
-                  <td key={number}>{column.has(place) ? shown(column.get(place)!) : ''}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+    <>
+      <table className="nbp-Table">
+        <Head names={[across, ...series.map((_, number) => name(number))]} />
+        <tbody>
+          {places.slice(0, MOST_ROWS).map(place => (
+            <tr key={place}>
+              <th scope="row">{shown(place)}</th>
+              {columns.map((column, number) => (
+                <td key={number}>{column.has(place) ? shown(column.get(place)!) : ''}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
       {places.length > MOST_ROWS && <p>{trans.__('The first %1 of %2 rows.', MOST_ROWS, places.length)}</p>}
-    </details>
+    </>
   );
 }

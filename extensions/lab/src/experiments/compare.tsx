@@ -8,7 +8,7 @@ import { Head, Part } from '../parts';
 
 import { LineChart, letter } from '../charts/line';
 import { doors as allDoors, type Doors, type ICellChange, type Line } from './client';
-import { Loading, useLoaded } from './loaded';
+import { Loading, useLoaded } from '../loaded';
 import { Choice } from './panel';
 import { toNumber, toRun, type IRun } from './rows';
 import { COMMANDS } from './tokens';

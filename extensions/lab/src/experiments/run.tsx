@@ -10,7 +10,7 @@ import { Button } from '../button';
 import { Banner, Failure } from '../notice';
 import { doors as allDoors, type Doors, type IWhole } from './client';
 import { Curves } from './compare';
-import { Loading, useLoaded } from './loaded';
+import { Loading, useLoaded } from '../loaded';
 import { toRun } from './rows';
 import { COMMANDS } from './tokens';
 import { LONGEST_TEXT, called, duration, kindInWords, moment, stateInWords, valueInWords } from './words';

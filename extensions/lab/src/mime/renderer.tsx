@@ -8,6 +8,7 @@ import { h } from '../h';
 import { flushSync } from 'react-dom';
 import { createRoot, type Root } from 'react-dom/client';
 
+import { Fence } from '../parts';
 import type { Say } from '../say';
 import { LONGEST, Unreadable, read, type IBundle } from './explanation';
 import { ExplanationView, START, type IChoice } from './view';
@@ -36,22 +37,6 @@ function Fallback(props: { text: string; reason: string; say: Say }): JSX.Elemen
       <pre>{props.text}</pre>
     </div>
   );
-}
-
-/** Keeps an error of the drawing inside. */
-class Fence extends React.Component<
-  { fallback: JSX.Element; children: React.ReactNode },
-  { isBroken: boolean }
-> {
-  state = { isBroken: false };
-
-  static getDerivedStateFromError(): { isBroken: boolean } {
-    return { isBroken: true };
-  }
-
-  render(): React.ReactNode {
-    return this.state.isBroken ? this.props.fallback : this.props.children;
-  }
 }
 
 export class ExplanationWidget extends Widget implements IRenderMime.IRenderer {

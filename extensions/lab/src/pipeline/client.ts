@@ -107,6 +107,16 @@ export interface IOrder {
   parameters: Typed;
 }
 
+/** A package that runs somewhere. */
+export interface IJob {
+  id: string;
+  target: string;
+  state: string;
+  done: number;
+  size: number;
+  note: string;
+}
+
 export interface IPipelineClient {
   look(path: string): Promise<IPipeline>;
   contract(notebook: string): Promise<IContract>;
@@ -116,6 +126,7 @@ export interface IPipelineClient {
   output(run: string, after: number): Promise<IOutput>;
   log(path: string, task: string, runId: string): Promise<{ text: string; is_cut: boolean }>;
   executed(path: string, task: string): Promise<string | null>;
+  jobs(path: string): Promise<IJob[]>;
 }
 
 export const client: IPipelineClient = {
@@ -129,5 +140,6 @@ export const client: IPipelineClient = {
   output: (run, after) => request<IOutput>('pipeline/output', { arguments: { run, after } }),
   log: (path, task, run_id) => request('pipeline/log', { arguments: { path, task, run_id } }),
   executed: async (path, task) =>
-    (await request<{ path: string | null }>('pipeline/executed', { body: { path, task } })).path
+    (await request<{ path: string | null }>('pipeline/executed', { body: { path, task } })).path,
+  jobs: path => request('jobs', { arguments: { path } })
 };

@@ -12,7 +12,8 @@ import type {
   IPipelineClient,
   IProblem,
   ITask,
-  Typed
+  Typed,
+  IJob
 } from './client';
 import type { IContract } from './form';
 
@@ -25,6 +26,11 @@ const ELSEWHERE_MS = 5000;
 
 export class PipelineModel implements IDisposable {
   constructor(private readonly _client: IPipelineClient) {}
+
+  /** The jobs of the project; nothing asks for them on its own. */
+  jobs(path: string): Promise<IJob[]> {
+    return this._client.jobs(path);
+  }
 
   /** Emits whenever something that is shown may have changed. */
   get changed(): ISignal<this, void> {

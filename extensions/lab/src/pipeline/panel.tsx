@@ -3,8 +3,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
 import { h } from '../h';
-import { Head } from '../parts';
+import { Head, Opened } from '../parts';
 
+import { Loading, useLoaded } from '../loaded';
 import { Banner, Failure, Quiet } from '../notice';
 import { Button } from './button';
 import type { IPipeline, IRun, ITask } from './client';
@@ -82,6 +83,9 @@ export function Panel(props: IPanel): JSX.Element {
       {model.task && (
         <Details model={model} task={model.task} open={props.open} close={close} trans={trans} />
       )}
+      <Opened title={trans.__('Jobs')}>
+        <Jobs path={view.path} model={model} trans={trans} />
+      </Opened>
     </div>
   );
 }
@@ -200,6 +204,33 @@ function List(props: {
             <td>{reasonsOf(task).join('; ')}</td>
             <td>{lastText(task, trans)}</td>
             <td>{task.upstream.join(', ')}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Jobs(props: { path: string; model: PipelineModel; trans: TranslationBundle }): JSX.Element | null {
+  const { path, model, trans } = props;
+  const loaded = useLoaded(() => model.jobs(path), [path]);
+  if (!loaded.found?.length) {
+    return loaded.found ? (
+      <Quiet>{trans.__('None was submitted.')}</Quiet>
+    ) : (
+      <Loading loaded={loaded} trans={trans} />
+    );
+  }
+  return (
+    <table className="nbp-List">
+      <Head names={[trans.__('Job'), trans.__('On'), trans.__('State'), trans.__('Done')]} />
+      <tbody>
+        {loaded.found.map(job => (
+          <tr key={job.id} title={job.note}>
+            <th scope="row">{job.id}</th>
+            <td>{job.target}</td>
+            <td>{job.state}</td>
+            <td>{`${job.done}/${job.size}`}</td>
           </tr>
         ))}
       </tbody>

@@ -19,6 +19,7 @@ const standing: IStanding = {
   missing: [],
   checks: [],
   checking: false,
+  package: null,
   asker: { ...nobody, name: 'Ana' },
   signer: { ...nobody, name: 'Ana' }
 };
@@ -71,17 +72,25 @@ describe('review', () => {
     await model.request('');
 
     expect(asked.length).toBe(1);
-    expect(model.may).toEqual({ check: false, ask: false, decide: false });
+    expect(model.may).toEqual({ check: false, ask: false, decide: false, export: false, submit: false });
+  });
+
+  it('exports only what is approved, and submits only what was exported', async () => {
+    const may = async (more: object): Promise<object> => (await shown({ ...standing, ...more })).model.may;
+
+    expect(await may({ approved: true })).toMatchObject({ export: true, submit: false });
+    expect(await may({ approved: true, checking: true })).toMatchObject({ export: false });
+    expect(await may({ package: 'score' })).toMatchObject({ export: false, submit: true });
   });
 
   it('lets decide only who may, and only what was asked about', async () => {
     const may = async (more: object): Promise<object> => (await shown({ ...standing, ...more })).model.may;
 
-    expect(await may({})).toEqual({ check: true, ask: false, decide: true });
+    expect(await may({})).toEqual({ check: true, ask: false, decide: true, export: false, submit: false });
     expect(await may({ signer: nobody })).toMatchObject({ decide: false });
     expect(await may({ state: 'never asked', asked: null })).toMatchObject({ ask: true, decide: false });
     expect(await may({ state: 'never asked', asked: null, asker: nobody })).toMatchObject({ ask: false });
-    expect(await may({ bound: null })).toEqual({ check: false, ask: false, decide: false });
+    expect(await may({ bound: null })).toMatchObject({ check: false, ask: false, decide: false });
   });
 
   it('does not ask for a review while a check that weighs fails', async () => {
@@ -114,7 +123,7 @@ describe('review', () => {
 
   it('hears how the checks go, of its own notebook only', async () => {
     const { model, asked } = await shown(standing);
-    await model.check();
+    await model.begin('check');
     model.hear({ path: 'other.ipynb', doing: '', done: true });
     expect(model.isChecking).toBe(true);
     model.hear({ path: 'a.ipynb', doing: 'cell 1 of 3' });

@@ -66,6 +66,8 @@ export interface IStanding {
   missing: string[];
   checks: ICheck[];
   checking: boolean;
+  /** The package that it was exported to. */
+  package: string | null;
   asker: IWho;
   signer: IWho;
 }
@@ -103,6 +105,8 @@ export interface IMay {
   check: boolean;
   ask: boolean;
   decide: boolean;
+  export: boolean;
+  submit: boolean;
 }
 
 export class ReviewModel {
@@ -160,7 +164,9 @@ export class ReviewModel {
     return {
       check: isReady && !this.isChecking,
       ask: isReady && !!found?.asker.name && !failed && found?.state !== 'requested' && !found?.approved,
-      decide: isReady && !!found?.signer.name && (!!found?.asked || !!found?.approved)
+      decide: isReady && !!found?.signer.name && (!!found?.asked || !!found?.approved),
+      export: isReady && !this.isChecking && !!found?.approved,
+      submit: isReady && !!found?.package
     };
   }
 
@@ -168,18 +174,23 @@ export class ReviewModel {
     return this.doing !== '' || !!this.standing?.checking;
   }
 
-  /** Run the notebook for its review; the server tells how it goes. */
-  async check(): Promise<void> {
+  /** Run the notebook for its review, or to export it; the server tells how it goes. */
+  async begin(door: 'check' | 'export'): Promise<void> {
     this.problem = '';
     this.doing = 'start';
     this._changed.emit();
     try {
-      await this._ask('review/check', { body: { path: this.path } });
+      await this._ask(`review/${door}`, { body: { path: this.path } });
     } catch (error) {
       this.doing = '';
       this.error = error;
       this._changed.emit();
     }
+  }
+
+  /** Submit the package to a target; the id of the job comes back. */
+  async submit(target: string): Promise<string> {
+    return (await this._ask<{ id: string }>('review/submit', { body: { path: this.path, target } })).id;
   }
 
   async request(comment: string): Promise<void> {

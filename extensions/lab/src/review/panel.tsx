@@ -31,6 +31,7 @@ export interface IActions {
   ask: () => void;
   approve: () => void;
   reject: () => void;
+  submit: () => void;
 }
 
 interface IProps {
@@ -150,15 +151,17 @@ function Actions(props: IProps & { standing: IStanding }): JSX.Element {
   return (
     <section aria-label={trans.__('Actions')}>
       <div className="nbp-Buttons">
-        <Action label={trans.__('Check')} isOn={may.check} act={() => void model.check()} />
+        <Action label={trans.__('Check')} isOn={may.check} act={() => void model.begin('check')} />
         <Action label={trans.__('Request review…')} isOn={may.ask} act={actions.ask} />
         <Action label={trans.__('Approve…')} isOn={may.decide} act={actions.approve} />
         <Action label={trans.__('Reject…')} isOn={may.decide} act={actions.reject} />
+        <Action label={trans.__('Export')} isOn={may.export} act={() => void model.begin('export')} />
+        <Action label={trans.__('Submit…')} isOn={may.submit} act={actions.submit} />
         <Action label={trans.__('Refresh')} isOn={!model.isBusy} act={() => void model.refresh()} />
       </div>
-      {model.isChecking && <Quiet>{trans.__('The notebook is run for its review: %1', model.doing)}</Quiet>}
+      {model.isChecking && <Quiet>{trans.__('The notebook is run: %1', model.doing)}</Quiet>}
       {model.problem && (
-        <Banner kind="warning" label={trans.__('The checks gave nothing.')}>
+        <Banner kind="warning" label={trans.__('It came to nothing.')}>
           {model.problem.slice(0, LONGEST)}
         </Banner>
       )}

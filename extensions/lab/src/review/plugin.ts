@@ -1,7 +1,7 @@
 /** The review of the notebook that is at the front, in a panel at the side. */
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette } from '@jupyterlab/apputils';
+import { ICommandPalette, InputDialog, Notification, showErrorMessage } from '@jupyterlab/apputils';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
@@ -131,7 +131,19 @@ function makeActions(
         accept: trans.__('Sign the rejection'),
         isWarning: true,
         carryOut: answer => model.reject(answer.comment)
-      }))
+      })),
+    submit: async () => {
+      const asked = await InputDialog.getItem({
+        title: trans.__('Submit %1 to', model.standing?.package ?? ''),
+        items: ['local', 'slurm']
+      });
+      if (asked.value) {
+        model.submit(asked.value).then(
+          job => Notification.info(trans.__('The job is %1', job)),
+          error => showErrorMessage(trans.__('Not submitted'), error)
+        );
+      }
+    }
   };
 }
 

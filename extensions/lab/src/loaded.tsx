@@ -2,9 +2,9 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import * as React from 'react';
-import { h } from '../h';
+import { h } from './h';
 
-import { Failure, Quiet } from '../notice';
+import { Failure, Quiet } from './notice';
 
 export interface ILoaded<T> {
   found: T | null;
