@@ -69,7 +69,7 @@ def test_an_approval_ends_with_a_change(lab: Lab, page: Page) -> None:
     panel.get_by_role("button", name="Submit…").click()
     expect(dialog).to_contain_text("Submit score to")
     dialog.get_by_role("button", name="Ok").click()
-    expect(page.get_by_text(re.compile("The job is score-"))).to_be_visible()
+    expect(panel.get_by_text(re.compile("Submitted as score-"))).to_be_visible()
 
     opened.cell(1).locator(".cm-content").click()
     page.keyboard.press("Control+End")

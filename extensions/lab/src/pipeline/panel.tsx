@@ -215,11 +215,7 @@ function Jobs(props: { path: string; model: PipelineModel; trans: TranslationBun
   const { path, model, trans } = props;
   const loaded = useLoaded(() => model.jobs(path), [path]);
   if (!loaded.found?.length) {
-    return loaded.found ? (
-      <Quiet>{trans.__('None was submitted.')}</Quiet>
-    ) : (
-      <Loading loaded={loaded} trans={trans} />
-    );
+    return loaded.found ? <Quiet>{trans.__('No jobs.')}</Quiet> : <Loading loaded={loaded} trans={trans} />;
   }
   return (
     <table className="nbp-List">

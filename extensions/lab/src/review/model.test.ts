@@ -83,6 +83,18 @@ describe('review', () => {
     expect(await may({ package: 'score' })).toMatchObject({ export: false, submit: true });
   });
 
+  it('tells which job a package became, or why none', async () => {
+    const { model, asked } = await shown({ ...standing, package: 'score', id: 'score-0a1b2c' });
+    await model.submit('slurm');
+    const refused = await shown(standing);
+    refused.model['_ask'] = server(new RequestError(409, 'it is a draft')).ask;
+    await refused.model.submit('local');
+
+    expect(asked[1]).toEqual(['review/submit', { path: 'a.ipynb', target: 'slurm' }]);
+    expect(model.job).toBe('score-0a1b2c');
+    expect([refused.model.job, refused.model.problem]).toEqual(['', 'it is a draft']);
+  });
+
   it('lets decide only who may, and only what was asked about', async () => {
     const may = async (more: object): Promise<object> => (await shown({ ...standing, ...more })).model.may;
 

@@ -127,6 +127,8 @@ export class ReviewModel {
   doing = '';
   /** Why the last run for the review gave nothing. */
   problem = '';
+  /** The job that was submitted last. */
+  job = '';
 
   /** Look at another notebook, or at none. */
   async show(path: string, isDirty: boolean): Promise<void> {
@@ -138,7 +140,7 @@ export class ReviewModel {
     this.isDirty = isDirty;
     this.standing = this.difference = this.since = null;
     this.error = null;
-    this.doing = this.problem = '';
+    this.doing = this.problem = this.job = '';
     await this.refresh();
   }
 
@@ -188,9 +190,15 @@ export class ReviewModel {
     }
   }
 
-  /** Submit the package to a target; the id of the job comes back. */
-  async submit(target: string): Promise<string> {
-    return (await this._ask<{ id: string }>('review/submit', { body: { path: this.path, target } })).id;
+  /** Submit the package to a target. */
+  async submit(target: string): Promise<void> {
+    this.problem = this.job = '';
+    try {
+      this.job = (await this._ask<{ id: string }>('review/submit', { body: { path: this.path, target } })).id;
+    } catch (error) {
+      this.problem = (error as Error).message;
+    }
+    this._changed.emit();
   }
 
   async request(comment: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** The review of the notebook that is at the front, in a panel at the side. */
 
 import { ILayoutRestorer, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
-import { ICommandPalette, InputDialog, Notification, showErrorMessage } from '@jupyterlab/apputils';
+import { ICommandPalette, InputDialog } from '@jupyterlab/apputils';
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import { INotebookTracker, type NotebookPanel } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator, type TranslationBundle } from '@jupyterlab/translation';
@@ -138,10 +138,7 @@ function makeActions(
         items: ['local', 'slurm']
       });
       if (asked.value) {
-        model.submit(asked.value).then(
-          job => Notification.info(trans.__('The job is %1', job)),
-          error => showErrorMessage(trans.__('Not submitted'), error)
-        );
+        await model.submit(asked.value);
       }
     }
   };
