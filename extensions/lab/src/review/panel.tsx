@@ -159,7 +159,7 @@ function Actions(props: IProps & { standing: IStanding }): JSX.Element {
         <Action label={trans.__('Submit…')} isOn={may.submit} act={actions.submit} />
         <Action label={trans.__('Refresh')} isOn={!model.isBusy} act={() => void model.refresh()} />
       </div>
-      {model.isChecking && <Quiet>{trans.__('Running: %1', model.doing)}</Quiet>}
+      {model.isChecking && <Quiet>{trans.__('Runs: %1', model.doing)}</Quiet>}
       {model.job && <Quiet>{trans.__('Submitted as %1', model.job)}</Quiet>}
       {model.problem && (
         <Banner kind="warning" label={trans.__('It came to nothing.')}>
