@@ -151,7 +151,7 @@ def test_the_engagement_leaves_the_same_products(tmp_path: Path, monkeypatch: py
     for way in ("cold", "warm"):
         before, forks = _forks(), dict[int, int]()
         environ = {
-            **engagement_project._environment(),
+            **engagement_project.environment(),
             pool.RUNTIME_VARIABLE: os.environ[pool.RUNTIME_VARIABLE],
             "NBPROOF_WARM": str(way == "warm").lower(),
         }
