@@ -148,13 +148,20 @@ def test_a_fault_is_found_and_named(with_faults: dict[str, tuple[int, str]], fau
 
 
 def test_what_runs_disagree_on_is_not_held_against_a_package(tmp_path: Path) -> None:
-    """A clock says nothing; what stands beside it is compared, and what cannot be looked into is named."""
-    made = made_of(tmp_path, ("# Tell", "import time\nat = time.time_ns()\nfixed = [1, 2]\nlater = (n for n in fixed)"))
+    """A clock says nothing, nor what else is installed; what stands beside it is compared, the rest is named."""
+    cell = (
+        "import time\nfrom importlib import metadata\nat = time.time_ns()\nseconds = time.time()\n"
+        "beside = sorted({each.name for each in metadata.distributions()})\n"
+        "fixed = [1, 2]\nlater = (n for n in fixed)"
+    )
+    made = made_of(tmp_path, ("# Tell", cell))
 
     [(code, said)] = outcomes(made.folder)
 
     assert code == 0, said
-    assert "at" in " ".join(made.coverage.missing)
+    missing = {place.rpartition(".")[2].partition("[")[0] for place in made.coverage.missing}
+    assert {"at", "seconds", "beside"} <= missing
+    assert "fixed" not in missing
     assert "it can be gone through only once" in " ".join(made.coverage.missing.values())
     assert "skipped" in said
     steps = made.folder / "src" / NAME / "steps.py"

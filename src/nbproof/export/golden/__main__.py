@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+
+def _installed(place: Path, package: str) -> str:
+    """A folder that says that the package is installed, as it will be where its tests run: one distribution more."""
+    told = place / f"{package}-1.0.dist-info"
+    told.mkdir()
+    (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package.replace('_', '-')}\nVersion: 1.0\n")
+    return str(place)
 
 
 def main() -> None:
@@ -17,7 +26,12 @@ def main() -> None:
     os.environ.setdefault("MPLBACKEND", "agg")
     from . import checking, recording
 
-    done: dict[str, Any] = (recording.record if job["do"] == "record" else checking.check)(job)
+    if job["do"] == "record":
+        done: dict[str, Any] = recording.record(job)
+    else:
+        with tempfile.TemporaryDirectory(prefix="nbproof-golden-") as place:
+            sys.path.append(_installed(Path(place), job["package"]))
+            done = checking.check(job)
     Path(job["output"]).write_text(json.dumps(done), encoding="utf-8")
 
 

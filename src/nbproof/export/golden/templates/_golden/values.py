@@ -204,6 +204,7 @@ class Describer:
         return (
             isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | types.ModuleType | enum.Enum)
             or type(value) in _SPELT
+            or (type(value) in (tuple, frozenset) and not value)
             or isinstance(value, (*_PATHS, datetime.date, datetime.time, datetime.timedelta))
             or (pandas is not None and hasattr(pandas, "Index") and isinstance(value, pandas.Index))
             or (numpy is not None and isinstance(value, numpy.generic | numpy.dtype))
