@@ -14,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -39,8 +40,8 @@ class Exported:
     task: str
     package: str
     shape: str
-    counts: dict[str, int]
     seconds: dict[str, float]
+    tests: str = ""
     problem: str = ""
 
 
@@ -81,11 +82,25 @@ def export(copy: Path, task: dict[str, Any]) -> Exported:
     )  # fmt: skip
     took = time.perf_counter() - began
     if ended.returncode != 0:
-        return Exported(task["name"], "", "", {}, {"export": took}, ended.stderr.strip()[-2000:])
+        return Exported(task["name"], "", "", {"export": took}, problem=ended.stderr.strip()[-2000:])
     told = json.loads(ended.stdout)
-    rows = told["equivalence"][0]
-    counts = {name: count for name, count in rows.items() if isinstance(count, int)} or rows.get("counts", {})
-    return Exported(task["name"], told["folder"], told["shape"], counts, {**told["seconds"], "export": took})
+    seconds = {**told["seconds"], "export": took}
+    return Exported(task["name"], told["folder"], told["shape"], seconds, tested(Path(told["folder"])))
+
+
+def tested(package: Path) -> str:
+    """What the package's own tests say, once it is installed into a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="nbproof-engagement-") as place:
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target",
+             place, str(package)], check=True, timeout=LONGEST_S, capture_output=True,
+        )  # fmt: skip
+        path = os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH", "")]))
+        ended = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"], cwd=package, text=True,
+            capture_output=True, timeout=LONGEST_S, env={**os.environ, **QUIET, "PYTHONPATH": path}, check=False,
+        )  # fmt: skip
+    return ended.stdout.strip().splitlines()[-1]
 
 
 def run_packages(folder: Path, copy: Path, found: list[Exported]) -> dict[str, str]:
@@ -147,7 +162,7 @@ def main() -> None:
         each = export(copy, task)
         found.append(each)
         took = f"{each.seconds.get('export', 0):6.1f} s, notebook {each.seconds.get('notebook', 0):5.1f} s"
-        print(f"{each.task:<20} {each.shape or 'REFUSED':<12} {took}  {each.counts or each.problem}", flush=True)
+        print(f"{each.task:<20} {each.shape or 'REFUSED':<12} {took}  {each.tests or each.problem}", flush=True)
     said = run_packages(folder, copy, [each for each in found if each.package])
     held = list(products(folder, copy))
     for product in held:
