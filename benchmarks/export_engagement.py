@@ -92,8 +92,8 @@ def tested(package: Path) -> str:
     """What the package's own tests say, once it is installed into a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="nbproof-engagement-") as place:
         subprocess.run(
-            [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index", "--target",
-             place, str(package)], check=True, timeout=LONGEST_S, capture_output=True,
+            [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index",
+             "--target", place, str(package)], check=True, timeout=LONGEST_S, capture_output=True,
         )  # fmt: skip
         path = os.pathsep.join(filter(None, [place, os.environ.get("PYTHONPATH", "")]))
         ended = subprocess.run(
