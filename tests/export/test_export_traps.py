@@ -106,6 +106,10 @@ REFUSED: dict[str, tuple[Cells, str]] = {
 }
 # What the grammar found, each as small as it can be.
 FOUND: dict[str, Cells] = {
+    "a type that names its fields in texts": (
+        "from __future__ import annotations\nfrom typing import TypedDict\nclass Size(TypedDict):\n    size: int",
+        "# More", "Size.__annotations__",
+    ),
     "a magic behind a value that is then not shown": ("x = [1]\nx\n%matplotlib inline", "# More", "x"),
     "a tuple without brackets": ("a, b = 1, 2", "# More", "a, b,", "(a), b"),
     "a heading called as a helper": ("# Keep", "x = 1", "# show", "y = x\nx", "# Run", "x + y"),

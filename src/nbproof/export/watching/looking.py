@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import io
 import re
+import typing
 from typing import Any
 
 from ...run.checkpoints.comparing import Digest
@@ -40,6 +41,9 @@ class Look(Digest):
             self.all(value)
         elif kind is re.Pattern:
             self.put(value.pattern, value.flags)
+        elif kind is typing.ForwardRef:
+            # Where its name will be looked up is part of it.
+            self.put(value.__forward_arg__, str(value.__forward_module__))
         elif kind is re.Match:
             self.put(value.re.pattern, value.string, value.regs)
         elif _is(value, "pandas.io.formats.style", "Styler"):
