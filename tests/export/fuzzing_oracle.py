@@ -62,6 +62,8 @@ def notebook() -> None:
 
     builtins.display = IPython.display.display = display  # type: ignore[attr-defined]
     shell.user_ns["display"] = display
+    # What is shown inline are the figures that a cell draws, which are told by themselves.
+    shell.enable_matplotlib = lambda gui=None: (gui, "agg")  # type: ignore[method-assign]
     error, prints = "", io.StringIO()
     for current, source in job["cells"]:
         with contextlib.redirect_stdout(prints):
