@@ -122,8 +122,9 @@ def _only_imported(sources: list[str], transform: Callable[[str], str]) -> Itera
         for node in ast.walk(ast.parse(transform(source))):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 for alias in node.names:
-                    if alias.name == "*" and isinstance(node, ast.ImportFrom):
-                        imported |= set(vars(sys.modules[node.module or ""]))
+                    # A notebook that fails may not have come so far.
+                    if alias.name == "*" and isinstance(node, ast.ImportFrom) and node.module in sys.modules:
+                        imported |= set(vars(sys.modules[node.module]))
                     imported.add(alias.asname or alias.name.partition(".")[0])
             elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
                 own.add(node.id)
