@@ -63,6 +63,15 @@ def test_ids_in_markup_are_noise_only_there() -> None:
     assert not same("T_0a1b2", "T_9f8e7", now=NOW)
 
 
+def test_an_address_that_is_cut_short_in_markup_is_one() -> None:
+    """Of `<sklearn.tree._tree.Tree object at 0x7f…>` a table shows both ends; cut out of plain text it is a result."""
+    before, after = "&lt;sklearn.tree...x7f071b975e60&gt;", "&lt;sklearn.tree...x7f526fb19ed0&gt;"
+
+    assert same(before, after, is_markup=True, now=NOW)
+    assert not same(before, after, now=NOW)
+    assert not same("&lt;a...x7f071b975e60&gt;", "&lt;b...x7f071b975e60&gt;", is_markup=True, now=NOW)
+
+
 @given(st.text(), st.text())
 def test_a_text_is_the_same_as_itself(one: str, other: str) -> None:
     """Equal texts are the same, and the question has one answer whichever text comes first but for moments."""

@@ -35,6 +35,8 @@ _MARKUP = re.compile(
     _TOKENS.pattern
     + r"|(?P<uuid>\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b)"
     + r"|(?P<style>\bT_[0-9a-f]{5}\b)|(?P<clip>\b[a-z]{1,2}[0-9a-f]{10}\b)|(?P<container>\bsk-container-id-\d+\b)"
+    # Of an object that is told by its address, a library may show the two ends alone.
+    + r"|(?P<cut>(?<=\.\.\.)(?:0?x)?[0-9a-f]{6,16}(?=&gt;))"
 )
 _MARKED = {"text/html", "image/svg+xml", "application/javascript"}
 # What a widget shows lives in the kernel; its name is drawn.
