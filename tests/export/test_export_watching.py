@@ -241,3 +241,26 @@ def test_a_file_that_is_read_past_python_is_seen(tmp_path: Path) -> None:
     assert [cell.files_read for cell in run.cells] == [
         (), *((os.path.abspath(tmp_path / "notebook" / name),) for name in names), ()  # noqa: PTH100
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [pd.DataFrame({"a": [1]}), pd.Series([1, 2]).to_numpy(), pd.NaT, [1]],
+    ids=["frame", "array", "no time", "list"],
+)
+def test_a_list_of_texts_and_one_other_value_is_told_apart(beside: object) -> None:
+    """Whatever stands beside the texts: it need not say whether it equals itself."""
+    one, other = executor.value_of(["a", beside, "b"]), executor.value_of(["a", beside, "c"])
+
+    assert one.digest is not None
+    assert one.digest == executor.value_of(["a", beside, "b"]).digest
+    assert one.digest != other.digest
+
+
+@pytest.mark.parametrize("gap", [None, float("nan"), pd.NA], ids=repr)
+def test_texts_with_gaps_are_told_apart_by_where_they_are(gap: object) -> None:
+    """A gap is none of the texts."""
+    digests = {executor.value_of(texts).digest for texts in (["a", gap, "b"], [gap, "a", "b"], ["a", "b"])}
+
+    assert None not in digests
+    assert len(digests) == 3

@@ -78,7 +78,8 @@ class Look(Digest):
         if str not in kinds or len(missing) != 1:
             return False
         (gap,) = missing.values()
-        if gap is not None and gap == gap and repr(gap) != "<NA>":
+        is_nan = isinstance(gap, float) and gap != gap
+        if gap is not None and not is_nan and type(gap).__name__ != "NAType":
             return False
         self.put("gaps", repr(gap), bytes(value is gap for value in values))
         return super().alike([value for value in values if value is not gap])
