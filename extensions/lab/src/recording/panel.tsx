@@ -93,7 +93,7 @@ function How({ model, actions, trans }: IPart): JSX.Element {
       </fieldset>
       {recording.level === 'off' ? (
         <Banner kind="note" label={trans.__('Recording is off.')}>
-          {trans.__('What runs in this notebook is not written down, and hidden state is not looked for.')}
+          {trans.__('Nothing is written down, and hidden state is not looked for.')}
         </Banner>
       ) : (
         !recording.is_recording && (

@@ -20,7 +20,7 @@ import { ReviewPanel, type IActions } from './panel';
 
 export const review: JupyterFrontEndPlugin<void> = {
   id: 'nbproof:review',
-  description: 'Shows how a notebook stands with its reviewers, and lets them decide.',
+  description: 'Shows how a notebook stands with its reviewers.',
   autoStart: true,
   requires: [INotebookTracker],
   optional: [ITranslator, ICommandPalette, ILayoutRestorer],
