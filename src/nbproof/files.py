@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,7 @@ def written_at_end(target: Path) -> Iterator[Path]:
     It is readable for whom the umask says. What a killed writer of the same target has left goes first.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_unfinished(target)
+    remove_unfinished(target)
     unfinished, lock = _locked(target)
     try:
         yield unfinished
@@ -50,7 +51,7 @@ def sync_folder(folder: Path) -> None:
 def _locked(target: Path) -> tuple[Path, int]:
     """A new file and a descriptor that holds its lock: the system lets go of it when this process ends, however."""
     while True:
-        path = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
+        path = unfinished_beside(target)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -63,20 +64,28 @@ def _locked(target: Path) -> tuple[Path, int]:
         os.close(descriptor)
 
 
-def _remove_unfinished(target: Path) -> None:
-    """Remove the unfinished files of `target` that no living process holds."""
+def unfinished_beside(target: Path) -> Path:
+    """A new name beside `target` for what is to become it."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
+
+
+def remove_unfinished(target: Path) -> None:
+    """Remove the unfinished files and folders of `target` that no living process holds."""
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.unfinished")
     with os.scandir(target.parent) as entries:
-        left = [entry.path for entry in entries if name.fullmatch(entry.name)]
-    for path in left:
+        left = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries if name.fullmatch(entry.name)]
+    for path, is_folder in left:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(path, (os.O_RDONLY if is_folder else os.O_RDWR) | os.O_CLOEXEC)
         except OSError:
             # Another writer was faster, or it is another user's.
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Path(path).unlink()
+            if is_folder:
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                Path(path).unlink()
         except OSError:
             # Its writer lives.
             continue

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from pathlib import Path
 
 from ..errors import AskedWrongly, JobUnfinished, Unwritable
+from ..files import unfinished_beside
 from .place import Place
 from .standing import of
 
@@ -27,7 +27,7 @@ def fetch(place: Place, target: Path, *, allow_partial: bool = False) -> tuple[P
             f"`{target}` is there already; expected an empty folder, or none", hint="name another: --to DIR"
         )
     is_array = place.job().is_array
-    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
+    unfinished = unfinished_beside(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         for index in done:

@@ -8,15 +8,13 @@ import errno
 import fcntl
 import hashlib
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from ...errors import AskedWrongly, HandEdited, PackageBroken, Unwritable
-from ...files import sync_folder
+from ...files import remove_unfinished, sync_folder, unfinished_beside
 from . import provenance
 
 # What stands between these two lines is kept; both may stand in any text whose comments begin with `#`.
@@ -33,8 +31,8 @@ def staged(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left_behind(target)
-        place = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
+        remove_unfinished(target)
+        place = unfinished_beside(target)
         place.mkdir()
     except OSError as error:
         raise Unwritable(target.parent, str(error.strerror)) from None
@@ -59,7 +57,7 @@ def put_in_place(place: Path, target: Path) -> None:
         shutil.rmtree(place)
     else:
         # For a moment there is neither; the old one lies beside, and is put back if the new one cannot be.
-        aside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.unfinished")
+        aside = unfinished_beside(target)
         target.rename(aside)
         try:
             place.rename(target)
@@ -208,25 +206,6 @@ def _exchange(place: Path, target: Path) -> bool:
     if done != 0 and ctypes.get_errno() not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(target))
     return done == 0
-
-
-def _remove_left_behind(target: Path) -> None:
-    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.unfinished")
-    with os.scandir(target.parent) as entries:
-        left = [entry.path for entry in entries if name.fullmatch(entry.name)]
-    for path in left:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            # Its writer lives.
-            continue
-        finally:
-            os.close(descriptor)
 
 
 def _lock(descriptor: int) -> None:
