@@ -34,6 +34,13 @@ demo: $(VENV)/.installed-dev extension
 	@echo
 	@echo "→ what came of it"
 	@$(BIN)/nbproof runs show --results
+	@echo
+	@echo "→ what its reviewer reads"
+	@$(BIN)/nbproof report pipelines/credit
+	@echo
+	@echo "→ export a notebook as a package, a draft since nobody has approved it, and prove it again"
+	@$(BIN)/nbproof export notebooks/01_scoping.ipynb --draft
+	@$(BIN)/nbproof verify exports/nb_01_scoping_draft
 
 test: $(VENV)/.installed-dev $(VENV)/ipykernel-7/.installed extension chromium slurm
 	@echo "→ run every test (quick ones only: make quick), first those of the panels"
