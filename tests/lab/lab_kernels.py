@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -62,9 +63,20 @@ def send(connection: websocket.WebSocket, cell: str, *, stop_on_error: bool = Tr
 
 
 def answers(connection: websocket.WebSocket, question: str) -> Iterator[dict[str, Any]]:
-    """What is said to a question, until the kernel is idle again."""
+    """What is said to a question, until the kernel is idle again.
+
+    Raises TimeoutError where it is not answered; a server's pings alone would keep the connection alive for ever.
+    """
+    deadline = time.monotonic() + ANSWER_S
     while True:
-        message = json.loads(connection.recv())
+        kind, said = connection.recv_data(control_frame=True)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no answer within {ANSWER_S} s")
+        if kind == websocket.ABNF.OPCODE_CLOSE:
+            raise websocket.WebSocketConnectionClosedException("the server has closed the connection")
+        if kind != websocket.ABNF.OPCODE_TEXT:
+            continue
+        message = json.loads(said)
         if message["parent_header"].get("msg_id") != question or message["channel"] != "iopub":
             continue
         if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":

@@ -27,7 +27,7 @@ WARM, USUAL = "nbproof-warm", "python3"
 SOURCES = Path(__file__).parents[2]
 SPEC = SOURCES / "extensions/kernels" / WARM
 PANELS = SOURCES / "extensions/lab/build/labextension"
-SERVED = {"ploomber": False, "ploomber_extension": False, "jupyterlab": True, "nbproof.lab": True}
+SCHEDULER = "@jupyterlab/scheduler"
 START_S, ANSWER_S, STOP_S = 120, 120, 60
 QUIET = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -116,10 +116,12 @@ def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float = 30.0) ->
 
 
 @contextlib.contextmanager
-def jupyter_lab(folder: Path, *options: str, panels: bool = True, **variables: str) -> Iterator[Lab]:
+def jupyter_lab(
+    folder: Path, *options: str, panels: bool = True, scheduler: bool = False, **variables: str
+) -> Iterator[Lab]:
     """A JupyterLab server at home in `folder`, which has our kernelspec and panels as users of the wheel have them.
 
-    A second one in the same folder finds what the first one left.
+    A second one in the same folder finds what the first one left. With `scheduler`, jupyter-scheduler is on, too.
     """
     root, data, config = folder / "root", folder / "data", folder / "config"
     for made in (root, data, config):
@@ -128,10 +130,12 @@ def jupyter_lab(folder: Path, *options: str, panels: bool = True, **variables: s
     (data / "labextensions").mkdir(exist_ok=True)
     if panels and not (data / "labextensions/nbproof").is_symlink():
         (data / "labextensions/nbproof").symlink_to(PANELS)
-    elif not panels:
-        # The environment may have them, too.
-        (config / "labconfig").mkdir(exist_ok=True)
-        (config / "labconfig/page_config.json").write_text('{"disabledExtensions": {"nbproof": true}}')
+    # The environment may have them, too.
+    disabled = {"nbproof": not panels, SCHEDULER: not scheduler}
+    (config / "labconfig").mkdir(exist_ok=True)
+    (config / "labconfig/page_config.json").write_text(json.dumps({"disabledExtensions": disabled}))
+    served = {"ploomber": False, "ploomber_extension": False, "jupyterlab": True, "nbproof.lab": True}
+    served["jupyter_scheduler"] = scheduler
     _write_settings(config / "lab/user-settings")
     token, port, log = secrets.token_hex(16), free_port(), folder / "lab.log"
     with log.open("wb") as output:
@@ -141,7 +145,7 @@ def jupyter_lab(folder: Path, *options: str, panels: bool = True, **variables: s
                 "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0",
                 f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--expose-app-in-browser",
                 "--LabApp.extension_manager=readonly", "--LabApp.news_url=",
-                f"--ServerApp.jpserver_extensions={SERVED}", *options,
+                f"--ServerApp.jpserver_extensions={served}", *options,
             ],
             env={
                 **os.environ, "HOME": str(folder), "IPYTHONDIR": str(folder / "ipython"),
