@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ..errors import ReviewAskedWrongly
+from ..errors import NotApproved, ReviewAskedWrongly
+from ..records import ContentHash
+from .covering import Cover, require_cover
 from .ledger import Ledger
 from .names import problem_of_person
 from .standing import Standing, require_approval, standing
@@ -53,6 +55,24 @@ def let_pass(
             bound=binding.bound.hex if binding else "",
         )
     return found
+
+
+def let_pass_model(
+    project: Path, model: str, digest: ContentHash, *, doing: str, unsafe: UnsafeBypass | None = None
+) -> Cover | None:
+    """Return who approved the model with this content hash, which may be used for `doing`; None for a bypass.
+
+    `model` names it to people; its hash is that of a file, or of a folder as `run.sources.hashes` takes it. Raises
+    `NotApproved`, `ApprovalInvalid` or `LedgerBroken` unless it is approved; an `unsafe` bypass is written down first.
+    """
+    try:
+        return require_cover(project, model, digest)
+    except NotApproved as error:
+        if unsafe is None:
+            raise
+        doing = f"{doing} although not approved: {error.found}"
+        note_bypass(project, unsafe, doing=doing, notebook=model, digest=digest.hex)
+        return None
 
 
 def note_bypass(

@@ -96,7 +96,7 @@ def standing(project: Path, notebook: Path, *, lock: str | None = None, now: dat
     if notebook.absolute().is_relative_to(project) and not notebook.resolve().is_relative_to(project):
         raise ApprovalInvalid(str(notebook), "a link out of the project", "a notebook of the project")
     name = relative(project, notebook.resolve())
-    policy, entries = _policy(project), Ledger(project).read()
+    policy, entries = policy_of(project), Ledger(project).read()
     records = verified(project, name, entries, policy, now=now)
     last = next((given for given in reversed(records.decisions) if given.approval.is_yes), None)
     try:
@@ -117,7 +117,8 @@ def require_approval(project: Path, notebook: Path, *, lock: str | None = None) 
     return found
 
 
-def _policy(project: Path) -> Policy:
+def policy_of(project: Path) -> Policy:
+    """The policy of a project; one that cannot be read approves nothing, and raises `ReviewRefused`."""
     try:
         return read_policy(project)
     except AskedWrongly as error:
@@ -215,10 +216,10 @@ def _judged(
 ) -> Standing:
     asked = records.asked
     current = [given for given in records.decisions if not _changes(given.approval, binding)]
-    newest = _newest(current, entries)
-    counted = [given for given in newest if not given.problem]
+    latest = newest(current, entries)
+    counted = [given for given in latest if not given.problem]
     is_open = asked is not None and asked.bound == binding.bound.hex
-    about = Standing(name, "never asked", "nobody has asked for a review", binding, (), newest, last,
+    about = Standing(name, "never asked", "nobody has asked for a review", binding, (), latest, last,
                      asked if is_open else None)  # fmt: skip
     noes = [given for given in counted if not given.approval.is_yes]
     yeses = [given.approval for given in counted if given.approval.is_yes]
@@ -226,26 +227,26 @@ def _judged(
     if noes:
         said = noes[-1].approval
         return _with(about, "rejected", f"{said.reviewer} rejected it" + (f": {said.comment}" if said.comment else ""))
-    usable = _unusable(policy)
-    if yeses and not missing and not usable:
+    useless = unusable(policy)
+    if yeses and not missing and not useless:
         conditions = [condition.text for said in yeses for condition in said.conditions]
         people = ", ".join(sorted(said.reviewer for said in yeses))
         if conditions:
             return _with(about, "approved with conditions", f"approved by {people}, if: {'; '.join(conditions)}")
         return _with(about, "approved", f"approved by {people}")
     since = asked.number if asked is not None else 0
-    lapsed = [given for given in newest if given.problem and given.approval.is_yes and given.entry.number > since]
+    lapsed = [given for given in latest if given.problem and given.approval.is_yes and given.entry.number > since]
     if lapsed:
         said, problem = lapsed[-1].approval, lapsed[-1].problem
         return _with(about, "ended", f"the approval of {said.at[:10]} by {said.reviewer} counts no more: {problem}",
                      changes=(Change("approval", said.reviewer, problem),))  # fmt: skip
     if is_open and asked is not None:
-        lacking = "; ".join(filter(None, [usable, *missing]))
+        lacking = "; ".join(filter(None, [useless, *missing]))
         return _with(about, "requested", f"{asked.by} asked for a review; so far: {lacking}", missing=missing)
     return _past(about, binding, asked, last)
 
 
-def _newest(current: Sequence[Given], entries: Sequence[Entry]) -> tuple[Given, ...]:
+def newest(current: Sequence[Given], entries: Sequence[Entry]) -> tuple[Given, ...]:
     """The decision of each person that is meant: the later one; but a no that it did not follow is not taken back."""
     found: dict[str, Given] = {}
     for given in current:
@@ -296,7 +297,8 @@ def _unbound(name: str, reason: str, asked: Entry | None, last: Given | None) ->
     return Standing(name, "ended", f"what was decided has ended: {reason}", changes=changes, last=last)
 
 
-def _unusable(policy: Policy) -> str:
+def unusable(policy: Policy) -> str:
+    """Why the policy approves nothing at all, or ""."""
     try:
         policy.check_usable()
     except NbproofError as error:
