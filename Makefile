@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test extension chromium slurm quick check format lint types imports panels screenshots docs clean
+.PHONY: help demo test extension chromium slurm quick check format lint types imports panels screenshots docs site clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,6 +25,7 @@ help:
 	@echo "make check   format, lint, types, imports, panels, docs and every test"
 	@echo "make screenshots  picture every panel of JupyterLab, in light and in dark"
 	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
+	@echo "make site    build the documentation into build/site"
 	@echo "make clean   remove what runs and tests made (the environment stays)"
 
 # The same environment as for the tests: another one would make every result of the demo stale.
@@ -107,6 +108,10 @@ screenshots: extension
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python -m nbproof.cli.reference > docs/reference/cli.md
 	@$(BIN)/nbproof plot pipelines/credit --plain -o docs/pipeline.svg
+
+site: $(VENV)/.installed-dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "→ build/site/index.html"
 
 # The tests of warm kernels run with this version, too: it lies beside the environment's own, which it is put before.
 $(VENV)/ipykernel-7/.installed: tests/run/warm/ipykernel-7.txt | $(VENV)/.installed-dev

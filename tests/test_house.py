@@ -33,8 +33,8 @@ HEAVY = {
 }  # fmt: skip
 LAYOUT = {
     ".ci", ".gitignore", ".pre-commit-hooks.yaml", "LICENSE", "Makefile", "README.md", "changelog.d",
-    "constraints.txt", "docs", "environment.yml", "extensions", "notebooks", "pipelines", "pyproject.toml", "src",
-    "tests",
+    "constraints.txt", "docs", "environment.yml", "extensions", "mkdocs.yml", "notebooks", "pipelines",
+    "pyproject.toml", "src", "tests",
 }  # fmt: skip
 # Spelled in two parts, so that this file does not hold what it looks for.
 REGISTRIES = ["pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "npm" + "js.com", "yarn" + "pkg.com"]
