@@ -199,3 +199,37 @@ def test_every_setting_is_documented() -> None:
     assert headings == {field.name for field in fields(Settings)}
     for field in fields(Settings):
         assert f"`{PREFIX}{field.name.upper()}`" in text
+
+
+def test_what_every_job_is_given_has_a_table_of_its_own(tmp_path: Path) -> None:
+    """Within it, a table that is called like a target holds that one's options."""
+    project = write(
+        tmp_path,
+        "[tool.nbproof.jobs]\ntarget = 'slurm'\ncpus = 2\nmemory = '4G'\n"
+        "[tool.nbproof.jobs.slurm]\npartition = 'gpu'\n",
+    )
+
+    found = load(project, {"NBPROOF_JOBS_CPUS": "4"})
+
+    assert (found.jobs_target, found.jobs_cpus, found.jobs_memory) == ("slurm", 4, "4G")
+    assert found.jobs_options == {"slurm": {"partition": "gpu"}}
+    assert load(project, {"NBPROOF_JOBS_OPTIONS": "slurm.account=a,ray.address=b"}).jobs_options == {
+        "slurm": {"account": "a"}, "ray": {"address": "b"}
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("cpu = 2", r"`jobs_cpu` of \[tool.nbproof\] in .*: found an unknown setting"),
+        ("gpus = -1", "found -1, expected a whole number, 0 or more"),
+        ("memory = 4", "found 4, expected a size"),
+        ("slurm = {partition = 1}", "expected tables of texts"),
+    ],
+)
+def test_what_is_no_setting_of_jobs_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    """As everywhere else."""
+    project = write(tmp_path, f"[tool.nbproof.jobs]\n{line}\n")
+
+    with pytest.raises(SettingsInvalid, match=message):
+        load(project, {})

@@ -34,6 +34,7 @@ NbproofError
 │   ├── ChecksFailed                a notebook does not pass the checks before its review
 │   ├── Cancelled                   an explanation was cancelled before its end
 │   ├── EngineUnreachable           an engine that jobs run on did not answer
+│   │   └── EngineAbsent            this machine has no program that could ask it
 │   ├── JobRefused                  an engine would not take a job
 │   ├── JobUnfinished               a job has not left what is asked for
 │   └── ServiceFailed               a service ended or did not become ready
@@ -368,14 +369,22 @@ class EngineUnreachable(WorkFailed):
         super().__init__(f"{target} did not answer: {found}", hint=hint)
 
 
+class EngineAbsent(EngineUnreachable):
+    """What an engine is asked with is not on this machine, or knows of none; nothing was handed over."""
+
+    def __init__(self, target: str, found: str, *, hint: str) -> None:
+        WorkFailed.__init__(self, f"{target}: {found}; expected an engine to hand jobs to", hint=hint)
+        self.target, self.found = target, found
+
+
 class JobRefused(WorkFailed):
     """An engine would not take a job."""
 
     hint = "ask for less, or for another partition; the engine's own words are above"
 
-    def __init__(self, target: str, words: str) -> None:
+    def __init__(self, target: str, words: str, *, hint: str | None = None) -> None:
         self.target, self.words = target, words
-        super().__init__(f"{target} would not take the job: {words}")
+        super().__init__(f"{target} would not take the job: {words}", hint=hint)
 
 
 class JobUnfinished(WorkFailed):

@@ -17,7 +17,7 @@ from .errors import SettingsInvalid
 PROJECT_FILE = "pyproject.toml"
 TABLE = "tool.nbproof"
 # Tables within it: `key` in `[tool.nbproof.review]` is the setting `review_key`.
-GROUPS = ("review",)
+GROUPS = ("jobs", "review")
 SEVERITIES = ("error", "warning", "note", "off")
 CODE = re.compile(r"NBP\d{3}")
 THRESHOLD = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)")
@@ -45,7 +45,9 @@ class Settings:
     `metadata` (no code, no messages of errors) or `full`. `review_key` is the private key that signs decisions and
     `review_name` the name of whoever uses this project here; `review_lock` is the file that pins the environment (None:
     the kernel's own packages stand for it); `review_severity` says how much each check weighs, `review_thresholds` what
-    metrics must reach; `review_advisories` is a folder or ZIP of known vulnerabilities in the OSV format.
+    metrics must reach; `review_advisories` is a folder or ZIP of known vulnerabilities in the OSV format. The others
+    that begin with `jobs_` are what a job is given where its command line says nothing: its target, its resources as
+    texts, and for each target the options that it is made with.
     """
 
     experiment: str
@@ -65,6 +67,14 @@ class Settings:
     review_severity: Mapping[str, str] = field(default_factory=dict)
     review_thresholds: Mapping[str, str] = field(default_factory=dict)
     review_advisories: str | None = None
+    jobs_target: str = "local"
+    jobs_cpus: int = 1
+    jobs_memory: str | None = None
+    jobs_gpus: int = 0
+    jobs_gpu_kind: str | None = None
+    jobs_time: str | None = None
+    jobs_retries: int = 0
+    jobs_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def find_project(start: Path) -> Path:
@@ -138,7 +148,14 @@ def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(table.get(group), dict)
         for name, value in table[group].items()
     }
-    return {**plain, **grouped}
+    # A table within `[tool.nbproof.jobs]` is called like a target, and holds the options of that one.
+    options = {name.removeprefix("jobs_"): value for name, value in grouped.items() if _is_of_a_target(name, value)}
+    grouped = {name: value for name, value in grouped.items() if not _is_of_a_target(name, value)}
+    return {**plain, **grouped, **({"jobs_options": options} if options else {})}
+
+
+def _is_of_a_target(name: str, value: Any) -> bool:
+    return name.startswith("jobs_") and isinstance(value, dict)
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -161,6 +178,8 @@ def _from_text(name: str, text: str) -> Any:
     """The value that `text` means for the setting `name`; text that means none is returned as it is."""
     if name in ("tracking", "warm"):
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
+    if name == "jobs_options":
+        return _options_from_text(text)
     if name in _TABLES:
         return _table_from_text(text)
     if name in _WHOLE or name in ("timeout_s", "delivery_wait_s", "warm_idle_s"):
@@ -175,6 +194,15 @@ def _table_from_text(text: str) -> Any:
     """`auc=>=0.85,brier=<=0.1`: names and values."""
     pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _options_from_text(text: str) -> Any:
+    """`slurm.partition=gpu,slurm.account=risk`: targets, their options and values."""
+    found: dict[str, dict[str, str]] = {}
+    for name, value in _table_from_text(text).items():
+        target, _, option = name.partition(".")
+        found.setdefault(target, {})[option] = value
+    return found
 
 
 def _checked(where: str, name: str, value: Any) -> Any:
@@ -199,6 +227,17 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_options(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(options, dict) and all(_is_text(name) and _is_text(text) for name, text in options.items())
+        for options in value.values()
+    )
+
+
 def _is_severities(value: Any) -> bool:
     return isinstance(value, dict) and all(
         CODE.fullmatch(code) and weight in SEVERITIES for code, weight in value.items()
@@ -210,11 +249,21 @@ def _is_thresholds(value: Any) -> bool:
 
 
 _TABLES = frozenset({"review_severity", "review_thresholds"})
-_WHOLE = frozenset({"cell_output_bytes", "notebook_output_bytes", "workers"})
+_WHOLE = frozenset({
+    "cell_output_bytes", "jobs_cpus", "jobs_gpus", "jobs_retries", "notebook_output_bytes", "workers",
+})  # fmt: skip
 _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "cell_output_bytes": ("a whole number above 0", _is_count),
     "delivery_wait_s": ("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0),
     "experiment": ("a name", _is_text),
+    "jobs_cpus": ("a whole number above 0", _is_count),
+    "jobs_gpu_kind": ("the name of a kind of GPU", _is_text),
+    "jobs_gpus": ("a whole number, 0 or more", _is_whole),
+    "jobs_memory": ("a size (4G, 512M)", _is_text),
+    "jobs_options": ('tables of texts, each called like a target (partition = "gpu")', _is_options),
+    "jobs_retries": ("a whole number, 0 or more", _is_whole),
+    "jobs_target": ("the name of a target", _is_text),
+    "jobs_time": ("a time (90s, 30min, 2h, 1d)", _is_text),
     "notebook_output_bytes": ("a whole number above 0", _is_count),
     "recording": ('"off", "metadata" or "full"', lambda value: value in ("off", "metadata", "full")),
     "review_advisories": ("a folder or ZIP of advisories", _is_text),

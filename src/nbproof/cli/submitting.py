@@ -34,36 +34,36 @@ def _measure(name: str) -> Callable[[click.Context, click.Parameter, str | None]
 
 @click.command()
 @click.argument("package", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--on", "target", default="local", show_default=True, metavar="TARGET", help="Where it runs.")
+@click.option("--on", "target", metavar="TARGET", help="Where it runs: local, slurm, kubernetes, ray, airflow.")
+@click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target: partition=gpu.")
 @click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="A parameter of the package.")
 @click.option(
     "--array", type=click.Path(path_type=Path, dir_okay=False), help="A .jsonl or .csv file: an element a line."
 )
 @click.option("--at-once", type=click.IntRange(min=1), help="How many elements may run at the same time.")
-@click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Processors for each element.")
+@click.option("--cpus", type=click.IntRange(min=1), help="Processors for each element; one when nothing says more.")
 @click.option("--memory", callback=_measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
-@click.option("--gpus", type=click.IntRange(min=0), default=0, show_default=True, help="GPUs for each element.")
+@click.option("--gpus", type=click.IntRange(min=0), help="GPUs for each element.")
 @click.option("--gpu-kind", metavar="KIND", help="Which kind of GPU, as the engine calls it.")
 @click.option("--time", "time_s", callback=_measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
 @click.option("--signal", "signal_s", type=click.IntRange(min=1), metavar="SECONDS",
               help="Send SIGUSR1 so long before the time is over.")  # fmt: skip
-@click.option(
-    "--retries", type=click.IntRange(min=0), default=0, show_default=True, help="Further tries of what fails."
-)
+@click.option("--retries", type=click.IntRange(min=0), help="Further tries of what fails.")
 @click.option("--after", multiple=True, metavar="JOB", help="Start when this job has ended well.")
 @click.option("--name", help="A name for the job; that of the package when left out.")
 @click.option("--dry-run", is_flag=True, help="Show what the engine would be told, and submit nothing.")
 @click.option("--unsafe-draft", metavar="WHY", help="Submit a draft that nobody has approved; the ledger says why.")
 @as_json
 def submit(
-    package: Path, target: str, parameters: Sequence[str], array: Path | None, at_once: int | None, cpus: int,
-    memory: int | None, gpus: int, gpu_kind: str | None, time_s: int | None, signal_s: int | None, retries: int,
-    after: Sequence[str], name: str | None, dry_run: bool, unsafe_draft: str | None, as_json: bool,
+    package: Path, target: str | None, options: Sequence[str], parameters: Sequence[str], array: Path | None,
+    at_once: int | None, cpus: int | None, memory: int | None, gpus: int | None, gpu_kind: str | None,
+    time_s: int | None, signal_s: int | None, retries: int | None, after: Sequence[str], name: str | None,
+    dry_run: bool, unsafe_draft: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run an exported package as a job.
 
     The package is verified, and its approval with it, now and again where the job starts; what nobody has approved is
-    refused.
+    refused. What is left out here is as `[tool.nbproof.jobs]` says.
 
     \b
     Example:
@@ -73,30 +73,42 @@ def submit(
     from ..jobs import submitting
     from ..jobs.job import Resources
     from ..jobs.place import folder_of
+    from ..jobs.standards import standards
     from ..review.gate import UnsafeBypass
     from ..settings import find_project, load
 
     project = find_project(Path.cwd())
     if unsafe_draft is not None and not unsafe_draft.strip():
         raise click.UsageError("--unsafe-draft: found no reason, expected why nobody needs to approve it")
-    by = load(project, os.environ).review_name or getpass.getuser()
+    settings = load(project, os.environ)
+    by = settings.review_name or getpass.getuser()
     unsafe = None if unsafe_draft is None else UnsafeBypass(by, unsafe_draft)
-    resources = Resources(cpus=cpus, memory_mb=memory, gpus=gpus, gpu_kind=gpu_kind, time_s=time_s)
+    standard = standards(settings, target, _pairs(options, "-o"))
+    target = standard.target
+    needs = standard.resources
+    resources = Resources(
+        cpus=cpus or needs.cpus,
+        memory_mb=memory or needs.memory_mb,
+        gpus=needs.gpus if gpus is None else gpus,
+        # Whoever says how many GPUs, and that it is none, means no kind of them either.
+        gpu_kind=gpu_kind or (None if gpus == 0 else needs.gpu_kind),
+        time_s=time_s or needs.time_s,
+    )
     asked = submitting.Asked(
-        parameters=_pairs(parameters), array=array, resources=resources, at_once=at_once, retries=retries,
-        signal_s=signal_s, after=tuple(after), name=name,
+        parameters=_pairs(parameters, "-p"), array=array, resources=resources, at_once=at_once,
+        retries=standard.retries if retries is None else retries, signal_s=signal_s, after=tuple(after), name=name,
     )  # fmt: skip
     job, admitted = submitting.prepared(package, asked, project=project, unsafe=unsafe)
     if dry_run:
         folder = folder_of(project, job)
-        files = submitting.rendered(job, target, folder, project=project)
+        files = submitting.rendered(job, target, folder, project=project, options=standard.options)
         if as_json:
             print_json({"target": target, "job": job, "files": dict(files)})
             return
         for file, text in files.items():
             click.echo(f"# {folder / file}\n{text}")
         return
-    made = submitting.submit(job, admitted, target, project=project, unsafe=unsafe)
+    made = submitting.submit(job, admitted, target, project=project, unsafe=unsafe, options=standard.options)
     number = made.submitted().number
     if as_json:
         print_json({"id": made.id, "target": target, "number": number, "elements": len(job.elements)})
@@ -250,12 +262,12 @@ def fetch(job: str, folder: Path | None, partial: bool, as_json: bool) -> None:
     click.echo(f"{len(files)} files are in {folder or found.id}")
 
 
-def _pairs(texts: Sequence[str]) -> dict[str, str]:
+def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     found = {}
     for text in texts:
         name, sign, value = text.partition("=")
         if not sign:
-            raise click.UsageError(f"-p {text}: found no `=`, expected NAME=VALUE")
+            raise click.UsageError(f"{option} {text}: found no `=`, expected NAME=VALUE")
         found[name] = value
     return found
 

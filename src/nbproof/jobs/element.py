@@ -18,51 +18,67 @@ from ..errors import NbproofError, Refused
 from ..files import sync_folder
 from .job import Job
 from .place import Place, Started
+from .watching import Interruption
 
 REFUSED = Refused.exit_code
 CHECKPOINT_VARIABLE = "NBPROOF_CHECKPOINT"
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-def carry_out(place: Place, index: int, verify: Callable[[], None]) -> int:
+def carry_out(
+    place: Place,
+    index: int,
+    verify: Callable[[], None],
+    interruption: Interruption | None = None,
+    *,
+    is_once: bool = False,
+) -> int:
     """Run the element until it ends well or has been tried often enough; its exit code comes back.
 
     An engine may run it again, after a node was lost: what has ended well is not done twice, and what has not begins
-    with an empty folder, beside the checkpoint that the last attempt has written.
+    with an empty folder, beside the checkpoint that the last attempt has written. With `is_once` the engine is who
+    tries again.
     """
     job = place.job()
+    interruption = interruption or Interruption()
     if (place.results / str(index)).exists():
         _say(f"element {index} has ended well before; nothing is done again")
         return 0
     before = place.started(index)
     attempt = before.attempt if before is not None else 0
     # What the engine has interrupted is none of the tries that the job was given.
-    for left in reversed(range(job.retries + 1)):
+    for left in reversed(range(1 if is_once else job.retries + 1)):
         attempt += 1
         running = Started("running", attempt, socket.gethostname(), time.time())
         place.tell(index, running)
-        code, told = _attempt(place, job, index, attempt, verify)
+        code, told = _attempt(place, job, index, attempt, verify, interruption)
         if code == 0:
             place.tell(index, replace(running, state="done", ended=time.time()))
             return 0
         _say(f"attempt {attempt} failed: {told}")
-        if not left or code == REFUSED:
+        is_last = not left or code == REFUSED or bool(interruption.reason)
+        # The engine that tries again is who knows whether it will.
+        if is_last and not (is_once and attempt <= job.retries and code != REFUSED):
             place.tell(index, replace(running, state="failed", ended=time.time(), told=told))
+        if is_last:
             break
     return code
 
 
-def _attempt(place: Place, job: Job, index: int, attempt: int, verify: Callable[[], None]) -> tuple[int, str]:
+def _attempt(
+    place: Place, job: Job, index: int, attempt: int, verify: Callable[[], None], interruption: Interruption
+) -> tuple[int, str]:
     """The exit code of one try, and why it failed."""
     work = place.work(index, attempt)
     try:
         work.mkdir(parents=True)
         place.checkpoint(index).mkdir(parents=True, exist_ok=True)
         verify()
-        code = _run(job, index, work, place.checkpoint(index))
+        code = _run(job, index, work, place.checkpoint(index), interruption)
         told = f"it ended with {_ending(code)}" if code else _missing(job, work)
         if told:
-            return abs(code) or 1, told
+            return abs(code) or 1, interruption.reason or told
         _keep(work, place.results / str(index))
     except (NbproofError, OSError) as error:
         return getattr(error, "exit_code", 1), str(error)
@@ -71,7 +87,7 @@ def _attempt(place: Place, job: Job, index: int, attempt: int, verify: Callable[
     return 0, ""
 
 
-def _run(job: Job, index: int, work: Path, checkpoint: Path) -> int:
+def _run(job: Job, index: int, work: Path, checkpoint: Path, interruption: Interruption) -> int:
     """Run the command; signals that the engine sends reach it, and it outlives none of them unnoticed."""
     environment = {**os.environ, **job.environment, CHECKPOINT_VARIABLE: str(checkpoint)}
     process = subprocess.Popen(
@@ -79,6 +95,8 @@ def _run(job: Job, index: int, work: Path, checkpoint: Path) -> int:
     )
 
     def forward(number: int, _frame: FrameType | None) -> None:
+        if number in _ENDING:
+            interruption.reason = interruption.reason or f"it ended with signal {signal.Signals(number).name}"
         if process.poll() is None:
             process.send_signal(number)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -12,6 +13,8 @@ from ..errors import JobInvalid
 
 # In a command this stands for the folder that an element works in; it is empty when the element starts.
 WORK = "{work}"
+# And this for the Python that the element itself runs on, which another machine may have elsewhere.
+PYTHON = "{python}"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KIND = re.compile(r"[A-Za-z0-9_.-]+")
@@ -74,8 +77,9 @@ class Job:
             raise JobInvalid(self.name, problems)
 
     def command_of(self, index: int, work: str) -> tuple[str, ...]:
-        """The command of one element, with the folder that it works in."""
-        return tuple(part.replace(WORK, work) for part in (*self.command, *self.elements[index]))
+        """The command of one element, with the folder that it works in and the Python that asks."""
+        command = (sys.executable if part == PYTHON else part for part in self.command)
+        return tuple(part.replace(WORK, work) for part in (*command, *self.elements[index]))
 
     def told(self) -> str:
         """The command, as one would type it."""

@@ -7,7 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,13 +39,14 @@ class Started:
 class Submitted:
     """To which target a job was handed, under which number it is known there (None: not yet), and when.
 
-    `cancelled_at` is when somebody ended it.
+    `cancelled_at` is when somebody ended it; `options` are those of the target, by which it is found again.
     """
 
     target: str
     number: str | None
     at: float
     cancelled_at: float | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,15 @@ class Place:
         write_atomically(self.folder / name, json.dumps(content, indent=1).encode())
 
 
-def make(folder: Path, job: Job, package: Mapping[str, Any], target: str, rendered: Mapping[str, str]) -> Place:
+def make(
+    folder: Path,
+    job: Job,
+    package: Mapping[str, Any],
+    target: str,
+    rendered: Mapping[str, str],
+    *,
+    options: Mapping[str, str] | None = None,
+) -> Place:
     """The folder of a new job, with all that is known of it before anybody is asked to run it."""
     folder.mkdir(parents=True)
     place = Place(folder)
@@ -125,7 +134,7 @@ def make(folder: Path, job: Job, package: Mapping[str, Any], target: str, render
     place._write("job.json", {"job": jobs.to_json(job), "package": dict(package)})
     for name, text in rendered.items():
         write_atomically(folder / name, text.encode())
-    place.submit(Submitted(target, None, time.time()))
+    place.submit(Submitted(target, None, time.time(), options=dict(options or {})))
     return place
 
 

@@ -82,7 +82,7 @@ def _asked(place: Place, submitted: Submitted, size: int) -> tuple[str | None, S
     """The number of the job, what the engine says, and why it says nothing."""
     number = submitted.number
     try:
-        engine = targets.load(submitted.target)
+        engine = targets.load(submitted.target, submitted.options)
         if number is None:
             # The answer to the submission was never heard; the engine may have the job all the same.
             number = engine.recall(place.id)
@@ -122,7 +122,8 @@ def cancel(place: Place) -> None:
     """End a job; what has ended stays as it is. Raises `EngineUnreachable`."""
     submitted = place.submitted()
     place.submit(replace(submitted, cancelled_at=time.time()))
-    number = submitted.number or targets.load(submitted.target).recall(place.id)
+    engine = targets.load(submitted.target, submitted.options)
+    number = submitted.number or engine.recall(place.id)
     if number is not None:
         with contextlib.suppress(JobRefused):
-            targets.load(submitted.target).cancel(number)
+            engine.cancel(number)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import AskedWrongly, JobRefused, ParameterInvalid, UnknownName
+from ..errors import AskedWrongly, EngineAbsent, JobRefused, ParameterInvalid, StorageFailed, UnknownName
 from ..review.gate import UnsafeBypass
 from . import admission, place, target
 from .admission import Admission
-from .job import WORK, Job, Resources
+from .job import PYTHON, WORK, Job, Resources
 from .place import Place
 
 # Reads values for each element, and says for each what its own contract says of it.
@@ -71,7 +71,7 @@ def prepared(
     _check(admitted, rows, asked.array)
     job = Job(
         name=asked.name or admitted.name.replace("_", "-").lower().strip("-")[:40],
-        command=(sys.executable, "-m", admitted.name, "--out", WORK),
+        command=(PYTHON, "-m", admitted.name, "--out", WORK),
         folder=admitted.folder,
         resources=asked.resources,
         environment=_environment(admitted),
@@ -85,27 +85,41 @@ def prepared(
     return job, admitted
 
 
-def rendered(job: Job, target_name: str, folder: Path, *, project: Path) -> Mapping[str, str]:
+def rendered(
+    job: Job, target_name: str, folder: Path, *, project: Path, options: Mapping[str, str] | None = None
+) -> Mapping[str, str]:
     """What the engine will be told, by file; nothing is written."""
-    return target.load(target_name).render(_told(job, target_name, project), str(folder))
+    return target.load(target_name, options).render(_told(job, target_name, project), str(folder))
 
 
 def submit(
-    job: Job, admitted: Admission, target_name: str, *, project: Path, unsafe: UnsafeBypass | None = None
+    job: Job,
+    admitted: Admission,
+    target_name: str,
+    *,
+    project: Path,
+    unsafe: UnsafeBypass | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Place:
     """Hand a job to an engine. Its folder is there before the engine is asked, and stays whatever comes.
 
-    Raises `EngineUnreachable` and `JobRefused`; a job that was refused leaves no folder.
+    Raises `EngineUnreachable` and `JobRefused`; a job that was refused, or that no program could hand over, leaves no
+    folder. Raises `StorageFailed` when there is no room for it.
     """
-    engine = target.load(target_name)
+    engine = target.load(target_name, options)
     told = _told(job, target_name, project)
+    folder = place.folder_of(project, job)
+    files = engine.render(told, str(folder))
     if admitted.is_draft and unsafe is not None:
         admission.note_draft(admitted, unsafe, target=target_name)
-    folder = place.folder_of(project, job)
-    made = place.make(folder, job, admission.to_json(admitted), target_name, engine.render(told, str(folder)))
+    try:
+        made = place.make(folder, job, admission.to_json(admitted), target_name, files, options=options)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise StorageFailed(str(folder), str(error.strerror or error)) from None
     try:
         number = engine.submit(told, folder)
-    except JobRefused:
+    except (JobRefused, EngineAbsent):
         shutil.rmtree(folder, ignore_errors=True)
         raise
     made.submit(replace(made.submitted(), number=number))

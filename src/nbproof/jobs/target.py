@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Literal, Protocol
 
-from ..errors import UnknownName
+from ..errors import SettingsInvalid, UnknownName
 from .job import Job
 
 GROUP = "nbproof.targets"
@@ -26,7 +26,10 @@ class Seen:
 
 
 class Target(Protocol):
-    """An engine. Nothing but `render` is pure; the rest raises `EngineUnreachable` when nobody answers."""
+    """An engine. Nothing but `render` is pure; the rest raises `EngineUnreachable` when nobody answers.
+
+    A target is made with its options, texts by their names: the fields of its dataclass.
+    """
 
     def render(self, job: Job, place: str) -> Mapping[str, str]:
         """The files that tell the engine what to do, by their names; `place` is the folder that they will lie in."""
@@ -54,10 +57,24 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(entry_points(group=GROUP).names))
 
 
-def load(name: str) -> Target:
-    """The target called `name`; only that one is imported. Raises `UnknownName`."""
+def load(name: str, options: Mapping[str, str] | None = None) -> Target:
+    """The target called `name`, with its options; only that one is imported.
+
+    Raises `UnknownName`, and `SettingsInvalid` for an option that it does not know.
+    """
     found = entry_points(group=GROUP)
     if name not in found.names:
         raise UnknownName("target", name, found.names, hint="nbproof submit PACKAGE --on TARGET")
-    made: Target = found[name].load()()
+    offered = found[name].load()
+    known = [field.name for field in fields(offered)] if is_dataclass(offered) else []
+    for option in options or {}:
+        if option not in known:
+            expected = f"one of {', '.join(sorted(known))}" if known else "none, since it takes no options"
+            raise SettingsInvalid(f"`{option}` of the target {name}", "an unknown option", expected)
+    made: Target = offered(**(options or {}))
     return made
+
+
+def element_command(python: str, place: str, index: str, *flags: str) -> tuple[str, ...]:
+    """What every engine starts for one element of the job in a folder; `nbproof.jobs` says what the flags mean."""
+    return (python, "-m", "nbproof.jobs", place, index, *flags)

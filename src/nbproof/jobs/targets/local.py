@@ -16,7 +16,7 @@ from ...errors import JobRefused
 from ..job import Job
 from ..place import Place
 from ..standing import of as standing_of
-from ..target import ENDED, Seen
+from ..target import ENDED, Seen, element_command
 
 SCRIPT = "runner.sh"
 LOOK_AGAIN_S, GRACE_S = 0.5, 10.0
@@ -113,7 +113,7 @@ def _run(place: Place, job: Job, index: int) -> None:
         place.log(index).open("ab") as log,
     ):
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else None
-        command = [sys.executable, "-m", "nbproof.jobs", str(place.folder), str(index)]
+        command = element_command(sys.executable, str(place.folder), str(index))
         began = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         _wait(process, needs.time_s, job.signal_s, began)

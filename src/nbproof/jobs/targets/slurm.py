@@ -7,11 +7,12 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import EngineUnreachable, JobRefused
+from ...errors import EngineAbsent, EngineUnreachable, JobRefused, SettingsInvalid
 from ..job import Job
-from ..target import Seen, State
+from ..target import Seen, State, element_command
 
 SCRIPT = "job.sbatch"
 ANSWER_S = 60
@@ -28,11 +29,19 @@ _UNREACHABLE = (
     "controller not responding", "Zero Bytes were transmitted",
 )  # fmt: skip
 _OF_COURSE = {"PENDING", "RUNNING", "COMPLETED", "CANCELLED"}
+_WORD = re.compile(r"""[^\s'"\\#]+""")
 _GONE = ("Invalid job id", "invalid job id")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Slurm:
-    """The cluster that `sbatch` knows."""
+    """The cluster that `sbatch` knows. Its options are those of `sbatch`, by the same names."""
+
+    account: str | None = None
+    constraint: str | None = None
+    partition: str | None = None
+    qos: str | None = None
+    reservation: str | None = None
 
     def render(self, job: Job, place: str) -> Mapping[str, str]:
         """The batch script. Every element is `python -m nbproof.jobs`, in the environment that submits."""
@@ -40,6 +49,11 @@ class Slurm:
         options = {
             "job-name": job.name,
             "comment": _comment(Path(place).name),
+            "account": _plain("account", self.account),
+            "constraint": _plain("constraint", self.constraint),
+            "partition": _plain("partition", self.partition),
+            "qos": _plain("qos", self.qos),
+            "reservation": _plain("reservation", self.reservation),
             "chdir": place,
             "output": f"{place.replace('%', '%%')}/logs/{'%a' if job.is_array else '0'}.log",
             "open-mode": "append",
@@ -56,7 +70,7 @@ class Slurm:
         }
         lines = ["#!/bin/bash", *(f"#SBATCH --{name}={_quoted(value)}" for name, value in options.items() if value)]
         index = "${SLURM_ARRAY_TASK_ID}" if job.is_array else "0"
-        command = shlex.join([sys.executable, "-m", "nbproof.jobs", place])
+        command = shlex.join(element_command(sys.executable, place, "")[:-1])
         # Requeued when its node is lost; `exec`, so that signals reach it without a shell between.
         return {SCRIPT: "\n".join([*lines, "#SBATCH --requeue", "", f"exec {command} {index}", ""])}
 
@@ -92,6 +106,13 @@ def _comment(name: str) -> str:
     return f"nbproof:{name}"
 
 
+def _plain(name: str, value: str | None) -> str | None:
+    """An option that is one word: a line break in it would be another directive."""
+    if value is not None and _WORD.fullmatch(value) is None:
+        raise SettingsInvalid(f"`{name}` of the target slurm", repr(value), "a name without spaces or quotes")
+    return value
+
+
 def _quoted(value: str) -> str:
     """A value as a directive takes it: in quotes where it holds a space."""
     return f'"{value}"' if any(each.isspace() for each in value) else value
@@ -122,7 +143,7 @@ def _asked(*command: str) -> str:
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False)
     except FileNotFoundError:
-        raise EngineUnreachable("slurm", f"there is no `{command[0]}` on this machine", hint=_INSTALL) from None
+        raise EngineAbsent("slurm", f"found no `{command[0]}` on this machine", hint=_INSTALL) from None
     except subprocess.TimeoutExpired:
         raise EngineUnreachable("slurm", f"`{command[0]}` was not done after {ANSWER_S} s", hint="sinfo") from None
     if ended.returncode == 0:
