@@ -49,6 +49,8 @@ NbproofError
     ├── PackageBroken               an exported package is not what was written
     ├── HandEdited                  an exported package was changed by hand, and would lose it
     ├── ModelRefused                a packaged model is not whole, or not what it says
+    ├── RegistryHolds               the model registry does not hold what it says
+    ├── PromotionRefused            a version of a model may not become the one that serves
     ├── ModelUnsteady               a model changes its answer between two calls
     ├── PathRefused                 a page asks for a file outside of the server's folder
     ├── RecordUnusable              a tracked run does not hold what is asked of it, or not safely
@@ -521,6 +523,26 @@ class ModelRefused(Refused):
     def __init__(self, folder: Path, found: str, expected: str) -> None:
         self.folder, self.found, self.expected = folder, found, expected
         super().__init__(f"`{folder}`: found {found}; expected {expected}")
+
+
+class RegistryHolds(Refused):
+    """The model registry does not hold what its own tags say."""
+
+    hint = "register the model again: nbproof run"
+
+    def __init__(self, entry: str, found: str, expected: str) -> None:
+        self.entry, self.found, self.expected = entry, found, expected
+        super().__init__(f"{entry} in the registry: found {found}; expected {expected}")
+
+
+class PromotionRefused(Refused):
+    """A version of a model may not become the one that serves, or cannot."""
+
+    hint = "nbproof models list"
+
+    def __init__(self, entry: str, found: str, expected: str) -> None:
+        self.entry, self.found, self.expected = entry, found, expected
+        super().__init__(f"{entry}: {found}; expected {expected}")
 
 
 class PathRefused(Refused):

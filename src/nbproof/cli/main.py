@@ -19,6 +19,7 @@ MODULES = {
     "init": "starting",
     "jobs": "submitting",
     "lab": "opening",
+    "models": "modelling",
     "plot": "drawing",
     "report": "reporting",
     "review": "reviewing",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Change = Literal["first", "signature", "scores", "packaging"]
+Change = Literal["first", "signature", "meaning", "scores", "packaging"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,12 +33,14 @@ class Version:
         return f"{self.major}.{self.minor}.{self.patch}"
 
     def after(self, change: Change) -> Version:
-        """Return the next version: callers must change for `signature`, results for `scores`, nothing for `packaging`.
+        """Return the next version: callers must change for `signature` and `meaning`, results for `scores`.
+
+        For `packaging` nothing changes but the file.
 
         >>> str(Version(1, 2, 3).after("scores"))
         '1.3.0'
         """
-        if change == "signature":
+        if change in ("signature", "meaning"):
             return Version(self.major + 1, 0, 0)
         if change == "scores":
             return Version(self.major, self.minor + 1, 0)
@@ -49,26 +51,33 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One registered model: its version and the hashes of signature, scores on the reference rows, and file."""
+    """One registered model: its version and the hashes of signature, scores on the reference rows, and file.
+
+    `meaning` is the hash of what a score says (of which outcome, within which time); "" is not known, and then it is
+    compared with nothing.
+    """
 
     version: Version
     signature: str
     scores: str
     model: str
+    meaning: str = ""
 
-    def change_to(self, *, signature: str, scores: str) -> Change:
+    def change_to(self, *, signature: str, scores: str, meaning: str = "") -> Change:
         """Return what changes from this release to a model with those hashes; the greatest change counts."""
         if signature != self.signature:
             return "signature"
+        if meaning and self.meaning and meaning != self.meaning:
+            return "meaning"
         return "scores" if scores != self.scores else "packaging"
 
 
 FIRST = Version(1, 0, 0)
 
 
-def next_version(latest: Release | None, *, signature: str, scores: str) -> tuple[Version, Change]:
+def next_version(latest: Release | None, *, signature: str, scores: str, meaning: str = "") -> tuple[Version, Change]:
     """Return the version of a model that is not registered yet, and what it changes against `latest`."""
     if latest is None:
         return FIRST, "first"
-    change = latest.change_to(signature=signature, scores=scores)
+    change = latest.change_to(signature=signature, scores=scores, meaning=meaning)
     return latest.version.after(change), change
