@@ -48,11 +48,11 @@ def until(capsys: pytest.CaptureFixture[str], job: str, *states: str) -> Any:
         time.sleep(0.2)
 
 
-def until_begun(capsys: pytest.CaptureFixture[str], job: str) -> Any:
-    """How a job stands once its notebook has begun to wait."""
+def until_begun(capsys: pytest.CaptureFixture[str], job: str, state: str = "running") -> Any:
+    """How a job stands once its notebook has begun to wait: in this state, as far as its engine can be asked."""
     begun = Path(".nbproof/jobs", job, "checkpoints/0/begun.txt")
     end = time.monotonic() + LONGEST_S
     while not (begun.exists() and begun.read_text()):
         assert time.monotonic() < end, told(capsys, "jobs", "show", job)
         time.sleep(0.1)
-    return until(capsys, job, "running")
+    return until(capsys, job, state)

@@ -46,7 +46,7 @@ def _watch(place: Place, index: int, interruption: Interruption, is_over: thread
     job, began = place.job(), time.monotonic()
     time_s = job.resources.time_s
     is_warned = job.signal_s is None or time_s is None
-    while not is_over.wait(LOOK_AGAIN_S):
+    while True:
         spent = time.monotonic() - began
         if time_s is not None and spent >= time_s:
             return _end(f"its time of {time_s} s was over", interruption, is_over)
@@ -55,7 +55,8 @@ def _watch(place: Place, index: int, interruption: Interruption, is_over: thread
         if not is_warned and time_s is not None and job.signal_s is not None and spent >= time_s - job.signal_s:
             is_warned = True
             _send(signal.SIGUSR1)
-    return None
+        if is_over.wait(LOOK_AGAIN_S):
+            return None
 
 
 def _end(reason: str, interruption: Interruption, is_over: threading.Event) -> None:
