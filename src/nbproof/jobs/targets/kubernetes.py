@@ -214,10 +214,10 @@ def seen(job: Mapping[str, Any], pods: Sequence[Mapping[str, Any]], size: int) -
     """What a Job and its pods, as the API tells them, say of each element."""
     status = job.get("status", {})
     done, failed = _indices(status.get("completedIndexes", "")), _indices(status.get("failedIndexes", ""))
-    over = next(
-        (one for one in status.get("conditions", []) if one["type"] == "Failed" and one["status"] == "True"), {}
-    )
-    is_complete = any(one["type"] == "Complete" and one["status"] == "True" for one in status.get("conditions", []))
+    conditions: Sequence[Mapping[str, Any]] = status.get("conditions", [])
+    true = {condition["type"]: condition for condition in conditions if condition["status"] == "True"}
+    is_complete = "Complete" in true
+    over: Mapping[str, Any] = true.get("Failed", {})
     latest = _latest(pods)
     found = []
     for index in range(size):
