@@ -6,9 +6,10 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import settings as settings_file
 from .errors import NbproofError, StorageFailed
@@ -31,6 +32,9 @@ from .track.courier import Courier
 from .track.delivery import DeliveryReport
 from .track.journal import Journal
 from .track.store import kernel_environment
+
+if TYPE_CHECKING:
+    from .run.remote.engine import Engine
 
 STORE_WAIT_S = 120.0
 # What a disk says that is full, that turned read-only, or that is broken.
@@ -101,8 +105,12 @@ def run(
     wait: bool = False,
     resume: bool = False,
     listeners: Sequence[Listener] = (),
+    engine: Engine | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> RunReport:
     """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile.
+
+    With an `engine` its tasks are jobs there, and `note` is told what becomes of these.
 
     Raises what `run.build.build` raises, and `StorageFailed` when the disk does not take the record of the run.
     """
@@ -136,9 +144,23 @@ def run(
             resume=resume,
             environ={**kernel_environment(project.root, settings), IDLE_VARIABLE: str(settings.warm_idle_s)},
             is_warm=settings.warm,
+            engine=engine,
+            note=note,
         )
         delivery = courier.wait(settings.delivery_wait_s)
     return RunReport(run_id, ended.outcome, time.monotonic() - began, tuple(finished.values()), delivery)
+
+
+def engine_of(project: Project, name: str) -> Engine | None:
+    """The engine called `name` as pipelines use it, with the options that the project gives its jobs there.
+
+    None is this machine. Raises `UnknownName` and `SettingsInvalid`.
+    """
+    if name == "local":
+        return None
+    from .jobs.pipelines.engines import load
+
+    return load(name, project.settings.jobs_options.get(name, {}))
 
 
 def around(project: Project, notebook: Path | None, kernel: str, *, keep: bool = False) -> Around:

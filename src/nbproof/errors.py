@@ -414,11 +414,11 @@ class Refused(NbproofError):
 class Busy(Refused):
     """Another build of this pipeline is running."""
 
-    def __init__(self, pipeline: str, holder: str) -> None:
+    def __init__(self, pipeline: str, holder: str, *, hint: str | None = None) -> None:
         self.pipeline, self.holder = pipeline, holder
         super().__init__(
             f"`{pipeline}` is being built by {holder}; expected no other build",
-            hint="wait for it, or run again with --wait",
+            hint=hint or "wait for it, or run again with --wait",
         )
 
 

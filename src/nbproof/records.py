@@ -55,6 +55,17 @@ class Limits:
             raise ValueError("retries and backoff_s must not be negative")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a task, or one element of a job, is given. `memory_mb` and `time_s` None leave it to the engine."""
+
+    cpus: int = 1
+    memory_mb: int | None = None
+    gpus: int = 0
+    gpu_kind: str | None = None
+    time_s: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OutputCaps:
     """How many bytes of output are kept of one cell, and of all cells of one notebook."""
@@ -72,7 +83,8 @@ class Task:
     """One notebook of a pipeline. Paths are absolute; `products` always holds the key `nb`.
 
     `is_single` says that the pipeline declares the executed notebook alone, as a path and not as a mapping;
-    `gate` is the dotted path (and the arguments) of the function that may still refuse what was made ("": none).
+    `gate` is the dotted path (and the arguments) of the function that may still refuse what was made ("": none);
+    `resources` are what an engine gives it.
     """
 
     name: str
@@ -85,6 +97,7 @@ class Task:
     is_single: bool = False
     gate: str = ""
     caps: OutputCaps = OutputCaps()
+    resources: Resources = Resources()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from .target import chosen, pipeline_argument
 if TYPE_CHECKING:
     from ..assemble import Project, RunReport
     from ..run.pipeline.loading import Loaded
+    from ..run.remote.engine import Engine
     from ..track.delivery import DeliveryReport
 
 
@@ -36,6 +37,14 @@ if TYPE_CHECKING:
 @click.option("--downstream", is_flag=True, help="With --task: run what depends on it, too.")
 @click.option("--force", is_flag=True, help="Run every task, fresh or not; with --task only those that it asks for.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many notebooks may run at once.")
+@click.option(
+    "--on",
+    "target",
+    default="local",
+    show_default=True,
+    metavar="TARGET",
+    help="Where the notebooks run: local or slurm; on an engine each is a job of its own.",
+)
 @click.option("--wait", is_flag=True, help="Wait for another build of this pipeline instead of refusing.")
 @click.option("--follow", is_flag=True, help="Show what the cells print, while they run.")
 @click.option(
@@ -51,6 +60,7 @@ def run(
     downstream: bool,
     force: bool,
     workers: int | None,
+    target: str,
     wait: bool,
     follow: bool,
     events: bool,
@@ -65,15 +75,29 @@ def run(
       nbproof run pipelines/credit --workers 2
       nbproof run notebooks/06_training.ipynb -p seed=1 --follow
       nbproof run --task features --downstream
+      nbproof run pipelines/credit --on slurm
     """
-    from ..assemble import load_pipeline, open_project
+    from ..assemble import engine_of, load_pipeline, open_project
 
     _refuse_what_does_not_go_together(task=task, downstream=downstream, follow=follow, events=events, as_json=as_json)
+    if workers is not None and target != "local":
+        raise click.UsageError(f"found --workers beside --on {target}; expected one: an engine has its own queue")
     here = Path.cwd()
     project = open_project(here if pipeline is None else pipeline)
-    target = chosen(pipeline, here=here, project=project.root)
-    loaded = load_pipeline(project, target, parameters, task=task, downstream=downstream)
-    carry_out(project, loaded, workers=workers, force=force, wait=wait, follow=follow, events=events, as_json=as_json)
+    engine = engine_of(project, target)
+    file = chosen(pipeline, here=here, project=project.root)
+    loaded = load_pipeline(project, file, parameters, task=task, downstream=downstream)
+    carry_out(
+        project,
+        loaded,
+        workers=workers,
+        force=force,
+        wait=wait,
+        follow=follow,
+        events=events,
+        as_json=as_json,
+        engine=engine,
+    )
 
 
 def _refuse_what_does_not_go_together(
@@ -96,6 +120,7 @@ def carry_out(
     resume: bool = False,
     follow: bool = False,
     events: bool = False,
+    engine: Engine | None = None,
 ) -> None:
     """Run `loaded` under the eyes of the user; raises `RunFailed` when a task failed."""
     from .. import assemble
@@ -110,6 +135,8 @@ def carry_out(
             wait=wait,
             resume=resume,
             listeners=(reasons, progress),
+            engine=engine,
+            note=lambda words: click.echo(words, err=True),
         )
     if as_json:
         print_json(report)

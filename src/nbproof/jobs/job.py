@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from ..errors import JobInvalid
+from ..records import Resources as Resources
 
 # In a command this stands for the folder that an element works in; it is empty when the element starts.
 WORK = "{work}"
@@ -32,17 +33,6 @@ _SIZES = {
 }
 _TIMES = {"s": 1, "": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 _MOST_ELEMENTS = 10_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
-    """What one element of a job is given. `memory_mb` and `time_s` None leave it to the engine."""
-
-    cpus: int = 1
-    memory_mb: int | None = None
-    gpus: int = 0
-    gpu_kind: str | None = None
-    time_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

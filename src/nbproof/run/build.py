@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import threading
 import time
 import uuid
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +23,18 @@ from .pipeline.declared import PIPELINE_FILE, Loaded
 from .processes import end_orphans
 from .provenance import provenance
 from .scheduler import Build, Session
-from .staging import Staging
-from .state import State, state_of
+from .signals import interrupted_by_signals
+from .staging import Staging, clear
+from .state import REMOTE, State, state_of
 
 if TYPE_CHECKING:
     from ploomber import DAG
+
+    from .remote.engine import Engine
+    from .remote.following import RemoteBuild
+    from .seam import CarriesOut
+
+Note = Callable[[str], None]
 
 
 def make_state(loaded: Loaded) -> State:
@@ -84,13 +89,18 @@ def build(
     resume: bool = False,
     environ: Mapping[str, str] | None = None,
     is_warm: bool = True,
+    engine: Engine | None = None,
+    note: Note = lambda _: None,
 ) -> RunFinished:
     """Bring every task of `loaded` to an outcome and return how the run ended.
 
-    With `resume` a notebook goes on from its newest checkpoint that still holds.
+    With `resume` a notebook goes on from its newest checkpoint that still holds. With an `engine` every task is a job
+    there, which an end of this process does not end: whoever runs the pipeline next goes on with it. `note` is told
+    what becomes of the jobs.
     Raises `CheckpointRefused` when a notebook cannot be resumed from the checkpoints that it asks for, `Busy` when
     another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
-    state cannot be written, and KeyboardInterrupt after an interrupt, once every worker and kernel has ended.
+    state cannot be written, `EngineUnreachable` and `JobRefused`, and KeyboardInterrupt after an interrupt, once every
+    worker and kernel has ended.
     """
     from .checkpoints.plan import plan_all
 
@@ -105,8 +115,9 @@ def build(
         listener(event)
 
     began = time.monotonic()
-    with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=wait):
-        _clear_up(loaded, state)
+    # When a terminal is closed, what an engine does goes on.
+    ending = () if engine is None else (signal.SIGTERM,)
+    with interrupted_by_signals(*ending), build_lock(state.root, state.pipeline, wait=wait):
         session = Session(
             loaded,
             state,
@@ -119,7 +130,7 @@ def build(
             checkpoints=checkpoints,
             resume=resume,
         )
-        builder = Build(session)
+        builder = _here(session) if engine is None else _elsewhere(session, engine, note)
         _check_writable(builder.look_ahead())
         listen(_started(loaded, run_id))
         outcome: Any = "stopped"
@@ -135,7 +146,34 @@ def build(
     return finished
 
 
-def _carried_out(build: Build, dag: DAG | None) -> str:
+def _here(session: Session) -> Build:
+    """A build on this machine. Raises `Busy` while an engine has jobs of the pipeline."""
+    _check_no_jobs(session.state)
+    _clear_up(session.loaded, session.state)
+    return Build(session)
+
+
+def _elsewhere(session: Session, engine: Engine, note: Note) -> RemoteBuild:
+    """A build on an engine; what an earlier one left there goes on in it."""
+    from .remote.following import RemoteBuild
+
+    made = RemoteBuild(session, engine, note)
+    made.take_over()
+    if not made.is_followed:
+        _clear_up(session.loaded, session.state)
+    return made
+
+
+def _check_no_jobs(state: State) -> None:
+    if (state.root / REMOTE / state.pipeline).is_dir():
+        from .remote.following import busy_with
+        from .remote.place import unfinished
+
+        for place in unfinished(state):
+            raise busy_with(place)
+
+
+def _carried_out(build: CarriesOut, dag: DAG | None) -> str:
     if dag is None:
         return "failed" if build.carry_out() else "done"
     from ploomber.exceptions import DAGBuildError
@@ -169,8 +207,7 @@ def _started(loaded: Loaded, run_id: str) -> RunStarted:
 def _clear_up(loaded: Loaded, state: State) -> None:
     """End and remove what earlier builds left behind, of tasks that are fresh, too; call it while holding the lock."""
     end_orphans(state.scope)
-    for task in loaded.pipeline.tasks:
-        Staging(task).discard()
+    clear(loaded.pipeline.tasks)
 
 
 def _check_writable(tasks: Iterable[Task]) -> None:
@@ -211,6 +248,7 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> Mapping[str, str]:
     state = make_state(loaded)
     workers = workers or os.cpu_count() or 1
     with interrupted_by_signals(), build_lock(state.root, state.pipeline, wait=False):
+        _check_no_jobs(state)
         _clear_up(loaded, state)
         environ = kernel_environ(None, workers)
         session = Session(loaded, state, new_run_id(), lambda _: None, workers=workers, environ=environ,
@@ -218,23 +256,3 @@ def build_for_ploomber(dag: DAG, *, workers: int | None) -> Mapping[str, str]:
         builder = Build(session)
         _check_writable(builder.look_ahead())
         return builder.carry_out()
-
-
-@contextlib.contextmanager
-def interrupted_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a build as Ctrl-C does: kernels stopped, nothing left behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous: list[tuple[signal.Signals, Callable[..., Any] | int | None]] = [
-        (number, signal.signal(number, interrupt)) for number in (signal.SIGTERM, signal.SIGHUP)
-    ]
-    try:
-        yield
-    finally:
-        for number, handler in previous:
-            signal.signal(number, handler)

@@ -80,8 +80,11 @@ def end_lease(lease: str) -> int:
 
 
 def end_orphans(scope: str) -> int:
-    """Kill what earlier builds of the pipeline `scope` left behind; call it only while holding its build lock."""
-    return _end(lambda found: found.split("/", 1)[0] == scope)
+    """Kill what earlier builds of the pipeline `scope` left behind; call it only while holding its build lock.
+
+    What was left of its single tasks goes, too. The scope of a task is that of this task alone.
+    """
+    return _end(lambda found: found.split("/", 1)[0] == scope or found.startswith(f"{scope}+"))
 
 
 def _end(matches: Callable[[str], bool]) -> int:

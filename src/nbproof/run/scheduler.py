@@ -11,7 +11,7 @@ import os
 import selectors
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from pathlib import Path
@@ -48,7 +48,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a build needs beside the pipeline."""
+    """What a build needs beside the pipeline.
+
+    Where `only` names a task, that one alone is carried out, and whoever asks vouches for what it reads. `tried` is how
+    often it was begun before by an engine that then took it away: none of the tries that the task itself is given.
+    `mark` tells this start of it from others, and `is_current` says whether no later one has begun.
+    """
 
     loaded: Loaded
     state: State
@@ -60,6 +65,10 @@ class Session:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     checkpoints: Mapping[str, tuple[Checkpoint, ...]] = field(default_factory=dict)
     resume: bool = False
+    only: str | None = None
+    tried: int = 0
+    mark: str = ""
+    is_current: Callable[[], bool] = lambda: True
 
 
 class Build:
@@ -68,7 +77,9 @@ class Build:
     def __init__(self, session: Session) -> None:
         self.session, self.dag = session, session.loaded.dag
         self.pipeline = session.loaded.pipeline
-        self.waiting: dict[str, Task] = {task.name: task for task in self.pipeline.tasks}
+        self.waiting: dict[str, Task] = {
+            task.name: task for task in self.pipeline.tasks if session.only in (None, task.name)
+        }
         self.delayed: dict[str, tuple[float, int]] = {}
         self.running: dict[str, tuple[Attempt, Fingerprint]] = {}
         self.outcomes: dict[str, Outcome] = {}
@@ -77,13 +88,17 @@ class Build:
         self.logs = Logs(session.state.logs(session.run_id))
         self.selector = selectors.DefaultSelector()
         self.ahead: set[str] = set()
+        # Whoever carries out one task alone removes nothing that another one uses.
+        self.runtime = session.state.runtime(f"{session.run_id}{session.mark}")
+        only = session.only
+        self.scope = session.state.scope if only is None else session.state.scope_of(only)
         self._place = {task.name: place for place, task in enumerate(self.pipeline.tasks)}
         self._downstream: dict[str, list[str]] = {task.name: [] for task in self.pipeline.tasks}
         for task in self.pipeline.tasks:
             for name in task.upstream:
                 self._downstream[name].append(task.name)
         # How many upstream tasks are not done yet.
-        self._missing = {task.name: len(task.upstream) for task in self.pipeline.tasks}
+        self._missing = {task.name: sum(name in self.waiting for name in task.upstream) for task in self.pipeline.tasks}
         # The places of those that wait for nothing but a worker, and of those that need none: fresh or blocked.
         self._movable: list[int] = []
         self._settled: list[int] = []
@@ -100,9 +115,9 @@ class Build:
 
     def carry_out(self) -> Mapping[str, str]:
         """Bring every task to an outcome and return why those failed that did; an interrupt ends all workers."""
-        for task in self.pipeline.tasks:
-            if not task.upstream:
-                self._push(task.name)
+        for name in self.waiting:
+            if not self._missing[name]:
+                self._push(name)
         try:
             while self.waiting or self.delayed or self.running:
                 self._start_what_can()
@@ -113,7 +128,7 @@ class Build:
                 self._stop(name)
             self.selector.close()
             self.logs.close()
-            shutil.rmtree(self.session.state.runtime(self.session.run_id), ignore_errors=True)
+            shutil.rmtree(self.runtime, ignore_errors=True)
         return self.failures
 
     # Starting
@@ -143,7 +158,11 @@ class Build:
         if found.is_fresh:
             self._finish(task, "fresh")
         else:
-            self._start(task, 1, "; ".join(found.reasons), now)
+            self._start(task, 1 + self.session.tried, "; ".join(found.reasons), now)
+
+    def finish_fresh(self, name: str) -> None:
+        """Say of a task that was found fresh ahead that it is."""
+        self._finish(self.pipeline.task(name), "fresh")
 
     def _free(self, name: str, outcome: Outcome) -> None:
         """Let those below `name` move that its outcome allows to, or forbids for good."""
@@ -181,13 +200,13 @@ class Build:
         )
 
     def _start(self, task: Task, number: int, reason: str, began_with: Fingerprint) -> None:
-        staging = Staging(task)
+        staging = self._staging(task)
         staging.prepare()
         # What only a task that runs needs is imported when the first one does.
         from .attempt import Attempt
         from .ordering import make_order
 
-        state, run_id = self.session.state, self.session.run_id
+        run_id = self.session.run_id
         resumable, reason = self._resumable(task, staging, number, reason)
         attempt = Attempt(task, number, reason)
         order = make_order(task, staging, self.session.loaded, is_warm=self.session.is_warm, resumable=resumable)
@@ -197,12 +216,15 @@ class Build:
         attempt.start(
             order,
             folder=self.pipeline.folder,
-            scope=f"{state.scope}/{run_id}",
-            runtime=state.runtime(run_id),
+            scope=f"{self.scope}/{run_id}",
+            runtime=self.runtime,
             environ={**self.session.environ, LOG_VARIABLE: str(self.pipeline.folder / order.log)},
         )
         self.running[task.name] = attempt, began_with
         self.selector.register(attempt, selectors.EVENT_READ)
+
+    def _staging(self, task: Task) -> Staging:
+        return Staging(task, self.session.mark)
 
     def _resumable(self, task: Task, staging: Staging, number: int, reason: str) -> tuple[Resumable | None, str]:
         """The checkpoints of `task`, and the reason why it runs with what becomes of them."""
@@ -214,7 +236,7 @@ class Build:
         state, run_id = self.session.state, self.session.run_id
         wanted = wanted_checkpoints(task, staging, self.session.loaded, planned, self._look())
         resumable = Resumable(state.checkpoints(task.name), run_id, wanted)
-        is_retry = number > 1
+        is_retry = number > 1 + self.session.tried
         if not (self.session.resume or is_retry):
             is_there = any(resumable.folder.glob("[!.]*"))
             return (
@@ -298,16 +320,18 @@ class Build:
             return f"its worker process ended {how}"
         if finished["outcome"] == "failed":
             return str(finished["reason"])
-        missing = Staging(attempt.task).missing()
+        missing = self._staging(attempt.task).missing()
         if missing:
             return f"ran to its end but did not write {', '.join(f'`{key}`' for key in missing)}"
         return None
 
     def _publish(self, task: Task) -> str | None:
+        if not self.session.is_current():
+            return "it was taken for dead and started again elsewhere; that one publishes"
         # From here on the old products are gone, so the old record must not vouch for what is there.
         self.session.state.records.forget(task.name)
         try:
-            Staging(task).publish()
+            self._staging(task).publish()
         except OSError as error:
             return f"its products could not be put in place: {error}"
         try:
@@ -341,8 +365,9 @@ class Build:
     def _fail(self, attempt: Attempt, failure: str, logged: tuple[LoggedEntry, ...]) -> None:
         task = attempt.task
         notebook = self._keep_log(attempt)
-        if attempt.number <= task.limits.retries:
-            pause = task.limits.backoff_s * 2 ** (attempt.number - 1)
+        failed = attempt.number - self.session.tried
+        if failed <= task.limits.retries and self.session.is_current():
+            pause = task.limits.backoff_s * 2 ** (failed - 1)
             self.delayed[task.name] = time.monotonic() + pause, attempt.number + 1
             again = f"; tried again in {pause:g} s"
             self._tell_finished(task, "failed", attempt, failure + again, notebook, logged)
@@ -354,7 +379,7 @@ class Build:
 
     def _keep_log(self, attempt: Attempt) -> Path | None:
         """Keep the executed notebook of a failed attempt, as far as it came, outside the products."""
-        staging = Staging(attempt.task)
+        staging = self._staging(attempt.task)
         executed = staging.products()["nb"].with_suffix(".ipynb")
         folder = self.session.state.failed(self.session.run_id)
         kept = None

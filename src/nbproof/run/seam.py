@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from ploomber.exceptions import DAGBuildError
 from ploomber.executors.abc import Executor
 
-from .scheduler import Build
+
+class CarriesOut(Protocol):
+    """A build, wherever its tasks run."""
+
+    def carry_out(self) -> Mapping[str, str]:
+        """Bring every task to an outcome and return why those failed that did."""
+        ...
 
 
 class Scheduler(Executor):  # type: ignore[misc]
     """Carries out `build` where Ploomber would carry out its own."""
 
-    def __init__(self, build: Build) -> None:
+    def __init__(self, build: CarriesOut) -> None:
         self.build = build
 
     def __call__(self, dag: Any, show_progress: bool) -> list[Any]:

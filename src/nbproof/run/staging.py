@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,23 @@ from ..errors import Unwritable
 from ..files import sync_folder
 from ..records import Task
 
+# What the name of a folder begins with, and what is between the name of a task and the mark of a start.
+PREFIX, MARKED = ".nbproof-", "~"
+
 
 @dataclass(frozen=True, slots=True)
 class Staging:
-    """Where one task writes: in each folder that holds products of its, a hidden folder of the task's own."""
+    """Where one task writes: in each folder that holds products of its, a hidden folder of the task's own.
+
+    `mark` tells one start of the task from another, where one that was taken for dead may still be writing.
+    """
 
     task: Task
+    mark: str = ""
 
     @property
     def name(self) -> str:
-        return f".nbproof-{self.task.name}"
+        return f"{PREFIX}{self.task.name}{MARKED}{self.mark}" if self.mark else f"{PREFIX}{self.task.name}"
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -68,6 +76,21 @@ class Staging:
     def discard(self) -> None:
         for folder in self.folders:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def clear(tasks: Iterable[Task]) -> None:
+    """Remove what any start of these tasks has left, whatever its mark; each folder is looked at once."""
+    names: dict[Path, set[str]] = {}
+    for task in tasks:
+        Staging(task).discard()
+        for product in task.products.values():
+            names.setdefault(product.parent, set()).add(task.name)
+    for folder, known in names.items():
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                name, marked, _ = entry.name.removeprefix(PREFIX).rpartition(MARKED)
+                if marked and entry.name.startswith(PREFIX) and name in known:
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _replace(source: Path, target: Path) -> None:

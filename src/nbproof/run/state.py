@@ -12,6 +12,10 @@ from .freshness import Environments, TaskRecords
 from .logs import folder_of
 
 STATE_FOLDER = ".nbproof"
+# Below it lies what the jobs of pipelines on engines were told, and what they say.
+REMOTE = "remote"
+# Between the scope of a pipeline and what stands for one of its tasks; no name of a pipeline has it.
+OF_TASK = "+"
 
 
 def state_of(pipeline: Pipeline) -> State:
@@ -35,6 +39,10 @@ class State:
     def scope(self) -> str:
         """What the leases of this pipeline's processes begin with: no other project on the machine has the same."""
         return f"{self.pipeline}@{ContentHash.of(str(self.root.resolve()).encode()).short}"
+
+    def scope_of(self, task: str) -> str:
+        """The same for the processes of one task that is carried out alone."""
+        return f"{self.scope}{OF_TASK}{ContentHash.of(task.encode()).short}"
 
     @property
     def records(self) -> TaskRecords:

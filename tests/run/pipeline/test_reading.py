@@ -125,6 +125,13 @@ ALL = [TASK_A, TASK_B, TASK_C, TASK_S]
         ),
         pytest.param(
             {
+                "executor": {**EXECUTOR, "resources": {"a": {"gpus": 1, "gpu_kind": "h200"}, "b": {"cpus": 2}}},
+                "tasks": ALL,
+            },
+            id="resources",
+        ),
+        pytest.param(
+            {
                 "meta": {"extract_upstream": False},
                 "tasks": [{**TASK_B, "name": "first"}, {**TASK_A, "upstream": ["first"]}, {**TASK_C, "upstream": "a"}],
             },

@@ -7,11 +7,11 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ...errors import EngineAbsent, EngineUnreachable, JobRefused, SettingsInvalid
-from ..job import Job
+from ..job import Job, Resources
 from ..target import Seen, State, element_command
 
 SCRIPT = "job.sbatch"
@@ -43,17 +43,17 @@ class Slurm:
     qos: str | None = None
     reservation: str | None = None
 
+    def chosen(self) -> dict[str, str | None]:
+        """Its options by their names. Raises `SettingsInvalid` for one that is no word."""
+        return {field.name: _plain(field.name, getattr(self, field.name)) for field in fields(self)}
+
     def render(self, job: Job, place: str) -> Mapping[str, str]:
         """The batch script. Every element is `python -m nbproof.jobs`, in the environment that submits."""
         needs = job.resources
         options = {
             "job-name": job.name,
             "comment": _comment(Path(place).name),
-            "account": _plain("account", self.account),
-            "constraint": _plain("constraint", self.constraint),
-            "partition": _plain("partition", self.partition),
-            "qos": _plain("qos", self.qos),
-            "reservation": _plain("reservation", self.reservation),
+            **self.chosen(),
             "chdir": place,
             "output": f"{place.replace('%', '%%')}/logs/{'%a' if job.is_array else '0'}.log",
             "open-mode": "append",
@@ -61,8 +61,8 @@ class Slurm:
             "ntasks": "1",
             "cpus-per-task": str(needs.cpus),
             "mem": f"{needs.memory_mb}M" if needs.memory_mb else None,
-            "gres": _gres(job),
-            "time": _time(needs.time_s) if needs.time_s else None,
+            "gres": gres(needs),
+            "time": time_limit(needs.time_s) if needs.time_s else None,
             "signal": f"B:USR1@{job.signal_s}" if job.signal_s else None,
             "array": _array(job),
             "dependency": f"afterok:{':'.join(job.after)}" if job.after else None,
@@ -76,13 +76,13 @@ class Slurm:
 
     def submit(self, job: Job, place: Path) -> str:
         """Hand the script over with `sbatch`."""
-        said = _asked("sbatch", "--parsable", str(place / SCRIPT))
+        said = asked("sbatch", "--parsable", str(place / SCRIPT))
         return said.strip().partition(";")[0]
 
     def look(self, number: str, size: int) -> Sequence[Seen]:
         """Ask the controller, which remembers a job for as long as MinJobAge says, and then the accounting."""
         try:
-            told = _queue("--array", f"--jobs={number}", "--format=%i|%T|%r")
+            told = queue("--array", f"--jobs={number}", "--format=%i|%T|%r")
         except JobRefused as error:
             if not any(words in str(error) for words in _GONE):
                 raise
@@ -91,14 +91,14 @@ class Slurm:
 
     def recall(self, name: str) -> str | None:
         """Look through the queue for the comment that every job of ours carries."""
-        for number, _, comment in (line.partition("|") for line in _queue("--format=%F|%k")):
+        for number, _, comment in (line.partition("|") for line in queue("--format=%F|%k")):
             if comment == _comment(name):
                 return number
         return None
 
     def cancel(self, number: str) -> None:
         """Let Slurm end it: SIGTERM first, SIGKILL after KillWait."""
-        _asked("scancel", number)
+        asked("scancel", number)
 
 
 def _comment(name: str) -> str:
@@ -118,8 +118,8 @@ def _quoted(value: str) -> str:
     return f'"{value}"' if any(each.isspace() for each in value) else value
 
 
-def _gres(job: Job) -> str | None:
-    needs = job.resources
+def gres(needs: Resources) -> str | None:
+    """The GPUs that are asked for, as Slurm spells them."""
     if not needs.gpus:
         return None
     return ":".join(["gpu", *([needs.gpu_kind] if needs.gpu_kind else []), str(needs.gpus)])
@@ -131,7 +131,7 @@ def _array(job: Job) -> str | None:
     return f"0-{len(job.elements) - 1}" + (f"%{job.at_once}" if job.at_once else "")
 
 
-def _time(seconds: int) -> str:
+def time_limit(seconds: int) -> str:
     """Slurm's D-HH:MM:SS; a limit is never less than what was asked for."""
     days, rest = divmod(seconds, 86400)
     hours, rest = divmod(rest, 3600)
@@ -139,9 +139,16 @@ def _time(seconds: int) -> str:
     return f"{days}-{hours:02d}:{minutes:02d}:{last:02d}"
 
 
-def _asked(*command: str) -> str:
+def asked(*command: str, written: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """What a program of Slurm answers, told `written` on its standard input.
+
+    Raises `EngineUnreachable`, and `JobRefused` with the words of any other error.
+    """
+    told = {"stdin": subprocess.DEVNULL} if written is None else {"input": written}
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+        ended = subprocess.run(
+            command, capture_output=True, text=True, timeout=ANSWER_S, check=False, env=environ, **told
+        )
     except FileNotFoundError:
         raise EngineAbsent("slurm", f"found no `{command[0]}` on this machine", hint=_INSTALL) from None
     except subprocess.TimeoutExpired:
@@ -154,9 +161,9 @@ def _asked(*command: str) -> str:
     raise JobRefused("slurm", words.removeprefix("sbatch: error: "))
 
 
-def _queue(*options: str) -> list[str]:
+def queue(*options: str) -> list[str]:
     """The lines of `squeue`, of jobs in any state."""
-    return _asked("squeue", "--noheader", "--states=all", *options).splitlines()
+    return asked("squeue", "--noheader", "--states=all", *options).splitlines()
 
 
 def _elements(lines: Sequence[str], number: str, size: int) -> Sequence[Seen]:
@@ -167,11 +174,12 @@ def _elements(lines: Sequence[str], number: str, size: int) -> Sequence[Seen]:
         match = re.fullmatch(rf"{re.escape(number)}(?:_(\d+))?", name.strip())
         index = int(match[1] or 0) if match is not None else size
         if index < size:
-            found[index] = _seen(state.split(), reason.strip())
+            found[index] = seen(state.split(), reason.strip())
     return found
 
 
-def _seen(words: Sequence[str], reason: str) -> Seen:
+def seen(words: Sequence[str], reason: str) -> Seen:
+    """What a state such as `RUNNING by 0`, in words, and the reason beside it mean."""
     name = words[0] if words else ""
     if reason == "DependencyNeverSatisfied":
         return Seen("cancelled", "a job that it waits for has not ended well")
@@ -182,7 +190,7 @@ def _seen(words: Sequence[str], reason: str) -> Seen:
 def _from_accounting(number: str, size: int) -> Sequence[Seen]:
     """What the accounting knows, where the cluster keeps one."""
     try:
-        told = _asked("sacct", "--jobs", number, "--noheader", "--parsable2", "--format=JobID,State")
+        told = asked("sacct", "--jobs", number, "--noheader", "--parsable2", "--format=JobID,State")
     except (EngineUnreachable, JobRefused):
         return [Seen("unknown", "the controller has forgotten the job")] * size
     return _elements([line for line in told.splitlines() if line], number, size)

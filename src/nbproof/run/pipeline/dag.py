@@ -47,6 +47,7 @@ def describe(
         project=project,
         texts=texts,
         limits=limits,
+        resources=getattr(dag.executor, "resources", {}),
         default_limits=default_limits,
         caps=caps,
     )
@@ -93,6 +94,13 @@ def lone_dag(file: Path, product: Path) -> DAG:
 
         dag = DAG(name=file.stem)
         NotebookRunner(file, File(str(product)), dag=dag, name=file.stem, check_if_kernel_installed=False)
+    return dag
+
+
+def rendered(file: Path) -> DAG:
+    """Ploomber's DAG of `file`, with every product where it lies: what its hooks are run from."""
+    dag = read_dag(file, Memory())
+    _render(file, dag)
     return dag
 
 

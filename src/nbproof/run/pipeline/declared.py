@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ContractInvalid, ParameterInvalid, PipelineInvalid, UnknownName
 from ...notebook.contract import Contract
 from ...notebook.document import Document
-from ...records import Limits, OutputCaps, Pipeline, Task
+from ...records import Limits, OutputCaps, Pipeline, Resources, Task
 from ..sources import environment
 from ..sources.memory import Memory
 from ..sources.notebooks import Notebook
@@ -94,6 +94,7 @@ def joined(
     project: Path,
     texts: Sequence[str],
     limits: Mapping[str, Limits],
+    resources: Mapping[str, Resources],
     default_limits: Limits,
     caps: OutputCaps,
 ) -> Pipeline:
@@ -108,7 +109,8 @@ def joined(
     contracts = {name: found.said.contract for name, found in notebooks.items()}
     _check_reads(contracts, products)
     parameters = _parameters(contracts, {name: found.given for name, found in declared.items()}, texts)
-    _check_limits(file, limits, names)
+    for kind, named in (("limits", limits), ("resources", resources)):
+        _check_named(file, kind, named, names)
     tasks = tuple(
         Task(
             name=name,
@@ -121,6 +123,7 @@ def joined(
             gate=declared[name].gate,
             is_single=declared[name].is_single,
             caps=caps,
+            resources=resources.get(name, Resources()),
         )
         for name in names
     )
@@ -255,9 +258,9 @@ def _addressed(contracts: Mapping[str, Contract], name: str) -> Iterator[tuple[s
         yield task, parameter
 
 
-def _check_limits(file: Path, limits: Mapping[str, Limits], names: Sequence[str]) -> None:
-    for name in limits:
+def _check_named(file: Path, kind: str, named: Iterable[str], names: Sequence[str]) -> None:
+    for name in named:
         if name not in names:
             raise PipelineInvalid(
-                file, f"limits for `{name}`", f"a task: {', '.join(names)}", hint="correct `executor: limits:`"
+                file, f"{kind} for `{name}`", f"a task: {', '.join(names)}", hint=f"correct `executor: {kind}:`"
             )

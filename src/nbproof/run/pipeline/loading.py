@@ -80,11 +80,12 @@ def _whole(file: Path, asked: _Asked) -> Loaded:
         plain.tasks,
         plain.notebooks,
         file=file,
-        limits=plain.limits,
+        limits=plain.executor.limits,
+        resources=plain.executor.resources,
         **asked,
     )
     contracts = {name: found.said.contract for name, found in plain.notebooks.items()}
-    return Loaded(pipeline, plain.notebooks, contracts, None, plain.workers, memory)
+    return Loaded(pipeline, plain.notebooks, contracts, None, plain.executor.workers, memory)
 
 
 def _lone(file: Path, asked: _Asked) -> Loaded:
@@ -104,6 +105,7 @@ def _lone(file: Path, asked: _Asked) -> Loaded:
         {name: notebook},
         file=file,
         limits={},
+        resources={},
         **asked,
     )
     return Loaded(pipeline, {name: notebook}, {name: notebook.said.contract}, memory=memory)

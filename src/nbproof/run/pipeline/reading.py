@@ -16,16 +16,16 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...records import Limits
+from ...records import Limits, Resources
 from ..sources import notebooks
 from ..sources.memory import Memory, key_of
 from ..sources.notebooks import Notebook
 from .declared import Declared
-from .limits import checked_limits, checked_workers
+from .limits import checked_limits, checked_resources, checked_workers
 
 OUR_EXECUTOR = "nbproof.run.executor.TaskExecutor"
 LEVELS = 6
@@ -55,13 +55,21 @@ class _NotPlainError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Executor:
+    """What a pipeline says of our executor: how many workers, and of some tasks their limits and resources."""
+
+    workers: int | None = None
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    resources: Mapping[str, Resources] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Plain:
     """A pipeline as its file declares it, and the notebooks that it names."""
 
     tasks: Mapping[str, Declared]
     notebooks: Mapping[str, Notebook]
-    workers: int | None
-    limits: Mapping[str, Limits]
+    executor: Executor
 
 
 def read(file: Path, memory: Memory) -> Plain | None:
@@ -88,11 +96,11 @@ def _plain(file: Path, memory: Memory) -> Plain:
     drafts = [_draft(file, entry, folders, reads_upstream=not meta.get("extract_upstream", True)) for entry in entries]
     of_name = {draft.task.name: draft for draft in drafts}
     _need(len(of_name) == len(drafts))
-    workers, limits = _executor(content.get("executor", "serial"))
+    executor = _executor(content.get("executor", "serial"))
     found = {name: notebooks.read(folders.resolved(draft.source), memory) for name, draft in of_name.items()}
     tasks = {name: _finished(draft, found[name]) for name, draft in of_name.items()}
     _need(all(above in tasks for task in tasks.values() for above in task.upstream))
-    return Plain(tasks, found, workers, limits)
+    return Plain(tasks, found, executor)
 
 
 def _need(holds: bool) -> None:
@@ -367,11 +375,16 @@ def is_plain_notebook(notebook: Notebook, kernel: str | None = None) -> bool:
     return is_plain and knows_kernel and is_python
 
 
-def _executor(found: Any) -> tuple[int | None, Mapping[str, Limits]]:
+def _executor(found: Any) -> Executor:
     if found in ("serial", "parallel"):
-        return None, {}
+        return Executor()
     _need(isinstance(found, dict) and found.get("dotted_path") == OUR_EXECUTOR)
-    _need(found.keys() <= {"dotted_path", "workers", "limits"})
-    limits = found.get("limits")
-    _need(limits is None or (isinstance(limits, dict) and all(isinstance(held, dict) for held in limits.values())))
-    return checked_workers(found.get("workers")), checked_limits(limits)
+    _need(found.keys() <= {"dotted_path", "workers", "limits", "resources"})
+    of_tasks = {name: found.get(name) for name in ("limits", "resources")}
+    for held in of_tasks.values():
+        _need(held is None or (isinstance(held, dict) and all(isinstance(each, dict) for each in held.values())))
+    return Executor(
+        checked_workers(found.get("workers")),
+        checked_limits(of_tasks["limits"]),
+        checked_resources(of_tasks["resources"]),
+    )

@@ -37,23 +37,23 @@ class Said:
 
 
 class Notebook:
-    """A notebook file as it was when it was read; `document` is parsed when somebody asks for it."""
+    """A notebook file as it was `written` when it was read; `document` is parsed when somebody asks for it."""
 
     def __init__(self, path: Path, written: bytes, said: Said) -> None:
-        self.path, self.said, self._written = path, said, written
+        self.path, self.said, self.written = path, said, written
 
     @property
     def has_mark(self) -> bool:
         """Whether the file begins with a byte order mark."""
-        return self._written.startswith(codecs.BOM_UTF8)
+        return self.written.startswith(codecs.BOM_UTF8)
 
     def says(self, tag: str) -> bool:
         """Whether the word `tag` is anywhere in the file: without it, no cell can carry it."""
-        return tag.encode() in self._written
+        return tag.encode() in self.written
 
     @cached_property
     def document(self) -> Document:
-        return document.parse(self.path, self._written)
+        return document.parse(self.path, self.written)
 
 
 def read(path: Path, memory: Memory) -> Notebook:
