@@ -3,6 +3,9 @@
     python -m benchmarks.export_public FOLDER                  # a folder of notebooks with its manifest.csv
     python -m benchmarks.export_public FOLDER --with nbconvert-python --with jupytext --ids a,b
 
+What becomes of a package happens in an environment with nothing but what the package says that it needs; such
+environments are kept beside the notebooks, for packages that need the same. Where there is `uv`, it makes them.
+
 `manifest.csv` has the columns `id`, `repo`, `commit` and `path`; `FOLDER/id/path` is the notebook, with the files that
 it reads in their places. The notebooks are other people's, and no part of this repository. What is equal is judged by
 `telling.py`, which knows nothing of the exporter's own comparison. Results are added to results/export_public.json.
@@ -11,7 +14,9 @@ it reads in their places. The notebooks are other people's, and no part of this 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -19,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -53,6 +59,7 @@ class Outcome:
     contender: str
     verdict: str
     why: str = ""
+    commit: str = ""
     values: int = 0
     values_equal: int = 0
     displayed: int = 0
@@ -63,6 +70,18 @@ class Outcome:
     is_installed: bool | None = None
     do_tests_pass: bool | None = None
     does_verify: bool | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it is equal, and what makes a package is there, too."""
+        return (
+            self.verdict == "equal" and bool(self.is_installed and self.do_tests_pass) and self.does_verify is not False
+        )
+
+    @property
+    def shows_the_same(self) -> bool:
+        """Whether nearly all that the notebook displays came back, too."""
+        return self.verdict == "equal" and self.displayed_equal >= COVERAGE * self.displayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +110,7 @@ def main() -> None:
             reference = reference or _reference(asked.folder, row)
             if reference is None:
                 continue
-            outcome = _tried(asked.folder, row, contender, reference)
+            outcome = _tried(asked.folder, row, contender, reference, verifies=not asked.unverified)
             found[row["id"], contender] = asdict(outcome)
             print(f"{contender:18} {outcome.verdict:8} {outcome.notebook[-60:]:60} {outcome.why[:150]}", flush=True)
             asked.result.write_text(json.dumps({"machine": machine(), "outcomes": list(found.values())}, indent=1))
@@ -107,6 +126,9 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--ids", default="", help="only these, by comma")
     parser.add_argument("--again", action="store_true", help="also what was tried before")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin none after so many")
+    parser.add_argument(
+        "--unverified", action="store_true", help="leave `nbproof verify` out, which runs both once more"
+    )
     parser.add_argument("--result", type=Path, default=RESULT)
     return parser.parse_args()
 
@@ -124,7 +146,7 @@ def _reference(folder: Path, row: Mapping[str, str]) -> Reference | None:
             state.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory() as place:
                 notebook = _copied(folder, row, Path(place))
-                _run([str(HERE / "kernel_run.py"), str(notebook), str(state), str(SECONDS)], notebook.parent)
+                run_seeded([str(HERE / "kernel_run.py"), str(notebook), str(state), str(SECONDS)], notebook.parent)
         if not state.is_file() or json.loads(state.read_text())["error"]:
             return None
         states.append(json.loads(state.read_text()))
@@ -137,8 +159,9 @@ def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
             if is_data(told) and name in other and not difference(told, other[name])}  # fmt: skip
 
 
-def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Reference) -> Outcome:
-    about = {"id": row["id"], "notebook": row["path"], "contender": contender, "own_s": reference.seconds}
+def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Reference, *, verifies: bool) -> Outcome:
+    about = {"id": row["id"], "notebook": row["path"], "contender": contender, "own_s": reference.seconds,
+             "commit": row.get("commit", "")}  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="public-") as place:
         notebook = _copied(folder, row, Path(place) / "notebook")
         out, state = Path(place) / "out", Path(place) / "state.json"
@@ -150,12 +173,19 @@ def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Refe
         about["convert_s"] = round(time.monotonic() - began, 2)
         if isinstance(made, Outcome):
             return Outcome(**{**asdict(made), **about})
-        if contender == "nbproof":
-            about |= _checked(made, out)
-            kind, target, paths = "package", made.name, [str(out / "installed")]
+        if contender != "nbproof":
+            command = [str(HERE / "converted_run.py"), SCRIPTS[contender][0], str(made), str(state)]
+            ended = run_seeded(command, fresh.parent)
         else:
-            kind, target, paths = SCRIPTS[contender][0], str(made), []
-        ended = _run([str(HERE / "converted_run.py"), kind, target, str(state), str(fresh), *paths], fresh.parent)
+            with environment(made, folder / "_environments") as (python, why_not):
+                about["is_installed"] = not why_not
+                if why_not:
+                    return Outcome(**about, verdict="failed", why=why_not)
+                about |= _checked(made, python, verifies=verifies)
+                cells = Path(place) / "cells.json"
+                cells.write_text(json.dumps(_numbers(fresh)))
+                command = [str(HERE / "converted_run.py"), "package", made.name, str(state), str(cells)]
+                ended = run_seeded(command, fresh.parent, python=python)
         if not state.is_file():
             return Outcome(**about, verdict="failed", why=_last(ended))
         return _judged(about, json.loads(state.read_text()), reference)
@@ -163,34 +193,67 @@ def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Refe
 
 def _exported(contender: str, notebook: Path, out: Path) -> Path | Outcome:
     command = ["-m", "nbproof", "export", str(notebook), "--draft", "--out", str(out / "packages"), "--json"]
-    ended = _run(command, notebook.parent, seconds=EXPORT_SECONDS, is_seeded=False)
+    ended = run_seeded(command, notebook.parent, seconds=EXPORT_SECONDS, is_seeded=False)
     made = [path.parent for path in (out / "packages").glob("*/pyproject.toml")]
     if ended.returncode == 0 and made:
         return made[0]
     verdict = "refused" if ended.returncode == 3 else "failed"
-    return Outcome("", "", contender, verdict, why=_last(ended))
+    return Outcome("", "", contender, verdict, why=_reasons(ended))
+
+
+def _reasons(ended: subprocess.CompletedProcess[str]) -> str:
+    """What the exporter said, without the path of the notebook."""
+    said = " | ".join(line.strip() for line in ended.stderr.splitlines() if line.strip())
+    return (said.partition("was not exported: ")[2] or said).partition(" | hint:")[0][:600]
 
 
 def _converted(contender: str, notebook: Path, out: Path) -> Path | Outcome:
     words = SCRIPTS[contender][1].split()
     given = {"out": str(out), "notebook": str(notebook), "stem": notebook.stem}
-    ended = _run([word.format(**given) for word in words], notebook.parent)
+    ended = run_seeded([word.format(**given) for word in words], notebook.parent)
     made = sorted(out.glob("*.py"))
     return made[0] if ended.returncode == 0 and made else Outcome("", "", contender, "failed", why=_last(ended))
 
 
-def _checked(package: Path, out: Path) -> dict[str, bool | None]:
-    """Whether the package installs where there is nothing else of it, its tests pass, and it verifies."""
-    install = ["-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(out / "installed"),
-               str(package)]  # fmt: skip
-    is_installed = _run(install, package).returncode == 0
-    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "tests"]
-    tested = _run(tests, package, is_seeded=False, path=str(out / "installed")).returncode
+@contextlib.contextmanager
+def environment(package: Path, kept: Path) -> Iterator[tuple[str, str]]:
+    """The Python of an environment with a package and all that it says it needs; or why it does not install."""
+    said = tomllib.loads((package / "pyproject.toml").read_text())["project"]
+    needs = [*said["dependencies"], *said["optional-dependencies"]["test"]]
+    place = kept / hashlib.sha256("\n".join(sorted(needs)).encode()).hexdigest()[:12]
+    python, uv = str(place / "bin/python"), shutil.which("uv")
+    pip = [uv, "pip"] if uv else [python, "-m", "pip"]
+    of = ["--python", python] if uv else []
+    made = [uv, "venv", "-q", "--python", sys.executable, str(place)] if uv else [sys.executable, "-m", "venv", place]
+    if not place.is_dir():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(made, check=True, capture_output=True)
+    ended = subprocess.run([*pip, "install", "-q", *of, f"{package}[test]"], capture_output=True, text=True)
+    try:
+        yield python, _last(ended) if ended.returncode else ""
+    finally:
+        subprocess.run([*pip, "uninstall", "-q", *of, *([] if uv else ["-y"]), said["name"]], capture_output=True)
+
+
+def _checked(package: Path, python: str, *, verifies: bool) -> dict[str, bool | None]:
+    """Whether the tests of a package pass where it is installed, and it verifies where it was made."""
+    tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    tested = run_seeded(tests, package, is_seeded=False, python=python).returncode
     # It ends with 4 or 5 where there are none.
     do_pass = None if tested in (4, 5) else tested == 0
+    if not verifies:
+        return {"do_tests_pass": do_pass}
     verify = ["-m", "nbproof", "verify", str(package)]
-    does_verify = _run(verify, package.parent, seconds=EXPORT_SECONDS, is_seeded=False).returncode == 0
-    return {"is_installed": is_installed, "do_tests_pass": do_pass, "does_verify": does_verify}
+    does_verify = run_seeded(verify, package.parent, seconds=EXPORT_SECONDS, is_seeded=False).returncode == 0
+    return {"do_tests_pass": do_pass, "does_verify": does_verify}
+
+
+def _numbers(notebook: Path) -> dict[str, int]:
+    """The number of each cell among those with code, by its id as nbproof calls it."""
+    from nbproof.notebook import document
+
+    coded = [cell for cell in document.read(notebook).cells if cell.kind == "code" and cell.source.strip()]
+    return {cell.id: number for number, cell in enumerate(coded, start=1)}
 
 
 def _judged(about: Mapping[str, Any], got: Mapping[str, Any], reference: Reference) -> Outcome:
@@ -225,16 +288,25 @@ def _copied(folder: Path, row: Mapping[str, str], place: Path) -> Path:
     return place / row["path"]
 
 
-def _run(
-    arguments: Sequence[str], folder: Path, *, seconds: float = SECONDS, is_seeded: bool = True, path: str = ""
+def run_seeded(
+    arguments: Sequence[str],
+    folder: Path,
+    *,
+    seconds: float = SECONDS,
+    is_seeded: bool = True,
+    python: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
+    """Run Python so that random numbers start at one place and there is no network, unless it is not seeded."""
     known = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "JUPYTER", "IPYTHON"))}
-    source = str(HERE.parents[1] / "src")
-    paths = [*([str(HERE / "seeding")] if is_seeded else []), *([path] if path else []), source]
-    known |= {"PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1", "TQDM_DISABLE": "1"}
+    # Another Python has what is installed for it, and nothing else.
+    paths = [*([str(HERE / "seeding")] if is_seeded else []), *([] if python else [str(HERE.parents[1] / "src")])]
+    known |= {"PYTHONPATH": os.pathsep.join(paths), "TQDM_DISABLE": "1"}
+    known |= {} if python else {"PYTHONDONTWRITEBYTECODE": "1"}
     known |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     known |= {"MEASURING": "1", "PYTHONHASHSEED": "0"} if is_seeded else {}
-    command = [sys.executable, *arguments]
+    known |= more or {}
+    command = [python or sys.executable, *arguments]
     try:
         return subprocess.run(
             command, cwd=folder, env=known, capture_output=True, text=True, errors="replace", timeout=seconds,
@@ -253,18 +325,18 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """The outcome of each contender, and why notebooks did not become packages."""
     yield (
         f"{'':18} {'tried':>5} {'equal':>5} {'part':>5} {'refus':>5} {'fail':>5} {'DIFF':>5} {'values':>10} "
-        f"{'displayed':>10} {'>=90% of both':>13}"
+        f"{'displayed':>10} {'shown too':>9} {'sound':>5}"
     )
     for contender in CONTENDERS:
         mine = [each for each in outcomes if each.contender == contender]
         if not mine:
             continue
         counted = Counter(each.verdict for each in mine)
-        both = sum(each.verdict == "equal" and each.displayed_equal >= COVERAGE * each.displayed for each in mine)
+        both, sound = sum(each.shows_the_same for each in mine), sum(each.is_sound for each in mine)
         counts = " ".join(f"{counted[name]:5}" for name in ("equal", "partial", "refused", "failed", "DIFFERS"))
         values = f"{sum(each.values_equal for each in mine)}/{sum(each.values for each in mine)}"
         shown = f"{sum(each.displayed_equal for each in mine)}/{sum(each.displayed for each in mine)}"
-        yield f"{contender:18} {len(mine):5} {counts} {values:>10} {shown:>10} {both:13}"
+        yield f"{contender:18} {len(mine):5} {counts} {values:>10} {shown:>10} {both:9} {sound:5}"
     ours = [each for each in outcomes if each.contender == "nbproof"]
     made = [each for each in ours if each.is_installed is not None]
     if made:
@@ -273,8 +345,11 @@ def table(outcomes: Sequence[Outcome]) -> Iterator[str]:
         slow = [each for each in made if each.convert_s > 3 * each.own_s + 10]
         yield f"of {len(made)} packages {told}; {len(slow)} took longer to export than 3 x their own time + 10 s"
     for each in ours:
-        if each.verdict != "equal":
-            yield f"  {each.verdict:8} {each.notebook}: {each.why[:300]}"
+        if not each.is_sound:
+            missing = [
+                name for name in ("is_installed", "do_tests_pass", "does_verify") if getattr(each, name) is False
+            ]
+            yield f"  {each.verdict:8} {each.notebook}: {each.why[:300]}{', '.join(f'not {name}' for name in missing)}"
 
 
 if __name__ == "__main__":

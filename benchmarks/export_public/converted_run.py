@@ -1,6 +1,7 @@
-"""Run what a converter made, in the notebook's folder: `converted_run.py KIND TARGET STATE.json NOTEBOOK [PATH]`.
+"""Run what a converter made, in the notebook's folder: `converted_run.py KIND TARGET STATE.json [CELLS.json]`.
 
-`script`: a file, run as the main program; `ipython`: the same inside IPython; `package`: a package of nbproof.
+`script`: a file, run as the main program; `ipython`: the same inside IPython; `package`: a package of nbproof, with
+the numbers of the notebook's cells by their ids.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ sys.path.pop(0)
 
 
 def main() -> None:
-    kind, target, state, notebook, *paths = sys.argv[1:]
+    kind, target, state, *cells = sys.argv[1:]
     os.environ.setdefault("MPLBACKEND", "agg")
     sys.argv = [target]
-    sys.path[:0] = [*paths, str(Path.cwd())]
+    sys.path.insert(0, str(Path.cwd()))
     names: dict[str, Any] = {}
     displayed: dict[int, Any] = {}
     error, began = "", time.monotonic()
     try:
         if kind == "package":
+            telling.own = target
             results = importlib.import_module(target).run()
             names = dict(results)
-            numbers = _numbers(Path(notebook))
+            numbers = json.loads(Path(cells[0]).read_text())
             displayed = {numbers[cell]: telling.tell(shown[-1]) for cell, shown in results.displayed.items() if shown}
         else:
             _run(kind, target, names)
@@ -63,14 +65,6 @@ def _run(kind: str, target: str, names: dict[str, Any]) -> None:
         exec(compile(Path(target).read_text(encoding="utf-8"), target, "exec"), main_module.__dict__)
     finally:
         names.update({name: value for name, value in main_module.__dict__.items() if name != "__builtins__"})
-
-
-def _numbers(notebook: Path) -> dict[str, int]:
-    """The number of each cell among those with code, by its id as nbproof calls it."""
-    from nbproof.notebook import document
-
-    coded = [cell for cell in document.read(notebook).cells if cell.kind == "code" and cell.source.strip()]
-    return {cell.id: number for number, cell in enumerate(coded, start=1)}
 
 
 if __name__ == "__main__":

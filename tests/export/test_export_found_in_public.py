@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from exported import exported, python, write_notebook
 
 from nbproof.errors import NotExported
 from nbproof.export import draft as drafting
@@ -24,6 +25,15 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "grid = np.zeros(2)\ngrid",
         "# More",
         "frame['b'] = 3\nframe.loc[0, 'a'] = 9\ngrid[0] = 1\nframe",
+    ),
+    "views that are shown and changed later": (
+        "import numpy as np\nimport pandas as pd\ngrid = np.arange(12).reshape(3, 4)",
+        "grid[:, ::2]",
+        "# More",
+        "grid[::-1, ::-1]",
+        "np.broadcast_to(grid[0], (2, 4))",
+        "table = pd.DataFrame(grid[:, ::-2])\ntable",
+        "grid[0, 0] = 99",
     ),
     "a figure that later cells draw on": (
         "import matplotlib.pyplot as plt\nfigure, axes = plt.subplots()",
@@ -133,3 +143,62 @@ def test_what_public_notebooks_do_is_exported(tmp_path: Path, what: str) -> None
 
     assert made.equivalence.holds
     assert made.equivalence.count("equal") > 0
+
+
+def test_what_is_the_same_twice_by_chance_does_not_depend_on_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A coarse clock often tells the same: one more run finds out."""
+    (tmp_path / "given.txt").write_text("given")
+    told = iter("1001")
+    real = drafting.watched
+
+    def timed(*given: object, **options: object) -> object:
+        monkeypatch.setenv("COARSE_CLOCK", next(told))
+        return real(*given, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(drafting, "watched", timed)
+
+    made = drafted(tmp_path, ("import os\ntext = open('given.txt').read()", "now = os.environ['COARSE_CLOCK']"))
+
+    assert {row.name: row.verdict for row in made.equivalence.rows if row.what == "value"} == {
+        "text": "equal",
+        "now": "not steady",
+    }
+    assert next(told, "all") == "all"
+
+
+def test_what_is_another_in_each_clean_folder_depends_on_it(tmp_path: Path) -> None:
+    """However often it is asked."""
+    (tmp_path / "given.txt").write_text("given")
+
+    with pytest.raises(NotExported, match="`found` depends on what lies in the notebook's folder"):
+        drafted(tmp_path, ("import os", "found = os.path.exists('given.txt')"))
+
+
+def test_what_a_library_displays_is_kept_for_the_cell_that_runs(tmp_path: Path) -> None:
+    """Whether a module from beside the notebook displays it, or one that is installed."""
+    place = tmp_path / "notebooks"
+    notebook = write_notebook(
+        place / "shown.ipynb",
+        "import ipywidgets\nfrom beside import tell\ndef twice(text):\n    tell(text)\n    tell(text)",
+        "twice('a')",
+        "tell('b', 'c')\ntell('d')\n'last'",
+        "ipywidgets.interact(lambda n: None, n=(0, 4))",
+    )
+    (place / "beside.py").write_text(
+        "from IPython.display import Markdown, display\ndef tell(*texts):\n    display(*map(Markdown, texts))\n"
+    )
+
+    package = exported(notebook)
+
+    asks = (
+        "import shown_draft\nkept = shown_draft.run().displayed\n"
+        "print([[getattr(each, 'data', str(each)) for each in held] for held in list(kept.values())[:2]])\n"
+        "print([type(each).__name__ for each in list(kept.values())[2]])"
+    )
+    ran = python("-c", asks, folder=tmp_path, path=package / "src")
+    assert ran.stdout.splitlines()[-2:] == ["[['a', 'a'], ['b', 'c', 'd', 'last']]", "['interactive', 'function']"], (
+        ran.stderr
+    )
+    assert python("-m", "pytest", "-q", "tests", folder=package).returncode == 0

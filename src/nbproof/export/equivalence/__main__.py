@@ -67,7 +67,8 @@ def _left_behind(results: Any, package: str) -> dict[str, Any]:
     return {
         "values": {name: _told(executor.value_of(value, looks[name])) for name, value in results.items()},
         "shows": {
-            cell: [_told(executor.value_of(value)) for value in shown] for cell, shown in results.displayed.items()
+            cell: [_told(executor.value_of(value, Look(is_shown=True))) for value in shown]
+            for cell, shown in results.displayed.items()
         },
         "figures": results.drawings,
     }

@@ -156,7 +156,13 @@ def _notebook(told: Described, reading: Reading, shaped: Shaped, needed: Working
         ]
         for module, origins in shaped.origins.items()
     }  # fmt: skip
-    about = {"name": told.notebook, "digest": told.digest, "folder": needed.folder, "folders": list(needed.folders)}
+    about: dict[str, Any] = {
+        "name": told.notebook,
+        "digest": told.digest,
+        "folder": needed.folder,
+        "folders": list(needed.folders),
+        **({"displaying": {str(cell): own for cell, own in shaped.displaying.items()}} if shaped.displaying else {}),
+    }
     head = "".join(f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)},\n" for name, value in about.items())
     # A module in a line, so that a difference shows which one changed.
     body = ",\n".join(f"  {json.dumps(module)}: {json.dumps(held)}" for module, held in sorted(lines.items()))

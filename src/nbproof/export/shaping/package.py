@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import Literal
 
@@ -34,7 +34,8 @@ class Shaped:
     """The modules of a package, by their paths in it, and how they came from the notebook.
 
     `sections` are the functions that `run()` calls, in their order. `origins[module][i]` is the cell, and the line of
-    its plain source, behind line `i` (from 0) of a module; None where the line is the exporter's own.
+    its plain source, behind line `i` (from 0) of a module; None where the line is the exporter's own. `displaying` are
+    the cells in which libraries display something, with their ids.
     """
 
     shape: Shape
@@ -44,6 +45,7 @@ class Shaped:
     standing: Standing
     parameters: Parameters
     origins: Mapping[str, tuple[Origin | None, ...]]
+    displaying: Mapping[int, str] = field(default_factory=dict)
 
 
 def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_types: bool = False) -> Shaped:
@@ -52,6 +54,12 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_type
     `run` is one that was watched to its end. What a type checker finds is marked if it `checks_types`, which takes it
     a second, and many where it sees a library for the first time.
     """
+    ids = {step.number: step.id for step in reading.steps}
+    displaying = {cell.cell: ids[cell.cell] for cell in run.cells if cell.shows_for_others}
+    return replace(_shaped(reading, run, shape, checks_types), displaying=displaying)
+
+
+def _shaped(reading: Reading, run: Run, shape: Shape, checks_types: bool) -> Shaped:
     asked = parameters(reading)
     cells = resolved(list(_cells(reading)), run)
     run = _without_parameters(run, reading, asked)

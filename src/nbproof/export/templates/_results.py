@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import hashlib
+import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from ._surroundings import prepared
+from ._surroundings import cell_that_runs, notebook, prepared
 
 
 class Results(Mapping[str, Any]):
@@ -55,10 +56,40 @@ def collecting() -> Iterator[Results]:
     results = Results()
     token = _CURRENT.set(results)
     try:
-        with prepared(results.files):
+        with prepared(results.files), _displaying():
             yield results
     finally:
         _CURRENT.reset(token)
+
+
+@contextlib.contextmanager
+def _displaying() -> Iterator[None]:
+    """Let libraries that display something show it for the cell that runs, where the notebook has such cells."""
+    if not notebook()["displaying"]:
+        yield
+        return
+    module = importlib.import_module("IPython.display")
+    before = module.display
+
+    def display(*values: Any, display_id: Any = None, **options: Any) -> Any:
+        cell = cell_that_runs()
+        if not cell:
+            return before(*values, display_id=display_id, **options)
+        return show(cell, *values, display_id=display_id)
+
+    _replace_everywhere(before, display)
+    try:
+        yield
+    finally:
+        _replace_everywhere(display, before)
+
+
+def _replace_everywhere(old: Any, new: Any) -> None:
+    """Put another `display` wherever a module has imported it."""
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        if names.get("display") is old:
+            names["display"] = new
 
 
 def keep(**values: Any) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import traceback
+import types
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,22 @@ def prepared(files: dict[str, Path]) -> Iterator[None]:
 def notebook() -> dict[str, Any]:
     """Return what is known of the notebook: its name, its folder, and the cell behind each line."""
     found: dict[str, Any] = json.loads(NOTEBOOK.read_text(encoding="utf-8")) if NOTEBOOK.is_file() else {}
-    return {"name": "", "folder": ".", "folders": [], "lines": {}, **found}
+    return {"name": "", "folder": ".", "folders": [], "lines": {}, "displaying": {}, **found}
+
+
+def cell_that_runs() -> str:
+    """Return the id of the cell whose code runs just now, if it is one in which libraries display something."""
+    known, found = notebook(), ""
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = Path(frame.f_code.co_filename)
+        lines = known["lines"].get(file.name, ()) if file.parent == HERE else ()
+        cells = [cell for line, cell, _ in lines if line <= frame.f_lineno]
+        if cells:
+            # Whatever calls whatever: the outermost is what the cell itself does.
+            found = known["displaying"].get(str(cells[-1]), "")
+        frame = frame.f_back
+    return found
 
 
 def put_data(folder: Path) -> None:

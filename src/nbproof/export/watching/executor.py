@@ -17,7 +17,7 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,7 @@ class _Session:
     runner: asyncio.Runner
     calls: Calls | None = None
     shown: dict[int, list[_Shown]] = field(default_factory=dict)
+    shown_by_others: set[int] = field(default_factory=set)
     opened: Opened = field(default_factory=lambda: Opened(()))
     flags: int = 0
     cell: int = 0
@@ -82,7 +83,7 @@ class _Session:
         self.digests = _digests(self.names)
 
     def show(self, cell: int, value: Any) -> None:
-        self.shown.setdefault(cell, []).append(_Shown(value, value_of(value)))
+        self.shown.setdefault(cell, []).append(_Shown(value, value_of(value, Look(is_shown=True))))
 
 
 def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: bool = False) -> Run:
@@ -116,7 +117,7 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
             map(str, changed_since(folder, began_ns))
         )
         return Run(
-            tuple(_with_shown(cell, session.shown.get(cell.cell, [])) for cell in seen),
+            tuple(_with_shown(cell, session.shown.get(cell.cell, []), session.shown_by_others) for cell in seen),
             values,
             tuple(together(looks)),
             {path: left(Path(path)) for path in sorted(written)},
@@ -134,10 +135,15 @@ def _brought_by_stars(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:
             yield str(node.module), tuple(getattr(module, "__all__", public))
 
 
-def _with_shown(cell: Seen, shown: Sequence[_Shown]) -> Seen:
-    """The cell with what its code displayed, and whether any of that is another value by now."""
-    is_changed = any(_digest(each.value, Look()) != each.told.digest for each in shown)
-    return replace(cell, shows=tuple(each.told for each in shown), shows_what_changes=is_changed)
+def _with_shown(cell: Seen, shown: Sequence[_Shown], by_others: Collection[int]) -> Seen:
+    """The cell with what its code displayed, whether any of that is another value by now, and who displayed it."""
+    is_changed = any(_digest(each.value, Look(is_shown=True)) != each.told.digest for each in shown)
+    return replace(
+        cell,
+        shows=tuple(each.told for each in shown),
+        shows_what_changes=is_changed,
+        shows_for_others=cell.cell in by_others,
+    )
 
 
 def _imported(source: str) -> Iterator[str]:
@@ -383,6 +389,8 @@ def _give_display(session: _Session) -> None:
         # A function shows for the cell that it is written in, whichever calls it.
         written_in = _WRITTEN_IN.fullmatch(sys._getframe(1).f_code.co_filename)
         cell = int(written_in[1]) if written_in else session.cell
+        if values and not written_in:
+            session.shown_by_others.add(cell)
 
         def show(value: Any) -> None:
             session.show(cell, value)

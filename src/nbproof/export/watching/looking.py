@@ -20,11 +20,15 @@ class Look(Digest):
 
     What is drawn with matplotlib counts by its type alone; with `is_drawing`, by the pixels of the figure it belongs
     to. To look into a figure would cost more than to draw it, and find out where it lies in memory. Looks that share
-    `pictures`, while nothing runs between them, draw each figure once.
+    `pictures`, while nothing runs between them, draw each figure once. How a value `is_shown` does not tell how it
+    lies in memory.
     """
 
-    def __init__(self, *, is_drawing: bool = False, pictures: dict[int, str] | None = None) -> None:
+    def __init__(
+        self, *, is_drawing: bool = False, pictures: dict[int, str] | None = None, is_shown: bool = False
+    ) -> None:
         super().__init__()
+        self.tells_layout = not is_shown
         self.is_drawing = is_drawing
         self.pictures: dict[int, str] = {} if pictures is None else pictures
 

@@ -38,12 +38,12 @@ class Seen:
 
     `reads` are names that it read before it bound them; `binds` and `deletes` what it did to names itself; `mutates`
     are names whose value is another one though the name was not bound anew. `shows` are the values it displayed, in
-    order (what a function shows belongs to the cell in which the function is written), and `shows_what_changes` if any
-    of them is another value by the end. `figures` are hashes of the figures it left open, `prints` what went to the
-    standard output and `complains` what went to the standard error, each cut short when it is very long. `changes`
-    names states of the process (random numbers, the working folder, options of libraries) that are not as before.
-    `kinds` are the types, as an annotation names them, of what it bound or changed. `error` is empty when it ended
-    well.
+    order (what a function shows belongs to the cell in which the function is written), `shows_what_changes` if any of
+    them is another value by the end, and `shows_for_others` if a library displayed some. `figures` are hashes of the
+    figures it left open, `prints` what went to the standard output and `complains` what went to the standard error,
+    each cut short when it is very long. `changes` names states of the process (random numbers, the working folder,
+    options of libraries) that are not as before. `kinds` are the types, as an annotation names them, of what it bound
+    or changed. `error` is empty when it ended well.
     """
 
     cell: int
@@ -66,6 +66,7 @@ class Seen:
     kinds: Mapping[str, str] = field(default_factory=dict)
     stars: tuple[tuple[str, tuple[str, ...]], ...] = ()
     shows_what_changes: bool = False
+    shows_for_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)

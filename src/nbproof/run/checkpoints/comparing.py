@@ -24,8 +24,11 @@ MOST_OBJECTS = 200_000
 class Digest:
     """A hash of a value down to its last bit: types, order, layout in memory and which parts are one object.
 
-    With `is_lenient`, objects that cannot be looked into count by their type alone; without, they are refused.
+    With `is_lenient`, objects that cannot be looked into count by their type alone; without, they are refused. Where it
+    `tells_layout`, arrays differ that lie in memory otherwise.
     """
+
+    tells_layout = True
 
     def __init__(self, *, is_lenient: bool = False) -> None:
         self.hash, self.seen, self.is_lenient = hashlib.sha256(), {}, is_lenient  # type: ignore[var-annotated]
@@ -134,19 +137,20 @@ class Digest:
         # Between the fields of a record lies whatever was in memory.
         fields = value.dtype.names
         content = b"".join(value[name].tobytes() for name in fields) if fields else value.tobytes()
-        self.put(strides, bool(value.flags.writeable), content)
+        self.put(*((strides, bool(value.flags.writeable)) if self.tells_layout else ()), content)
 
     def pandas(self, value: Any) -> None:
         pandas, numpy = library("pandas"), library("numpy")
         if isinstance(value, pandas.DataFrame):
-            self.put(value.shape, layout(value) if value.size else [])
+            self.put(value.shape, layout(value) if value.size and self.tells_layout else [])
             self.all((value.columns, value.index, value.attrs))
             for number in range(value.shape[1]):
                 self.column(value.iloc[:, number]._values)
         elif isinstance(value, pandas.Series):
             self.all((value.index, value.name, value.attrs))
             self.column(value._values)
-            self.put(value._values.strides if type(value._values) is numpy.ndarray and len(value) > 1 else None)
+            has_strides = self.tells_layout and type(value._values) is numpy.ndarray and len(value) > 1
+            self.put(value._values.strides if has_strides else None)
         elif isinstance(value, pandas.RangeIndex):
             self.put(value.start, value.stop, value.step)
             self.walk(value.name)
