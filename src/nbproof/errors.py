@@ -37,6 +37,7 @@ NbproofError
 │   │   └── EngineAbsent            this machine has no program that could ask it
 │   ├── JobRefused                  an engine would not take a job
 │   ├── JobUnfinished               a job has not left what is asked for
+│   ├── WindowAlarms                a window of data or predictions is not like its reference
 │   └── ServiceFailed               a service ended or did not become ready
 └── Refused                         nbproof will not do this (exit 3)
     ├── Busy                        another build of this pipeline is running
@@ -395,6 +396,17 @@ class JobUnfinished(WorkFailed):
     def __init__(self, job: str, found: str) -> None:
         self.job = job
         super().__init__(f"the job {job} {found}; expected results that are whole", hint=f"nbproof jobs logs {job}")
+
+
+class WindowAlarms(WorkFailed):
+    """A window of data or predictions is not like its reference: what is amber or red."""
+
+    hint = "look at the reasons above; nbproof monitor check --all shows what is green, too"
+
+    def __init__(self, window: str, alarms: Iterable[str]) -> None:
+        self.window, self.alarms = window, tuple(alarms)
+        told = ", ".join(self.alarms[:8]) + (f" and {len(self.alarms) - 8} more" if len(self.alarms) > 8 else "")
+        super().__init__(f"`{window}` alarms: {told}; expected all to be as in the reference")
 
 
 class ServiceFailed(WorkFailed):

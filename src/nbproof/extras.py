@@ -22,6 +22,7 @@ EXTRA_OF = {
     "pandas": "serve",
     "pandera": "engagement",
     "prometheus_client": "serve",
+    "pyarrow": "monitor",
     "ruff": "export",
     "shap": "explain",
     "lime": "explain",

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -178,14 +178,14 @@ def test_a_column_that_vanished_is_refused() -> None:
 
 
 def test_p_values_of_one_window_are_adjusted_together() -> None:
-    """Comparing two columns doubles the smaller p-value."""
+    """Two columns with two tests each are four chances of an alarm."""
     rng = np.random.default_rng(3)
     before, now = rng.normal(size=400), rng.normal(0.2, size=400)
 
     alone = drift.compare(before, now, name="x")
     both = drift.compare_all({"x": before, "y": before}, {"x": now, "y": before}, kinds={"x": "number", "y": "number"})
 
-    assert both[0].ks_p == pytest.approx(2 * (alone.ks_p or 0))
+    assert both[0].ks_p == pytest.approx(4 * (alone.ks_p or 0))
 
 
 def test_one_code_has_one_spelling() -> None:
@@ -208,11 +208,11 @@ def test_one_class_only_leaves_performance_open() -> None:
 
 def test_lost_ranking_is_red_and_wrong_level_is_amber() -> None:
     """A recalibration mends a level, nothing mends a lost order."""
-    truth = [0, 0, 0, 1]
+    truth = [0, 0, 0, 1] * 100
 
-    good = drift.perform([0.1, 0.1, 0.1, 0.7], truth, reference_auc=1.0)
-    level = drift.perform([0.4, 0.4, 0.4, 0.9], truth, reference_auc=1.0)
-    lost = drift.perform([0.3, 0.2, 0.3, 0.2], truth, reference_auc=1.0)
+    good = drift.perform([0.1, 0.1, 0.1, 0.7] * 100, truth, reference_auc=1.0)
+    level = drift.perform([0.4, 0.4, 0.4, 0.9] * 100, truth, reference_auc=1.0)
+    lost = drift.perform([0.3, 0.2, 0.3, 0.2] * 100, truth, reference_auc=1.0)
 
     assert (good.verdict, level.verdict, lost.verdict) == ("green", "amber", "red")
     assert level.calibration_gap == pytest.approx(0.525 - 0.25)
@@ -230,3 +230,95 @@ def test_thresholds_that_make_no_sense_are_refused() -> None:
     """An alert below its own warning is a mistake."""
     with pytest.raises(ValueError, match="psi_warn"):
         drift.Thresholds(psi_warn=0.3, psi_alert=0.2)
+
+
+@settings(deadline=None)
+@given(st.integers(2, 9), st.integers(0, 10**6))
+def test_chi_square_is_scipys(cells: int, seed: int) -> None:
+    """Where every cell is well filled, statistic and p-value are those of scipy's contingency table."""
+    counts = np.random.default_rng(seed).integers(20, 400, (2, cells))
+
+    expected = stats.chi2_contingency(counts, correction=False)
+
+    assert drift.chi_square(*counts) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-9, abs=1e-300)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 10, 31, 999, 1500])
+@pytest.mark.parametrize("statistic", [1e-9, 0.5, 5.0, 40.0, 900.0, 1600.0])
+def test_the_tail_of_chi_square_is_scipys(degrees: int, statistic: float) -> None:
+    """Also for a thousand categories, where factorials overflow."""
+    assert drift._chi_square_tail(statistic, degrees) == pytest.approx(stats.chi2.sf(statistic, degrees), rel=1e-8)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=12), st.lists(st.integers(0, 40), min_size=1, max_size=12))
+def test_rare_cells_are_counted_together(reference: list[int], window: list[int]) -> None:
+    """No cell that is left expects fewer than five rows on a side, unless it is the only one; no row is lost."""
+    size = max(len(reference), len(window))
+    counts = np.zeros((2, size))
+    counts[0, : len(reference)], counts[1, : len(window)] = reference, window
+    assume(counts.sum(axis=1).all())
+
+    left = drift._enough_in_each(counts[:, counts.any(axis=0)])
+
+    expected = counts.sum(axis=1, keepdims=True) * left.sum(axis=0) / counts.sum()
+    assert left.shape[1] == 1 or expected.min() >= 5 - 1e-9
+    assert left.sum(axis=1).tolist() == counts.sum(axis=1).tolist()
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_benjamini_hochberg_is_scipys_and_never_above_holm(p_values: list[float]) -> None:
+    """Adjusted p-values agree with scipy's and lie between the plain ones and Holm's."""
+    adjusted = drift.benjamini_hochberg(p_values)
+
+    assert adjusted == pytest.approx(stats.false_discovery_control(p_values), abs=1e-12)
+    for plain, one, other in zip(p_values, adjusted, drift.holm(p_values), strict=True):
+        assert plain - 1e-12 <= one <= other + 1e-12
+
+
+def test_a_few_rows_are_no_alarm() -> None:
+    """Twenty rows are often far from their deciles by chance alone: that is said, and is neither red nor green."""
+    rng = np.random.default_rng(0)
+
+    found = drift.compare(rng.normal(size=5000), rng.normal(size=20), name="x")
+
+    assert found.psi is not None
+    assert found.psi > 0.2
+    assert found.verdict == "not_evaluated"
+    assert "may do so by chance" in found.reason
+
+
+def test_whole_numbers_are_counted_like_any_category() -> None:
+    """The quick way for codes gives what the slow one gives."""
+    codes = np.random.default_rng(0).integers(-2, 9, 1000)
+
+    assert drift.compare(codes, codes[:300], name="x", kind="category") == drift.compare(
+        codes.tolist(), codes[:300].tolist(), name="x", kind="category"
+    )
+
+
+def test_a_few_outcomes_say_little_about_ranking_and_level() -> None:
+    """Four rows may lose their order by chance: that is said, and is no alarm and no all-clear."""
+    found = drift.perform([0.3, 0.2, 0.3, 0.2], [0, 0, 0, 1], reference_auc=1.0)
+
+    assert found.verdict == "not_evaluated"
+    assert "by chance" in found.reason
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=4, max_size=30))
+def test_the_error_of_auc_is_that_of_its_definition(rows: list[tuple[bool, int]]) -> None:
+    """DeLong's variance, pair by pair; with one row in a class nothing is known."""
+    truth, scores = np.array([one for one, _ in rows]), np.array([score for _, score in rows], dtype=float)
+    assume(truth.any() and not truth.all())
+    wins = np.sign(scores[truth][:, None] - scores[~truth][None, :]) / 2 + 0.5
+    assert drift.auc(truth, scores) == pytest.approx(wins.mean())
+
+    found = drift.auc_error(truth, scores)
+
+    if min(truth.sum(), (~truth).sum()) < 2:
+        assert found == math.inf
+        return
+    variances = [wins.mean(axis=axis).var(ddof=1) / wins.shape[1 - axis] for axis in (0, 1)]
+    assert found == pytest.approx(math.sqrt(sum(variances)), abs=1e-12)

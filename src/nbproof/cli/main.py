@@ -20,6 +20,7 @@ MODULES = {
     "jobs": "submitting",
     "lab": "opening",
     "models": "modelling",
+    "monitor": "monitoring",
     "plot": "drawing",
     "report": "reporting",
     "review": "reviewing",
