@@ -4,44 +4,64 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import AskedWrongly, Unwritable
-from .output import as_json, print_json
+from ..files import unfinished_beside
+from .output import as_json, print_json, wrapped
+
+if TYPE_CHECKING:
+    from ..adopt.proposing import Proposal
 
 NAME = "PROJECT_NAME"
+START = "project"
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Take over the notebooks of a folder; they are copied and stay as they are.")  # fmt: skip
+@click.option("--without", multiple=True, metavar="NOTEBOOK", help="A notebook of FOLDER to leave out.")
 @as_json
-def init(folder: Path, as_json: bool) -> None:
+def init(folder: Path, source: Path | None, without: Sequence[str], as_json: bool) -> None:
     """Start a project in DIR that runs at once.
 
     It holds three notebooks and one pipeline. DIR is made; a folder that already holds something is left alone.
+    With --from the notebooks are those of a folder that nobody wrote for nbproof: they are read without being run,
+    and what they read and write makes the pipeline.
 
     \b
     Example:
       nbproof init demo && cd demo && nbproof run
+      nbproof init demo --from ~/analysis
     """
     name = project_name(folder.resolve().name)
     _refuse_unless_empty(folder)
-    try:
-        written = [_write(folder, path, content) for path, content in project_files(name)]
-    except OSError as error:
-        raise Unwritable(folder, error.strerror or str(error)) from error
-    if as_json:
-        print_json({"folder": folder.resolve(), "name": name, "files": written})
+    if source is None:
+        if without:
+            raise click.UsageError("--without: found no --from, expected the folder whose notebook is left out")
+        written = _start(folder, project_files(name))
+        if as_json:
+            print_json({"folder": folder.resolve(), "name": name, "files": written})
+            return
+        _say_files(folder, written)
+        _say_next(folder)
         return
-    click.echo(f"{folder}: a project of {len(written)} files")
-    for path in written:
-        click.echo(f"  {path}")
-    click.echo(f"next: cd {shlex.quote(str(folder))} && nbproof run")
+    proposal = _proposed(source, folder, name, without)
+    written = _start(folder, _with_notebooks(name, proposal), proposal)
+    if as_json:
+        print_json({"folder": folder.resolve(), "name": name, "files": written, **_as_document(proposal)})
+        return
+    _say_proposal(folder, proposal)
+    _say_next(folder)
 
 
 def project_name(folder_name: str) -> str:
@@ -53,12 +73,12 @@ def project_name(folder_name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", folder_name.lower()).strip("-") or "project"
 
 
-def project_files(name: str) -> Iterator[tuple[PurePosixPath, bytes]]:
+def project_files(name: str, template: str = START) -> Iterator[tuple[PurePosixPath, bytes]]:
     """The files of a new project called `name`: path in the project, and content."""
-    for path, template in _walk(files(__package__) / "templates" / "project", PurePosixPath()):
+    for path, found in _walk(files(__package__) / "templates" / template, PurePosixPath()):
         # A file called .gitignore would hide its neighbours from the builder of the wheel.
         shown = PurePosixPath(str(path).replace(NAME, name).replace("gitignore.txt", ".gitignore"))
-        yield shown, template.read_bytes().replace(NAME.encode(), name.encode())
+        yield shown, found.read_bytes().replace(NAME.encode(), name.encode())
 
 
 def _walk(folder: Traversable, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, Traversable]]:
@@ -79,8 +99,110 @@ def _refuse_unless_empty(folder: Path) -> None:
         )
 
 
+# Taking over
+
+
+def _proposed(source: Path, folder: Path, name: str, without: Sequence[str]) -> Proposal:
+    from ..adopt.proposing import propose
+    from .checks import known_kernels
+
+    if folder.resolve().is_relative_to(source.resolve()):
+        raise AskedWrongly(
+            f"`{folder}` lies in `{source}`, whose notebooks are to be copied; expected a folder outside of it",
+            hint=f"nbproof init ../{folder.name} --from {shlex.quote(str(source))}",
+        )
+    return propose(source, name, kernels=known_kernels(), without=without)
+
+
+def _with_notebooks(name: str, proposal: Proposal) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """What every project holds, with the products of the notebooks kept out of git."""
+    products = [f"/pipelines/{name}/{place}" for task in proposal.tasks for place in task.writes]
+    for path, content in project_files(name):
+        if path.name == ".gitignore":
+            content += "".join(f"{place}\n" for place in products if "/build/" not in place).encode()
+        if path.name in (".gitignore", "pyproject.toml"):
+            yield path, content
+
+
+def _as_document(proposal: Proposal) -> Mapping[str, object]:
+    return {
+        "tasks": proposal.tasks,
+        "rewritten": proposal.rewritten,
+        "remarks": proposal.remarks,
+        "edits": proposal.edits,
+    }
+
+
+def _say_proposal(folder: Path, proposal: Proposal) -> None:
+    click.echo(f"{folder}: a pipeline of {len(proposal.tasks)} notebooks")
+    for task in proposal.tasks:
+        click.echo(f"  {task.name}  ({task.source})")
+        for word, held in (
+            ("after", task.upstream), ("reads", task.reads), ("writes", task.writes), ("parameters", task.parameters),
+        ):  # fmt: skip
+            if held:
+                click.echo(wrapped(f"    {word}: {', '.join(held)}", indent=6))
+    decided = [str(remark) for remark in proposal.remarks if not remark.edit]
+    for title, lines in (("decided", decided), ("to do by hand", proposal.edits)):
+        if lines:
+            click.echo(f"\n{title}:")
+            for line in lines:
+                click.echo(wrapped(f"  {line}", indent=4))
+    click.echo(f"\nwhat was changed in the code: {folder / 'ADOPTED.md'} ({len(proposal.rewritten)} places)")
+
+
+# Writing
+
+
+def _start(
+    folder: Path, given: Iterator[tuple[PurePosixPath, bytes]], proposal: Proposal | None = None
+) -> tuple[str, ...]:
+    """Write a project to `folder`, whole or not at all; returns the paths of its files in it."""
+    try:
+        with _whole(folder) as unfinished:
+            written = [_write(unfinished, path, content) for path, content in given]
+            if proposal is not None:
+                from ..adopt.proposing import write
+
+                written += write(proposal, unfinished)
+    except OSError as error:
+        raise Unwritable(folder, error.strerror or str(error)) from error
+    return tuple(written)
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` whose content goes there when the block ends well."""
+    target = folder.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = unfinished_beside(target)
+    unfinished.mkdir()
+    try:
+        yield unfinished
+        if target.is_dir():
+            # Somebody may stand in it.
+            for entry in unfinished.iterdir():
+                entry.rename(target / entry.name)
+            unfinished.rmdir()
+        else:
+            unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+
+
 def _write(folder: Path, path: PurePosixPath, content: bytes) -> str:
     file = folder / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     return str(path)
+
+
+def _say_files(folder: Path, written: Sequence[str]) -> None:
+    click.echo(f"{folder}: a project of {len(written)} files")
+    for path in written:
+        click.echo(f"  {path}")
+
+
+def _say_next(folder: Path) -> None:
+    click.echo(f"next: cd {shlex.quote(str(folder))} && nbproof run")
