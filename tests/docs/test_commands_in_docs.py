@@ -51,7 +51,9 @@ def problem_of(line: Line) -> str:
     command, words = named(shlex.split(line.text.split(" | ")[0], comments=True)[1:])
     if isinstance(command, click.Group):
         return f"there is no `{words[0]}`" if words and words[0] != "…" else ""
-    parser = command.make_parser(click.Context(command, info_name=str(command.name)))
+    # A command keeps its help options from whoever asks it first, so that it is asked as the command line asks it.
+    names = commands.context_settings["help_option_names"]
+    parser = command.make_parser(click.Context(command, info_name=str(command.name), help_option_names=names))
     try:
         given, left, _ = parser.parse_args([word for word in words if word != "…"])
     except click.BadOptionUsage as error:
