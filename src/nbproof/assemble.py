@@ -104,13 +104,15 @@ def run(
     force: bool = False,
     wait: bool = False,
     resume: bool = False,
+    only: str | None = None,
     listeners: Sequence[Listener] = (),
     engine: Engine | None = None,
     note: Callable[[str], None] = lambda _: None,
 ) -> RunReport:
     """Carry out a pipeline; its journal is written as it goes, and delivered to the tracker meanwhile.
 
-    With an `engine` its tasks are jobs there, and `note` is told what becomes of these.
+    With `only` that task runs alone, and what it reads must be fresh. With an `engine` its tasks are jobs there, and
+    `note` is told what becomes of these.
 
     Raises what `run.build.build` raises, and `StorageFailed` when the disk does not take the record of the run.
     """
@@ -144,6 +146,7 @@ def run(
             resume=resume,
             environ={**kernel_environment(project.root, settings), IDLE_VARIABLE: str(settings.warm_idle_s)},
             is_warm=settings.warm,
+            only=only,
             engine=engine,
             note=note,
         )

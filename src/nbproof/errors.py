@@ -41,6 +41,7 @@ NbproofError
 │   └── ServiceFailed               a service ended or did not become ready
 └── Refused                         nbproof will not do this (exit 3)
     ├── Busy                        another build of this pipeline is running
+    ├── UpstreamStale               a task alone would read products that are not fresh
     ├── ApprovalInvalid             a signed decision is not what somebody trusted has signed
     ├── NotApproved                 nobody who counts has approved what is there now
     ├── ReviewRefused               a review may not go on like this
@@ -431,6 +432,18 @@ class Busy(Refused):
         super().__init__(
             f"`{pipeline}` is being built by {holder}; expected no other build",
             hint=hint or "wait for it, or run again with --wait",
+        )
+
+
+class UpstreamStale(Refused):
+    """A task that is run alone would read products that are not fresh; `stale` says of each task why."""
+
+    def __init__(self, task: str, stale: dict[str, str]) -> None:
+        self.task, self.stale = task, stale
+        told = "; ".join(f"{name}: {reason}" for name, reason in stale.items())
+        super().__init__(
+            f"`{task}` would read products that are not fresh ({told}); expected fresh ones",
+            hint=f"run what comes before it, too: nbproof run --task {task}",
         )
 
 

@@ -252,3 +252,26 @@ def test_neither_a_killed_client_nor_a_controller_that_is_away_loses_a_run(
     assert "2 jobs of an earlier run go on" in said
     assert project.ran() == ["first", "second"]
     assert outcomes(run(capsys)) == {"first": "fresh", "second": "fresh"}
+
+
+def test_an_exported_script_runs_the_pipeline(project: Project, on_slurm: Cluster, capsys: Caught) -> None:
+    """By itself, with nothing of nbproof where it is started; what is below a failure is taken out of the queue."""
+    project.write({
+        "first": ([], 'Path(product["data"]).write_text("xx")'),
+        "second": (["first"], 'Path(product["data"]).write_text(Path(upstream["first"]["data"]).read_text() * 2)'),
+        "bad": (["first"], "raise ValueError('no')"),
+        "last": (["bad", "second"], ""),
+    })  # fmt: skip
+    assert carry_out(["pipeline", "export", "--to", "slurm", "--out", "run.sh"]) == 0
+    capsys.readouterr()
+
+    subprocess.run(["bash", "run.sh"], check=True)
+    end = time.monotonic() + LONGEST_S
+    while on_slurm.asked("squeue", "--noheader", "--format=%i"):
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+    assert project.products() == {"build/first/data.txt": b"xx", "build/second/data.txt": b"xxxx"}
+    assert sorted(project.ran()) == ["bad", "first", "second"]
+    (failed,) = Path(".nbproof/logs/slurm").glob("*-bad.log")
+    assert "ValueError: no" in failed.read_text()

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 @click.option(
     "--task", metavar="NAME", help="Run this task of the pipeline alone, and what it needs where that is stale."
 )
+@click.option(
+    "--only", metavar="NAME", help="Run this task alone, beside others that run so; what it reads must be fresh."
+)
 @click.option("--downstream", is_flag=True, help="With --task: run what depends on it, too.")
 @click.option("--force", is_flag=True, help="Run every task, fresh or not; with --task only those that it asks for.")
 @click.option("--workers", type=click.IntRange(min=1), help="How many notebooks may run at once.")
@@ -57,6 +60,7 @@ def run(
     pipeline: Path | None,
     parameters: tuple[str, ...],
     task: str | None,
+    only: str | None,
     downstream: bool,
     force: bool,
     workers: int | None,
@@ -80,13 +84,15 @@ def run(
     from ..assemble import engine_of, load_pipeline, open_project
 
     _refuse_what_does_not_go_together(task=task, downstream=downstream, follow=follow, events=events, as_json=as_json)
+    if only is not None and (task is not None or target != "local"):
+        raise click.UsageError("found --only beside --task or --on; expected a task that runs alone, and here")
     if workers is not None and target != "local":
         raise click.UsageError(f"found --workers beside --on {target}; expected one: an engine has its own queue")
     here = Path.cwd()
     project = open_project(here if pipeline is None else pipeline)
     engine = engine_of(project, target)
     file = chosen(pipeline, here=here, project=project.root)
-    loaded = load_pipeline(project, file, parameters, task=task, downstream=downstream)
+    loaded = load_pipeline(project, file, parameters, task=only or task, downstream=downstream)
     carry_out(
         project,
         loaded,
@@ -96,6 +102,7 @@ def run(
         follow=follow,
         events=events,
         as_json=as_json,
+        only=only,
         engine=engine,
     )
 
@@ -120,6 +127,7 @@ def carry_out(
     resume: bool = False,
     follow: bool = False,
     events: bool = False,
+    only: str | None = None,
     engine: Engine | None = None,
 ) -> None:
     """Run `loaded` under the eyes of the user; raises `RunFailed` when a task failed."""
@@ -134,6 +142,7 @@ def carry_out(
             force=force,
             wait=wait,
             resume=resume,
+            only=only,
             listeners=(reasons, progress),
             engine=engine,
             note=lambda words: click.echo(words, err=True),

@@ -21,6 +21,7 @@ MODULES = {
     "lab": "opening",
     "models": "modelling",
     "monitor": "monitoring",
+    "pipeline": "pipelines",
     "plot": "drawing",
     "report": "reporting",
     "review": "reviewing",

@@ -83,7 +83,7 @@ def submit(
     settings = load(project, os.environ)
     by = settings.review_name or getpass.getuser()
     unsafe = None if unsafe_draft is None else UnsafeBypass(by, unsafe_draft)
-    standard = standards(settings, target, _pairs(options, "-o"))
+    standard = standards(settings, target, pairs(options, "-o"))
     target = standard.target
     needs = standard.resources
     resources = Resources(
@@ -95,7 +95,7 @@ def submit(
         time_s=time_s or needs.time_s,
     )
     asked = submitting.Asked(
-        parameters=_pairs(parameters, "-p"), array=array, resources=resources, at_once=at_once,
+        parameters=pairs(parameters, "-p"), array=array, resources=resources, at_once=at_once,
         retries=standard.retries if retries is None else retries, signal_s=signal_s, after=tuple(after), name=name,
     )  # fmt: skip
     job, admitted = submitting.prepared(package, asked, project=project, unsafe=unsafe)
@@ -262,7 +262,8 @@ def fetch(job: str, folder: Path | None, partial: bool, as_json: bool) -> None:
     click.echo(f"{len(files)} files are in {folder or found.id}")
 
 
-def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+def pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    """What was typed as NAME=VALUE behind an option. Raises `click.UsageError`."""
     found = {}
     for text in texts:
         name, sign, value = text.partition("=")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -12,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Unwritable
+from ..errors import Unwritable, UpstreamStale
 from ..records import Event, Listener, RunFinished, RunStarted, Task, TaskFinished
 from ..settings import find_project
 from . import fingerprint as fingerprints
 from .freshness import TaskRecord, Verdict, verdict
-from .lock import build_lock
+from .lock import build_lock, task_lock
 from .look import Look
 from .pipeline.declared import PIPELINE_FILE, Loaded
 from .processes import end_orphans
@@ -89,16 +90,19 @@ def build(
     resume: bool = False,
     environ: Mapping[str, str] | None = None,
     is_warm: bool = True,
+    only: str | None = None,
     engine: Engine | None = None,
     note: Note = lambda _: None,
 ) -> RunFinished:
     """Bring every task of `loaded` to an outcome and return how the run ended.
 
-    With `resume` a notebook goes on from its newest checkpoint that still holds. With an `engine` every task is a job
+    With `resume` a notebook goes on from its newest checkpoint that still holds. With `only`, the name of a task, that
+    one runs alone, beside others that are run so. With an `engine` every task is a job
     there, which an end of this process does not end: whoever runs the pipeline next goes on with it. `note` is told
     what becomes of the jobs.
     Raises `CheckpointRefused` when a notebook cannot be resumed from the checkpoints that it asks for, `Busy` when
-    another build of the pipeline is running and `wait` is false, `Unwritable` when a product or the
+    another build of the pipeline is running and `wait` is false, `UpstreamStale` when what `only` reads is not fresh,
+    `Unwritable` when a product or the
     state cannot be written, `EngineUnreachable` and `JobRefused`, and KeyboardInterrupt after an interrupt, once every
     worker and kernel has ended.
     """
@@ -117,7 +121,7 @@ def build(
     began = time.monotonic()
     # When a terminal is closed, what an engine does goes on.
     ending = () if engine is None else (signal.SIGTERM,)
-    with interrupted_by_signals(*ending), build_lock(state.root, state.pipeline, wait=wait):
+    with interrupted_by_signals(*ending), _locked(state, only, wait=wait):
         session = Session(
             loaded,
             state,
@@ -129,13 +133,16 @@ def build(
             environ=kernel_environ(environ, workers),
             checkpoints=checkpoints,
             resume=resume,
+            only=only,
         )
         builder = _here(session) if engine is None else _elsewhere(session, engine, note)
-        _check_writable(builder.look_ahead())
-        listen(_started(loaded, run_id))
+        may_run = builder.look_ahead()
+        _check_writable(may_run if only is None else _alone(session, may_run))
+        listen(_started(loaded, run_id, only))
         outcome: Any = "stopped"
         try:
-            outcome = _carried_out(builder, loaded.dag)
+            # What Ploomber does before and after all tasks is not for one of them.
+            outcome = _carried_out(builder, loaded.dag if only is None else None)
         finally:
             elapsed = time.monotonic() - began
             counts = dict(sorted(Counter(outcomes.values()).items()))
@@ -146,11 +153,33 @@ def build(
     return finished
 
 
+def _locked(state: State, only: str | None, *, wait: bool) -> contextlib.AbstractContextManager[None]:
+    if only is None:
+        return build_lock(state.root, state.pipeline, wait=wait)
+    return task_lock(state.root, state.pipeline, only, wait=wait)
+
+
 def _here(session: Session) -> Build:
     """A build on this machine. Raises `Busy` while an engine has jobs of the pipeline."""
     _check_no_jobs(session.state)
-    _clear_up(session.loaded, session.state)
+    if session.only is None:
+        _clear_up(session.loaded, session.state)
+    else:
+        # What belongs to other tasks may be at work.
+        end_orphans(session.state.scope_of(session.only))
+        clear([session.loaded.pipeline.task(session.only)])
     return Build(session)
+
+
+def _alone(session: Session, may_run: Iterable[Task]) -> list[Task]:
+    """Of the tasks that are not fresh the one that is to run alone. Raises `UpstreamStale` when there is another."""
+    stale = {task.name for task in may_run} - {session.only}
+    if stale:
+        verdicts = plan(session.loaded)
+        raise UpstreamStale(
+            str(session.only), {found.task: found.reasons[0] for found in verdicts if found.task in stale}
+        )
+    return [task for task in may_run if task.name == session.only]
 
 
 def _elsewhere(session: Session, engine: Engine, note: Note) -> RemoteBuild:
@@ -190,16 +219,17 @@ def _carried_out(build: CarriesOut, dag: DAG | None) -> str:
     return "done"
 
 
-def _started(loaded: Loaded, run_id: str) -> RunStarted:
+def _started(loaded: Loaded, run_id: str, only: str | None) -> RunStarted:
     pipeline = loaded.pipeline
     kernel = pipeline.tasks[0].kernel if pipeline.tasks else "python3"
+    tasks = [task for task in pipeline.tasks if only in (None, task.name)]
     return RunStarted(
         run_id=run_id,
         at=time.time(),
         pipeline=pipeline.name,
         file=os.path.relpath(pipeline.file, pipeline.project),
-        tasks=tuple(task.name for task in pipeline.tasks),
-        parameters={task.name: dict(task.parameters) for task in pipeline.tasks},
+        tasks=tuple(task.name for task in tasks),
+        parameters={task.name: dict(task.parameters) for task in tasks},
         provenance=provenance(pipeline.project, kernel),
     )
 

@@ -12,6 +12,26 @@ from pathlib import Path
 
 from ..errors import Busy
 from ..files import write_atomically
+from ..records import ContentHash
+
+
+@contextlib.contextmanager
+def task_lock(state: Path, pipeline: str, task: str, *, wait: bool) -> Iterator[None]:
+    """Hold the lock of one task, beside others who hold those of other tasks; no build of the whole runs meanwhile.
+
+    Raises `Busy` when a build, or another run of the task, is going on and `wait` is false.
+    """
+    path = state / "locks" / f"{pipeline}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shared = _locked(path, wait=wait, is_shared=True)
+    if shared is None:
+        raise Busy(pipeline, _describe(path.with_suffix(".holder.json")))
+    try:
+        # The name of a task may be longer than that of a file.
+        with build_lock(state, f"{pipeline}+{ContentHash.of(task.encode()).short}", wait=wait):
+            yield
+    finally:
+        os.close(shared)
 
 
 @contextlib.contextmanager
@@ -23,7 +43,7 @@ def build_lock(state: Path, pipeline: str, *, wait: bool) -> Iterator[None]:
     path = state / "locks" / f"{pipeline}.lock"
     holder = path.with_suffix(".holder.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = _locked(path, wait=wait)
+    descriptor = _locked(path, wait=wait, is_shared=False)
     if descriptor is None:
         raise Busy(pipeline, _describe(holder))
     try:
@@ -34,12 +54,13 @@ def build_lock(state: Path, pipeline: str, *, wait: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _locked(path: Path, *, wait: bool) -> int | None:
-    """The file at `path`, open and locked by this process alone; None when another one has it."""
+def _locked(path: Path, *, wait: bool, is_shared: bool) -> int | None:
+    """The file at `path`, open and locked, by this process alone unless it `is_shared`; None when it is not free."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+            fcntl.flock(descriptor, kind | (0 if wait else fcntl.LOCK_NB))
             # A lock on a file that was removed meanwhile keeps nobody out.
             if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor

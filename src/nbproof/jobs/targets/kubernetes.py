@@ -165,10 +165,11 @@ class Kubernetes:
             # A node that is lost, or drained, costs no try.
             {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         ]
-        template = {"metadata": {"labels": _labels(name)}, "spec": self._pod(job, command, mount)}
+        template = {"metadata": {"labels": _labels(name)}, "spec": self.pod(job, command, mount)}
         return {**(array if job.is_array else single), "podFailurePolicy": {"rules": rules}, "template": template}
 
-    def _pod(self, job: Job, command: Sequence[str], mount: str) -> Mapping[str, Any]:
+    def pod(self, job: Job, command: Sequence[str], mount: str) -> Mapping[str, Any]:
+        """The pod that runs a command for a job. Raises `SettingsInvalid` where an option is missing."""
         needs = job.resources
         if self.image is None or self.claim is None:
             missing = "image" if self.image is None else "claim"

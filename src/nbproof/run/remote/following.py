@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import Busy, EngineUnreachable, JobRefused
-from ...records import ContentHash, Limits, Outcome, Resources, Task, TaskFinished
+from ...records import ContentHash, Outcome, Task, TaskFinished
 from ..scheduler import Build, Session
 from .engine import Asked, Engine, Seen
 from .events import Ended, Reading, TaskEvent
 from .order import Order, order_of
 from .place import Place, forget_finished, place_of, unfinished
+from .resources import whole
 
 # How often the jobs' own words are read, and how often the engine is asked about those that say nothing.
 LISTEN_S, LOOK_S = 0.1, 2.0
@@ -30,8 +31,6 @@ SEEN_LATE_S = 10.0
 # An engine that does not answer for so long is given up on; its jobs go on.
 PATIENCE_S = 300.0
 END_S = 60.0
-# Beside the time that a notebook is given: to start, to hash and to publish.
-BESIDE_S = 300
 Note = Callable[[str], None]
 
 
@@ -95,7 +94,7 @@ class RemoteBuild:
         Raises `JobRefused` when it could not.
         """
         self._stale = tuple(task for task in self.build.look_ahead() if task.name not in self.jobs)
-        self.engine.check(dict.fromkeys(_resources(task) for task in self._stale))
+        self.engine.check(dict.fromkeys(whole(task) for task in self._stale))
         return self._stale
 
     def carry_out(self) -> Mapping[str, str]:
@@ -142,7 +141,7 @@ class RemoteBuild:
             command=(sys.executable, "-m", "nbproof.run.remote.node", str(self.place.folder), task.name),
             folder=self.pipeline.folder,
             log=self.place.said(task.name),
-            resources=_resources(task),
+            resources=whole(task),
             after=tuple(self.jobs[name].number for name in task.upstream if name in self.jobs),
         )
 
@@ -341,18 +340,6 @@ def busy_with(place: Place) -> Busy:
 def _mark(place: Place, task: str) -> str:
     project = ContentHash.of(str(place.folder.resolve()).encode()).short
     return f"nbproof:{project}/{place.run_id}/{task}"
-
-
-def _resources(task: Task) -> Resources:
-    """What the engine is asked for: its time is what all attempts of the task may take together."""
-    return replace(task.resources, time_s=_longest_s(task.limits))
-
-
-def _longest_s(limits: Limits) -> int | None:
-    if limits.timeout_s is None:
-        return None
-    pauses = sum(limits.backoff_s * 2**tried for tried in range(limits.retries))
-    return int((limits.retries + 1) * (limits.timeout_s + BESIDE_S) + pauses) + 1
 
 
 def _last_line(path: Path) -> str:
