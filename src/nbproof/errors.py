@@ -10,14 +10,15 @@ NbproofError
 │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
 │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
 │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
-│   ├── DataUnusable                rows that are to be explained do not fit
-│   ├── ModelUnusable               a model that is to be explained is not fitted, or cannot be asked
+│   ├── DataUnusable                rows that are to be explained or scored do not fit
+│   ├── ModelUnusable               a model that is to be explained or scored is not fitted, or cannot be asked
 │   ├── KernelUnusable              the interpreter of a kernel does not run
 │   ├── KeyUnusable                 a key file cannot sign, or a line is no key that could have signed
 │   ├── ReviewAskedWrongly          a review asks for something that cannot be asked for
 │   ├── RequestInvalid              a page asks for something that no door answers
 │   ├── UnknownName                 nothing is called that
 │   ├── JobInvalid                  a job asks for something that no engine could carry out
+│   ├── OutputTaken                 what is to be written would lie where something else lies
 │   ├── ExtraMissing                a package that an extra brings is not installed
 │   └── Unwritable                  a folder that must be written cannot be
 ├── WorkFailed                      the work was done and failed (exit 1)
@@ -56,7 +57,8 @@ NbproofError
     ├── ModelUnsteady               a model changes its answer between two calls
     ├── PathRefused                 a page asks for a file outside of the server's folder
     ├── RecordUnusable              a tracked run does not hold what is asked of it, or not safely
-    └── ReportRefused               a document lacks a section or says a number without its source
+    ├── ReportRefused               a document lacks a section or says a number without its source
+    └── ScoreRefused                scores would be wrong, doubled, or mixed with others
 """
 
 from __future__ import annotations
@@ -146,7 +148,7 @@ class EntryInvalid(AskedWrongly):
 
 
 class DataUnusable(AskedWrongly):
-    """Rows that are to be explained do not fit the model, the background or the method."""
+    """Rows that are to be explained or scored do not fit the model, the background or the method."""
 
     hint = "see docs/guides/explaining.md for what can be explained"
 
@@ -156,7 +158,7 @@ class DataUnusable(AskedWrongly):
 
 
 class ModelUnusable(AskedWrongly):
-    """A model that is to be explained is not fitted, cannot be asked, or does not answer in that way."""
+    """A model that is to be explained or scored is not fitted, cannot be asked, or does not answer in that way."""
 
     hint = "see docs/guides/explaining.md for what can be explained"
 
@@ -217,6 +219,14 @@ class JobInvalid(AskedWrongly):
     def __init__(self, job: str, problems: Iterable[str]) -> None:
         self.job, self.problems = job, tuple(problems)
         super().__init__(f"the job `{job}`: found {'; '.join(self.problems)}")
+
+
+class OutputTaken(AskedWrongly):
+    """What is to be written would lie where something else lies already."""
+
+    def __init__(self, output: Path, found: str, expected: str, *, hint: str) -> None:
+        self.output, self.found, self.expected = output, found, expected
+        super().__init__(f"`{output}`: found {found}, expected {expected}", hint=hint)
 
 
 class ExtraMissing(AskedWrongly):
@@ -594,3 +604,13 @@ class ReportRefused(Refused):
     def __init__(self, document: str, problems: Iterable[str], *, hint: str | None = None) -> None:
         self.document, self.problems = document, tuple(problems)
         super().__init__(f"{document}: {'; '.join(self.problems)}", hint=hint)
+
+
+class ScoreRefused(Refused):
+    """Scores would be wrong, lost, doubled, or mixed with others; nothing of them is shown."""
+
+    hint = "see docs/guides/scoring.md"
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}; expected {expected}", hint=hint)

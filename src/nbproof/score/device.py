@@ -1,0 +1,112 @@
+"""Where a model answers, as a value: the same calls move batches to a GPU, and on the processor move nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ..errors import AskedWrongly
+from ..extras import is_installed, require
+from .scorer import Pending
+
+Asked = Literal["auto", "cpu", "cuda"]
+Kind = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """The processor, or the first GPU that this process may see; `name` is for people."""
+
+    kind: Kind
+    name: str
+
+
+CPU = Device("cpu", "the processor")
+
+
+def choose(asked: Asked) -> Device:
+    """The device that is meant; `auto` takes a GPU where torch sees one. Raises `AskedWrongly` when there is none."""
+    if asked == "cpu" or (asked == "auto" and not is_installed("torch")):
+        return CPU
+    require("torch")
+    import torch
+
+    if torch.cuda.is_available():
+        return Device("cuda", torch.cuda.get_device_name(0))
+    if asked == "cuda":
+        raise AskedWrongly("found no GPU that torch sees, expected one for --device cuda", hint="--device cpu")
+    return CPU
+
+
+class Transfers:
+    """Moves batches to a device, and answers back.
+
+    On a GPU the memory that batches are written into is pinned, so that the copies run beside the model: the next batch
+    travels while the last one is being scored. On the processor each call does the same to the same kind of tensors,
+    without streams.
+    """
+
+    def __init__(self, device: Device) -> None:
+        import torch
+
+        self.device = torch.device(device.kind)
+        self.is_cuda = device.kind == "cuda"
+        self._up = torch.cuda.Stream() if self.is_cuda else None
+
+    def memory(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """A tensor of this machine's memory that the device can read from, or write to."""
+        import torch
+
+        return torch.empty(shape, dtype=dtype, pin_memory=self.is_cuda)
+
+    def to_device(self, rows: Any) -> Any:
+        """Rows on the device; on a GPU they are on their way, and whoever computes with them waits for them there."""
+        import torch
+
+        with self._copying():
+            moved = rows.to(self.device, non_blocking=True)
+        if self._up is not None:
+            now = torch.cuda.current_stream()
+            now.wait_stream(self._up)
+            moved.record_stream(now)
+        return moved
+
+    def to_host(self, answers: Any) -> Pending:
+        """Answers on their way back, in memory that belongs to nobody else."""
+        import torch
+
+        host = self.memory(tuple(answers.shape), answers.dtype)
+        host.copy_(answers, non_blocking=True)
+        if not self.is_cuda:
+            return Pending(host.numpy)
+        arrived = torch.cuda.Event()
+        arrived.record()
+
+        def wait() -> Any:
+            arrived.synchronize()
+            return host.numpy()
+
+        return Pending(wait)
+
+    def _copying(self) -> AbstractContextManager[Any]:
+        import torch
+
+        return nullcontext() if self._up is None else torch.cuda.stream(self._up)
+
+
+@contextmanager
+def exact(device: Device) -> Iterator[None]:
+    """Single precision is single precision: a GPU's shortcuts (TF32) are off for as long as the block runs."""
+    if device.kind == "cpu":
+        yield
+        return
+    import torch
+
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

@@ -1,0 +1,125 @@
+"""A model that was admitted becomes a scorer, by what its file is."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import AskedWrongly, ModelUnusable
+from ..explain import loading as estimators
+from ..review.gate import UnsafeBypass
+from .admission import Admitted, admit, admit_package, copied, is_code, is_exported, is_packaged
+from .asked import ALL, Asked
+from .columns import is_number
+from .device import Device, choose
+from .estimator import Estimator
+from .network import Network, filled, is_weights, program, weights
+from .scorer import Scorer
+from .signed import Signed
+from .source import Source
+
+_TORCH = (".pt", ".pth", ".bin", ".pt2", ".safetensors")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A scorer, what admitted it, and where it answers. `module` is the package that its torch module came from."""
+
+    scorer: Scorer
+    admitted: Admitted
+    device: Device
+    module: Admitted | None = None
+
+
+def load(
+    model: Path, asked: Asked, source: Callable[[], Source], *, project: Path, unsafe: UnsafeBypass | None = None,
+    is_again: bool = False,
+) -> Loaded:  # fmt: skip
+    """Admit a model and load it. `source` tells the columns of the input, where the model does not know its own.
+
+    Raises what `admission.admit` does, and `ModelUnusable` for what is no model, or does not fit what is asked.
+    """
+    with copied(model) as copy:
+        admitted = admit(copy, model, project=project, unsafe=unsafe, is_again=is_again)
+        if is_packaged(copy):
+            device = choose("cpu") if asked.device == "auto" else choose(asked.device)
+            return Loaded(Signed.read(copy, device, name=asked.name, model=admitted.name), admitted, device)
+        if copy.suffix.lower() in _TORCH:
+            return _torch(copy, admitted, asked, source, project=project, unsafe=unsafe, is_again=is_again)
+        fitted = estimators.model(copy, trusted=asked.trust, unsafe_read_pickles=is_code(copy))
+        device = choose(asked.device)
+        features = None if asked.features is None else _features(asked, source)
+        found = Estimator(fitted, features, device, name=asked.name, model=admitted.name)
+        return Loaded(found, admitted, device if found.is_on_device else choose("cpu"))
+
+
+def _torch(
+    copy: Path, admitted: Admitted, asked: Asked, source: Callable[[], Source], *, project: Path,
+    unsafe: UnsafeBypass | None, is_again: bool,
+) -> Loaded:  # fmt: skip
+    device, module = choose(asked.device), None
+    if is_weights(copy):
+        if asked.module is None:
+            raise ModelUnusable(
+                f"`{admitted.name}`", "weights, which do not tell what to compute", "the module that they belong to",
+                hint="--module PACKAGE:NAME, an exported package and its class or function that makes the module",
+            )  # fmt: skip
+        held = weights(copy, admitted.name)
+        with _made(asked.module, project=project, unsafe=unsafe, is_again=is_again) as (make, module):
+            made = filled(make, held, admitted.name)
+    else:
+        made = program(copy, admitted.name)
+    features = _features(asked, source)
+    return Loaded(Network(made, features, device, name=asked.name, model=admitted.name), admitted, device, module)
+
+
+@contextmanager
+def _made(
+    module: str, *, project: Path, unsafe: UnsafeBypass | None, is_again: bool
+) -> Iterator[tuple[Callable[[], Any], Admitted]]:
+    """What `PACKAGE:NAME` makes, and what admitted the package."""
+    place, sign, name = module.rpartition(":")
+    if not sign or not is_exported(Path(place)):
+        raise AskedWrongly(
+            f"--module {module}: found no exported package with a name behind it, expected PACKAGE:NAME",
+            hint="export the notebook that defines the module: nbproof export NOTEBOOK",
+        )
+    admitted, package = admit_package(Path(place), project=project, unsafe=unsafe, is_again=is_again)
+    folder = str(Path(place).resolve() / "src")
+    sys.path.insert(0, folder)
+    try:
+        found: Any = importlib.import_module(package)
+        # `train.Network` is what the module `train` of the package defines.
+        *inner, last = name.split(".")
+        found = importlib.import_module(".".join([package, *inner])) if inner else found
+        make = getattr(found, last, None)
+        if not callable(make):
+            raise AskedWrongly(
+                f"--module {module}: found no `{last}` to call, expected a class or a function of the package",
+                hint=f"ls {place}/src/{package}",
+            )
+        yield make, admitted
+    finally:
+        sys.path.remove(folder)
+
+
+def _features(asked: Asked, source: Callable[[], Source]) -> tuple[str, ...]:
+    """The features that are asked for, by name; a network knows none itself."""
+    if asked.features is None:
+        raise ModelUnusable(
+            "the model", "no names of its features", "their names in its order",
+            hint=f"--features a,b,c; or --features '{ALL}' for all columns of numbers but those kept, in their order",
+        )  # fmt: skip
+    if asked.features != (ALL,):
+        return asked.features
+    schema = source().schema
+    return _numbers(schema.names, schema.types, asked.keep)
+
+
+def _numbers(names: Sequence[str], types: Sequence[Any], keep: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name, kind in zip(names, types, strict=True) if name not in keep and is_number(kind))

@@ -1,0 +1,79 @@
+"""A packaged model with its signature: each row is held against it, as the service does, a column at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataUnusable
+from ..serve.package import read
+from ..serve.signature import Input, Signature
+from .columns import Form, Missing
+from .device import Device
+from .estimator import Estimator
+from .scorer import Pending
+
+
+class Signed:
+    """The estimator of a packaged model, which is only asked about rows that its signature allows."""
+
+    form: Form = "frame"
+    missing: Missing = "pass"
+
+    def __init__(self, signature: Signature, estimator: Estimator, model: str) -> None:
+        self._signature, self._estimator, self._model = signature, estimator, model
+        self.features = tuple(each.name for each in signature.inputs)
+        self.outputs, self.dtype, self.answer_dtype = estimator.outputs, estimator.dtype, estimator.answer_dtype
+
+    @classmethod
+    def read(cls, folder: Path, device: Device, *, name: str, model: str) -> Signed:
+        """The packaged model in a folder. Raises `ModelRefused` when it is not whole, or not what it says."""
+        found = read(folder).load()
+        names = [each.name for each in found.signature.inputs]
+        return cls(found.signature, Estimator(found.estimator, names, device, name=name, model=model), model)
+
+    def block(self, rows: int) -> NDArray[Any]:
+        return self._estimator.block(rows)
+
+    def begin(self, rows: Any) -> Pending:
+        import pandas as pd
+
+        columns = {each.name: _checked(each, rows[each.name], self._model) for each in self._signature.inputs}
+        return self._estimator.begin(pd.DataFrame(columns))
+
+
+def _checked(field: Input, column: Any, model: str) -> Any:
+    """A column as the signature spells it; raises `DataUnusable` for the first value that it does not allow."""
+    holes = column.isna().to_numpy()
+    if holes.any() and not field.nullable:
+        raise _unfit(field, model, "nothing", f"a value in every row (row {int(holes.argmax())} of the batch)")
+    held = column[~holes]
+    kind = held.dtype.kind
+    wanted = {"integer": "iuf", "number": "iuf", "boolean": "b", "string": "OTU"}[field.type]
+    if len(held) and kind not in wanted:
+        raise _unfit(field, model, str(held.dtype), field.type)
+    if field.type == "integer" and kind == "f" and not (np.mod(held, 1) == 0).all():
+        raise _unfit(field, model, "a fraction", "whole numbers")
+    if field.type == "number" and kind == "f" and not np.isfinite(held).all():
+        raise _unfit(field, model, "infinity", "finite numbers")
+    for limit, is_out in (
+        (field.minimum, lambda: held < field.minimum), (field.maximum, lambda: held > field.maximum)
+    ):  # fmt: skip
+        if limit is not None and is_out().any():
+            raise _unfit(field, model, f"{held[is_out()].iloc[0]}", f"{field.minimum} to {field.maximum}")
+    if field.categories and not held.isin(field.categories).all():
+        odd = held[~held.isin(field.categories)].iloc[0]
+        raise _unfit(field, model, f"{odd}", f"one of {', '.join(map(str, field.categories))}")
+    if field.type == "number" or (field.type == "integer" and field.nullable):
+        return column.astype(float)
+    return column.astype("int64") if field.type == "integer" else column
+
+
+def _unfit(field: Input, model: str, found: str, expected: str) -> DataUnusable:
+    return DataUnusable(
+        f"the column `{field.name}`", found, f"{expected}, as the signature of {model} says",
+        hint="nbproof score scores what the service would; look at the rows that do not fit",
+    )  # fmt: skip

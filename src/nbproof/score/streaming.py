@@ -1,0 +1,246 @@
+"""Rows streamed past a model: one thread reads ahead, one writes behind, and neither lets more than a few batches wait.
+
+Memory is bounded by the size of a batch, whatever the number of rows; and the order of the input is the order of the
+output, since each queue has one end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from queue import Empty, Full, Queue
+from typing import Any, Generic, TypeVar
+
+from numpy.typing import NDArray
+
+from ..errors import ModelUnusable, NbproofError
+from .columns import Missing, fill, frame
+from .plan import Part
+from .scorer import Pending, Scorer, answers, refuse_unsteady
+from .source import Source, batches
+from .writing import Work, part_file
+
+# How many batches may wait between two threads, and how many a device works on at once.
+_WAITING, _IN_FLIGHT = 2, 2
+_LOOK_AGAIN_S = 0.1
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is streamed, from where, past what, to where. `model` names the model to people."""
+
+    source: Source
+    scorer: Scorer
+    work: Work
+    schema: Any
+    keep: tuple[str, ...]
+    batch_rows: int
+    missing: Missing
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that were read: what the model takes, what is copied beside its answers, and where they come from."""
+
+    rows: Any
+    kept: Any
+    size: int
+    where: str
+    block: NDArray[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The batches that follow belong to this part."""
+
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The part before is complete (`part`), or everything is (None)."""
+
+    part: Part | None
+
+
+class _StoppedError(Exception):
+    """Another thread has failed, and says why."""
+
+
+class _Queue(Generic[Item]):
+    """A queue that lets go of whoever waits once the work is stopped."""
+
+    def __init__(self, stop: threading.Event, size: int = 0) -> None:
+        self._stop, self._queue = stop, Queue[Item](size)
+
+    def put(self, item: Item) -> None:
+        while not self._stop.is_set():
+            try:
+                return self._queue.put(item, timeout=_LOOK_AGAIN_S)
+            except Full:
+                continue
+        raise _StoppedError
+
+    def get(self) -> Item:
+        while not self._stop.is_set():
+            try:
+                return self._queue.get(timeout=_LOOK_AGAIN_S)
+            except Empty:
+                continue
+        raise _StoppedError
+
+
+def stream(job: Job, parts: Sequence[Part], tell: Callable[[int, int], None]) -> None:
+    """Score `parts`; each is complete on the disk when the next one is begun to be written.
+
+    `tell` hears after each batch how many rows and how many parts are done. Raises the first error of any thread.
+    """
+    stop = threading.Event()
+    failed: list[BaseException] = []
+    read: _Queue[Batch | Begin | End] = _Queue(stop, _WAITING)
+    scored: _Queue[Any] = _Queue(stop, _WAITING)
+    # One block for each batch that waits, is being read, or is being scored.
+    free: _Queue[NDArray[Any]] = _Queue(stop)
+    for _ in range(_WAITING + _IN_FLIGHT + 1 if job.scorer.form == "matrix" else 0):
+        free.put(job.scorer.block(job.batch_rows))
+
+    def guarded(work: Callable[[], None]) -> Callable[[], None]:
+        def run() -> None:
+            try:
+                work()
+            except _StoppedError:
+                return
+            except BaseException as error:
+                failed.append(error)
+                stop.set()
+
+        return run
+
+    threads = [
+        threading.Thread(target=guarded(lambda: _read(job, parts, read, free)), name="nbproof-score-reader"),
+        threading.Thread(target=guarded(lambda: _write(job, scored)), name="nbproof-score-writer"),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        guarded(lambda: _score(job, read, scored, free, tell))()
+        if not failed:
+            threads[1].join()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    if failed:
+        raise failed[0]
+
+
+def _read(job: Job, parts: Sequence[Part], read: _Queue[Any], free: _Queue[NDArray[Any]]) -> None:
+    for part in parts:
+        read.put(Begin(part))
+        for batch, where in _batches(job, part):
+            read.put(_prepared(job, batch, where, free))
+        read.put(End(part))
+    read.put(End(None))
+
+
+def _batches(job: Job, part: Part) -> Iterator[tuple[Any, str]]:
+    """The batches of a part, each with the place of its first row in words."""
+    columns = list(dict.fromkeys((*job.scorer.features, *job.keep)))
+    before = {file.name: file.groups for file in job.source.files}
+    for piece in part.slices:
+        row = sum(before[piece.file][: piece.groups[0]])
+        for batch in batches(job.source, piece, columns, job.batch_rows):
+            yield batch, f"`{piece.file}`, rows from {row}"
+            row += batch.num_rows
+
+
+def _prepared(job: Job, batch: Any, where: str, free: _Queue[NDArray[Any]]) -> Batch:
+    taken, kept = batch.select(list(job.scorer.features)), batch.select(list(job.keep))
+    if job.scorer.form == "frame":
+        return Batch(frame(taken, job.source.holed, where, job.missing), kept, batch.num_rows, where, None)
+    block = free.get()
+    rows = block[: batch.num_rows]
+    fill(rows, taken, where, job.missing)
+    return Batch(rows, kept, batch.num_rows, where, block)
+
+
+def _score(
+    job: Job, read: _Queue[Any], scored: _Queue[Any], free: _Queue[NDArray[Any]], tell: Callable[[int, int], None]
+) -> None:
+    """Ask the model; a device has the next batch already while the answers of the last one are on their way."""
+    flying: deque[tuple[Batch, Pending]] = deque()
+    rows = done = 0
+    is_steady = False
+
+    def land() -> int:
+        batch, pending = flying.popleft()
+        found = _asked(job, batch, pending.wait)
+        scored.put(_answered(job, batch, found))
+        if batch.block is not None:
+            free.put(batch.block)
+        return batch.size
+
+    while True:
+        item = read.get()
+        if isinstance(item, Batch):
+            if not is_steady:
+                _asked(job, item, lambda batch=item: refuse_unsteady(job.scorer, _first(batch), job.model))  # type: ignore[misc]
+                is_steady = True
+            flying.append((item, _asked(job, item, lambda batch=item: job.scorer.begin(batch.rows))))  # type: ignore[misc]
+            if len(flying) >= _IN_FLIGHT:
+                rows += land()
+                tell(rows, done)
+            continue
+        while flying:
+            rows += land()
+        if isinstance(item, End):
+            done += item.part is not None
+            tell(rows, done)
+        scored.put(item)
+        if item == End(None):
+            return
+
+
+def _write(job: Job, scored: _Queue[Any]) -> None:
+    while True:
+        item = scored.get()
+        if item == End(None):
+            return
+        with part_file(job.work, item.part, job.schema, job.scorer.outputs) as file:
+            while not isinstance(batch := scored.get(), End):
+                file.add(batch)
+
+
+def _answered(job: Job, batch: Batch, found: NDArray[Any]) -> Any:
+    """What is copied and what was answered, as one record batch."""
+    import pyarrow
+
+    told = answers(job.scorer, found, batch.size, batch.where, job.missing)
+    columns = [*batch.kept.columns, *(pyarrow.array(each) for each in told.columns.values())]
+    return pyarrow.RecordBatch.from_arrays(columns, schema=job.schema)
+
+
+def _asked(job: Job, batch: Batch, ask: Callable[[], Any]) -> Any:
+    """What the model says; what it raises becomes one line that names the rows."""
+    try:
+        return ask()
+    except NbproofError:
+        raise
+    except MemoryError as error:
+        raise ModelUnusable(
+            job.model, f"no memory for {batch.size} rows", "room for a batch", hint="fewer at a time: --batch-rows 1024"
+        ) from error
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        hint = "fewer at a time: --batch-rows 1024" if "out of memory" in said else "look at those rows"
+        raise ModelUnusable(job.model, f"that it fails at {batch.where} ({said})", "an answer", hint=hint) from error
+
+
+def _first(batch: Batch) -> Any:
+    from .scorer import PROBE_ROWS
+
+    return batch.rows[:PROBE_ROWS]
