@@ -27,6 +27,7 @@ MODULES = {
     "review": "reviewing",
     "run": "building",
     "runs": "history",
+    "score": "scoring",
     "status": "inspecting",
     "submit": "submitting",
     "verify": "exporting",

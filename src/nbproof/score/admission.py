@@ -1,4 +1,4 @@
-"""Which models may score: those whose very bytes somebody who counts has approved, or a draft that is asked for by name.
+"""Which models may score: those whose bytes somebody who counts has approved, or a draft that is asked for by name.
 
 What is loaded is a copy that nobody else writes to, and its hash is the one that the approval covers.
 """
@@ -20,6 +20,7 @@ from ..review.gate import UnsafeBypass, let_pass_model
 from ..run.sources.hashes import content_hash
 from ..serve.package import MANIFEST
 from .network import is_weights
+from .writing import storing
 
 DOING = "score"
 # Reading one of these carries out what its writer wrote; so does a `.pt` that holds more than weights.
@@ -61,10 +62,11 @@ def copied(model: Path) -> Iterator[Path]:
         raise ModelUnusable(f"`{model}`", "nothing there", "a model, or an exported package", hint=f"ls {model.parent}")
     with tempfile.TemporaryDirectory(prefix="nbproof-score-") as folder:
         copy = Path(folder) / model.name
-        if model.is_dir():
-            shutil.copytree(model, copy)
-        else:
-            shutil.copyfile(model, copy)
+        with storing():
+            if model.is_dir():
+                shutil.copytree(model, copy)
+            else:
+                shutil.copyfile(model, copy)
         yield copy
 
 

@@ -1,4 +1,4 @@
-"""Columns of a batch as a model takes them: one block of numbers, or a frame; what it cannot take is refused by name."""
+"""Columns of a batch as a model takes them, one block of numbers or a frame; what it cannot take is refused by name."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Transfers:
 
         self.device = torch.device(device.kind)
         self.is_cuda = device.kind == "cuda"
-        self._up = torch.cuda.Stream() if self.is_cuda else None
+        self._up = torch.cuda.Stream() if self.is_cuda else None  # type: ignore[no-untyped-call]
 
     def memory(self, shape: tuple[int, ...], dtype: Any) -> Any:
         """A tensor of this machine's memory that the device can read from, or write to."""
@@ -81,7 +81,7 @@ class Transfers:
         host.copy_(answers, non_blocking=True)
         if not self.is_cuda:
             return Pending(host.numpy)
-        arrived = torch.cuda.Event()
+        arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
         arrived.record()
 
         def wait() -> Any:

@@ -111,7 +111,7 @@ def weights(file: Path, model: str) -> Mapping[str, Any]:
         raise ModelUnusable(model, f"no weights that can be read ({said[0][:200]})",
                             "safetensors, or torch.save(module.state_dict(), FILE)") from error  # fmt: skip
     if not isinstance(found, dict) or not all(isinstance(each, torch.Tensor) for each in found.values()):
-        raise ModelUnusable(model, f"a {type(found).__name__}", "tensors by name: torch.save(module.state_dict(), FILE)")
+        raise ModelUnusable(model, f"a {type(found).__name__}", "tensors by name, as module.state_dict() gives them")
     return found
 
 
@@ -130,7 +130,7 @@ def filled(make: Callable[[], Any], held: Mapping[str, Any], model: str) -> Any:
         module.load_state_dict(dict(held))
     except RuntimeError as error:
         said = " ".join(str(error).split())[:300]
-        raise ModelUnusable(model, f"weights of another module ({said})", "those of the module that was named") from None
+        raise ModelUnusable(model, f"weights of another module ({said})", "those of the one that was named") from None
     return module.eval()
 
 
@@ -148,7 +148,7 @@ def program(file: Path, model: str) -> Any:
             with warnings.catch_warnings():
                 # Torch would rather have another format; what was approved is this file.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                return torch.jit.load(str(file), map_location="cpu").eval()
+                return torch.jit.load(str(file), map_location="cpu").eval()  # type: ignore[no-untyped-call]
         module = torch.load(file, map_location="cpu", weights_only=False)
     except (OSError, ValueError, KeyError, RuntimeError, EOFError, AttributeError, ImportError) as error:
         said = str(error).strip().splitlines() or [type(error).__name__]
@@ -184,6 +184,10 @@ def _safetensors(file: Path) -> dict[str, Any]:
         if not 0 <= start <= end <= len(body):
             raise ValueError(f"`{name}` lies outside of the file")
         kind = getattr(torch, _TYPES[told["dtype"]])
-        held = torch.frombuffer(bytearray(body[start:end].tobytes()), dtype=kind) if end > start else torch.empty(0, dtype=kind)
+        held = (
+            torch.frombuffer(bytearray(body[start:end].tobytes()), dtype=kind)
+            if end > start
+            else torch.empty(0, dtype=kind)
+        )
         found[name] = held.reshape(told["shape"])
     return found

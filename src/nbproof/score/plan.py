@@ -1,4 +1,4 @@
-"""What is scored in which order: files and row groups, cut into numbered parts; the same input always gives the same."""
+"""What is scored in which order: files and row groups, cut into numbered parts; one input is always cut alike."""
 
 from __future__ import annotations
 

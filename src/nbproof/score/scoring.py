@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,7 +13,6 @@ from typing import Any
 from ..errors import AskedWrongly, OutputTaken, ScoreRefused
 from ..review.gate import UnsafeBypass
 from . import asked as asking
-from .admission import is_exported
 from .asked import Asked
 from .columns import check
 from .device import exact
@@ -22,8 +22,8 @@ from .source import Source, look
 from .streaming import Job, stream
 from .writing import MANIFEST, Work, finish, finished, is_whole, refuse_taken
 
-# Of what is asked these change neither a value nor how it is written.
-_TOLD_ELSEWHERE = ("device", "features", "missing", "parameters")
+# Of these it is said what they came to, not what was asked.
+_TOLD_ELSEWHERE = ("device", "features", "missing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,6 @@ def prepare(
     options = {
         **{name: value for name, value in asking.to_json(asked).items() if name not in _TOLD_ELSEWHERE},
         "features": list(scorer.features), "missing": missing, "device": loaded.device.kind,
-        "parameters": dict(asked.parameters),
     }  # fmt: skip
     plan = planned(
         source.files, model=_hash(loaded), options=options, part_rows=asked.part_rows, partitions=asked.partitions
@@ -168,8 +167,10 @@ def carry_out(made: Prepared, work: Work, parts: Sequence[Part], tell: Callable[
 
 def _planned(made: Prepared) -> dict[str, Any]:
     """What is written down beside the unfinished work."""
-    stamps = {name: list(stamp) for name, stamp in made.source.stamps.items()}
-    return {**made.told, "fingerprint": made.plan.fingerprint.hex, "stamps": stamps}
+    told = {**made.told, "fingerprint": made.plan.fingerprint.hex, "stamps": dict(made.source.stamps)}
+    # As it will be read again: what is written as a tuple comes back as a list.
+    found: dict[str, Any] = json.loads(json.dumps(told))
+    return found
 
 
 def _done_before(work: Work, made: Prepared, before: Mapping[str, Any]) -> Scored:
@@ -198,4 +199,6 @@ def _check_places(place: Path, output: Path) -> None:
     """Raise where the output would become part of its own input."""
     inside = place.absolute()
     if output == inside or (inside.is_dir() and output.is_relative_to(inside)):
-        raise OutputTaken(output, "the input itself, or a place in it", "a place outside of it", hint="name another OUTPUT")
+        raise OutputTaken(
+            output, "the input itself, or a place in it", "a place outside of it", hint="name another OUTPUT"
+        )

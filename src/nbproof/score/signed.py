@@ -59,11 +59,10 @@ def _checked(field: Input, column: Any, model: str) -> Any:
         raise _unfit(field, model, "a fraction", "whole numbers")
     if field.type == "number" and kind == "f" and not np.isfinite(held).all():
         raise _unfit(field, model, "infinity", "finite numbers")
-    for limit, is_out in (
-        (field.minimum, lambda: held < field.minimum), (field.maximum, lambda: held > field.maximum)
-    ):  # fmt: skip
-        if limit is not None and is_out().any():
-            raise _unfit(field, model, f"{held[is_out()].iloc[0]}", f"{field.minimum} to {field.maximum}")
+    low = -np.inf if field.minimum is None else field.minimum
+    high = np.inf if field.maximum is None else field.maximum
+    if field.type in ("integer", "number") and not held.between(low, high).all():
+        raise _unfit(field, model, f"{held[~held.between(low, high)].iloc[0]}", f"{low:g} to {high:g}")
     if field.categories and not held.isin(field.categories).all():
         odd = held[~held.isin(field.categories)].iloc[0]
         raise _unfit(field, model, f"{odd}", f"one of {', '.join(map(str, field.categories))}")

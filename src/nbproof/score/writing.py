@@ -81,8 +81,8 @@ class Work:
     def begin(self, told: Mapping[str, Any], *, force: bool) -> None:
         """Make the folder for a plan, or go on with the one that is there.
 
-        `told` holds the plan's `fingerprint`, when the input was written (`stamps`), and what is asked. Raises `ScoreRefused` for work of another plan, unless
-        `force` is to remove it.
+        `told` holds the plan's `fingerprint`, when the input was written (`stamps`), and what is asked.
+        Raises `ScoreRefused` for work of another plan, unless `force` is to remove it.
         """
         before = self.plan()
         same = ("fingerprint", "stamps")
@@ -123,6 +123,9 @@ class Work:
         try:
             yield
         finally:
+            if not is_shared and not self.folder.exists():
+                # Nothing was begun, or all of it is done.
+                self.lock.unlink(missing_ok=True)
             os.close(descriptor)
 
     @property
@@ -249,8 +252,10 @@ def refuse_taken(output: Path, *, force: bool) -> None:
         found = "a folder that is not empty" if output.is_dir() else "a file"
         raise OutputTaken(output, f"{found}, and no scores", "nothing, or an empty folder", hint="name another OUTPUT")
     if not force:
-        raise OutputTaken(output, "scores of another input, model or options", "nothing, or an empty folder",
-                          hint="name another OUTPUT; or --force, which replaces it once the new scores are complete")  # fmt: skip
+        raise OutputTaken(
+            output, "scores of another input, model or options", "nothing, or an empty folder",
+            hint="name another OUTPUT; or --force, which replaces it once the new scores are complete",
+        )  # fmt: skip
 
 
 @contextmanager
