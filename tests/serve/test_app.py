@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nbproof.errors import ModelRefused
+from nbproof.run.sources.hashes import content_hash
 from nbproof.serve.app import Bounds, application, openapi
 from nbproof.serve.package import read
 
@@ -120,6 +121,10 @@ def test_the_model_says_who_it_is(client: TestClient, package_folder: Path) -> N
         "name": "toy",
         "version": "1.2.3",
         "hashes": {key: each["sha256"] for key, each in files.items()},
+        "digest": str(content_hash(package_folder)).removeprefix("sha256:"),
+        "approval": {"sentence": "nobody was asked about an approval", "is_approved": False, "ends": None},
+        "explained": "not explained: explanations are off",
+        "card": {},
     }
 
 
@@ -141,9 +146,11 @@ def test_the_description_names_every_route_and_bound(package_folder: Path) -> No
     """OpenAPI holds the fields with their bounds, and is the same text twice."""
     described = json.loads(openapi(package_folder))
 
-    assert sorted(described["paths"]) == ["/health", "/metrics", "/model", "/predict", "/ready"]
+    assert sorted(described["paths"]) == ["/explain", "/health", "/metrics", "/model", "/predict", "/ready"]
     assert described["components"]["schemas"]["Row"]["properties"]["status"]["enum"] == [-1, 0, 1, 2]
-    assert sorted(described["paths"]["/predict"]["post"]["responses"]) == ["200", "400", "413", "422", "503"]
+    assert sorted(described["paths"]["/predict"]["post"]["responses"]) == [
+        "200", "400", "401", "408", "413", "415", "422", "429", "503"
+    ]  # fmt: skip
     assert openapi(package_folder) == openapi(package_folder)
 
 

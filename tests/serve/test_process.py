@@ -109,4 +109,4 @@ def test_the_door_refuses_a_public_host(package_folder: Path) -> None:
     )
 
     assert done.returncode == 3
-    assert "hint: use 127.0.0.1" in done.stderr
+    assert "hint: use 127.0.0.1, or give it keys" in done.stderr

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import ModelRefused
+from ..explain.model import LINEAR, TREES
 from ..extras import require
 from ..records import ContentHash
+from .contents import Contents, read_contents
+from .rows import Table
 from .signature import Signature
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# How many rows must come out the same when a model is asked without names.
+PROBES = 256
 
 # Code that may be rebuilt from a model file; a type from anywhere else is refused even when a manifest trusts it.
 TRUSTED_ROOTS = ("builtins", "collections", "numpy", "scipy", "sklearn")
@@ -69,42 +77,122 @@ class Manifest:
 class Package:
     """A folder that was read and found whole; the model itself is not loaded yet."""
 
-    folder: Path
+    contents: Contents
     manifest: Manifest
     signature: Signature
 
+    @property
+    def folder(self) -> Path:
+        return self.contents.folder
+
+    def said(self, file: str) -> Mapping[str, Any]:
+        """What a further file of the package says, an object in JSON; nothing where there is no such file."""
+        if file not in self.contents.files:
+            return {}
+        found = _parsed(self.contents, file, self.contents.of(file), lambda held: held)
+        if not isinstance(found, dict):
+            raise ModelRefused(self.folder, f"`{file}` with no object", "names and what is said of them")
+        return found
+
     def load(self) -> Model:
-        """Return the model, its file checked again; raises `ModelRefused`."""
-        content = _checked(self.folder, self.manifest, "model")
-        return Model(self.signature, load_estimator(content, self.manifest.trusted_types, where=self.folder))
+        """Return the model, of the bytes that were read; raises `ModelRefused`."""
+        content = _checked(self.contents, self.manifest, "model")
+        estimator = load_estimator(content, self.manifest.trusted_types, where=self.folder)
+        return Model.of(self.signature, estimator, where=self.folder)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A loaded model that scores rows."""
+    """A loaded model that scores rows. `bare` takes numbers without names: the same estimator, proven to be."""
 
     signature: Signature
     estimator: Any
+    bare: Any = None
+
+    @classmethod
+    def of(cls, signature: Signature, estimator: Any, *, where: Path) -> Model:
+        """The model of an estimator that was rebuilt; raises `ModelRefused` for one that gives no probability."""
+        names = getattr(estimator, "feature_names_in_", None)
+        if names is not None and [str(name) for name in names] != [each.name for each in signature.inputs]:
+            raise ModelRefused(where, "a signature with other fields than the model", "the fields it was trained on")
+        classes = getattr(estimator, "classes_", None)
+        if not hasattr(estimator, "predict_proba") or classes is None or len(classes) != 2:
+            raise ModelRefused(where, f"{type(estimator).__name__}, which tells no two classes apart",
+                               "a classifier of two classes with predict_proba")  # fmt: skip
+        if any(each.type == "string" for each in signature.inputs):
+            return cls(signature, estimator)
+        try:
+            return cls(signature, estimator, without_names(estimator, signature))
+        except (ValueError, TypeError) as error:
+            raise ModelRefused(
+                where, f"a signature that admits rows which {type(estimator).__name__} cannot answer: "
+                f"{str(error).splitlines()[0]}", "one that admits only what it can",
+            ) from error  # fmt: skip
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """Return the probability of the positive class for each validated row.
 
         Raises `ValueError` when the model gives anything but a probability: a wrong score is never sent.
         """
-        import pandas as pd
+        scores: list[float] = self.scores(Table(len(rows), None, self.signature.columns(rows))).tolist()
+        return scores
 
-        frame = pd.DataFrame(self.signature.columns(rows))
-        scores = [float(each) for each in self.estimator.predict_proba(frame)[:, 1]]
-        if len(scores) != len(rows) or not all(math.isfinite(each) and 0 <= each <= 1 for each in scores):
+    def scores(self, table: Table) -> NDArray[np.float64]:
+        """Like `score`, for rows of a request."""
+        if self.bare is not None and table.block is not None:
+            given = self.bare.predict_proba(table.block)
+        else:
+            given = self.estimator.predict_proba(table.frame(self.signature))
+        scores = np.asarray(given, dtype=np.float64)[:, 1]
+        # A NaN is neither, so it does not pass.
+        if len(scores) != table.count or not ((scores >= 0) & (scores <= 1)).all():
             raise ValueError("the model gave something that is no probability")
         return scores
 
 
+def without_names(estimator: Any, signature: Signature) -> Any:
+    """The same estimator without the names of its features, where it takes plain numbers; else None.
+
+    To look at names costs more than to score a row. Only estimators that compare or weigh numbers, whatever their
+    type, are taken; and they must answer the same, bit for bit, on rows that the signature admits. Raises `ValueError`
+    or `TypeError`, whatever the estimator raises, where it cannot answer such rows.
+    """
+    probe = Table(PROBES, probes(signature))
+    named = np.asarray(estimator.predict_proba(probe.frame(signature)))
+    if type(estimator).__name__ not in TREES | LINEAR:
+        return None
+    bare = copy.copy(estimator)
+    vars(bare).pop("feature_names_in_", None)
+    return bare if np.array_equal(named, np.asarray(bare.predict_proba(probe.block))) else None
+
+
+def probes(signature: Signature) -> NDArray[np.float64]:
+    """Rows that a signature of numbers admits, the same each time."""
+    rng = np.random.default_rng(0)
+    columns = []
+    for each in signature.inputs:
+        if each.categories:
+            column = rng.choice(np.asarray(each.categories, dtype=np.float64), PROBES)
+        else:
+            low = each.minimum if each.minimum is not None else min(0.0, (each.maximum or 0.0) - 1000.0)
+            high = each.maximum if each.maximum is not None else low + 1000.0
+            column = rng.uniform(low, high, PROBES) if each.type == "number" else rng.integers(
+                int(np.ceil(low)), int(high), PROBES, endpoint=True
+            ).astype(np.float64) % (2.0 if each.type == "boolean" else np.inf)  # fmt: skip
+        columns.append(np.where(rng.random(PROBES) < 0.1, np.nan, column) if each.nullable else column)
+    return np.column_stack(columns)
+
+
 def read(folder: Path) -> Package:
     """Return the package in `folder`; raises `ModelRefused` when it is not whole or not what it says."""
-    manifest = _parsed(folder, MANIFEST, _bytes(folder, MANIFEST), Manifest.read)
-    signature = _parsed(folder, manifest.files["signature"][0], _checked(folder, manifest, "signature"), Signature.read)
-    return Package(folder, manifest, signature)
+    return of_contents(read_contents(folder))
+
+
+def of_contents(contents: Contents) -> Package:
+    """Return the package that these files are; raises as `read` does."""
+    manifest = _parsed(contents, MANIFEST, contents.of(MANIFEST), Manifest.read)
+    content = _checked(contents, manifest, "signature")
+    return Package(contents, manifest, _parsed(contents, manifest.files["signature"][0], content, Signature.read))
 
 
 def load_estimator(content: bytes, trusted_types: Iterable[str], *, where: Path) -> Any:
@@ -121,24 +209,17 @@ def load_estimator(content: bytes, trusted_types: Iterable[str], *, where: Path)
     return skops.io.loads(content, trusted=sorted(allowed))
 
 
-def _parsed(folder: Path, file: str, content: bytes, parse: Any) -> Any:
+def _parsed(contents: Contents, file: str, content: bytes, parse: Any) -> Any:
     try:
         return parse(json.loads(content))
     except ValueError as error:
-        raise ModelRefused(folder, f"`{file}`: {error}", "what `nbproof` wrote") from error
+        raise ModelRefused(contents.folder, f"`{file}`: {error}", "what `nbproof` wrote") from error
 
 
-def _checked(folder: Path, manifest: Manifest, key: str) -> bytes:
+def _checked(contents: Contents, manifest: Manifest, key: str) -> bytes:
     file, expected = manifest.files[key]
-    content = _bytes(folder, file)
+    content = contents.of(file)
     found = ContentHash.of(content)
     if found != expected:
-        raise ModelRefused(folder, f"`{file}` with {found}", str(expected))
+        raise ModelRefused(contents.folder, f"`{file}` with {found}", str(expected))
     return content
-
-
-def _bytes(folder: Path, file: str) -> bytes:
-    try:
-        return (folder / file).read_bytes()
-    except OSError as error:
-        raise ModelRefused(folder, f"`{file}` cannot be read ({error.strerror})", "a packaged model") from error

@@ -32,16 +32,20 @@ class Service:
     pid: int
 
 
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address of this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def refuse_public(host: str) -> None:
     """Raise `Refused` unless `host` is an address of this machine alone."""
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = host == "localhost"
-    if not is_loopback:
+    if not is_loopback(host):
         raise Refused(
             f"the host `{host}` can be reached from outside; expected a loopback address",
-            hint="use 127.0.0.1, or --unsafe-public-host inside a container",
+            hint="use 127.0.0.1, or give it keys: --api-keys FILE; --unsafe-public-host lets everybody in",
         )
 
 
@@ -130,13 +134,10 @@ def _is_ready(address: tuple[str, int]) -> bool:
 
 def _last_line(log: IO[bytes]) -> str:
     log.seek(0)
-    # The server ends with a line of its own that gives no reason; the traceback above it does.
-    lines = [
-        line
-        for line in log.read().decode(errors="replace").splitlines()
-        if line.strip() and not line.startswith("ERROR:")
-    ]
-    return lines[-1].strip() if lines else "it said nothing"
+    lines = [line.strip() for line in log.read().decode(errors="replace").splitlines() if line.strip()]
+    # Whatever else is said, the reason has this word before it.
+    reasons = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (reasons or lines or ["it said nothing"])[-1]
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

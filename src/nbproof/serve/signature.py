@@ -1,14 +1,18 @@
-"""What a model takes: its fields with types, ranges and categories, as data and as a validating row model."""
+"""What a model takes: its fields with types, ranges and categories, as data and as a validating type."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import ConfigDict, Field
 
 Type = Literal["integer", "number", "string", "boolean"]
+
+# The whole numbers up to here are all floats, too, as which models take them.
+EXACT = 2**53
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 _PYTHON: Mapping[Type, type] = {"integer": int, "number": float, "string": str, "boolean": bool}
 
@@ -33,6 +37,18 @@ class Input:
             raise ValueError(f"{self.name}: minimum {self.minimum} is above maximum {self.maximum}")
         if self.categories and self.type not in ("integer", "string"):
             raise ValueError(f"{self.name}: a {self.type} has no categories")
+
+    @property
+    def lowest(self) -> float | None:
+        """The least value that is taken: of whole numbers never less than what a float holds exactly."""
+        bound = -EXACT if self.type == "integer" and not self.categories else None
+        return bound if self.minimum is None else self.minimum
+
+    @property
+    def highest(self) -> float | None:
+        """The greatest value that is taken."""
+        bound = EXACT if self.type == "integer" and not self.categories else None
+        return bound if self.maximum is None else self.maximum
 
     @property
     def annotation(self) -> Any:
@@ -76,15 +92,15 @@ class Signature:
             ]
         }
 
-    def row_model(self) -> type[BaseModel]:
-        """Return a pydantic model of one row: an unknown field, a wrong type or a value out of range is refused."""
-        fields: dict[str, Any] = {
-            each.name: (each.annotation, Field(ge=each.minimum, le=each.maximum)) for each in self.inputs
-        }
-        model: type[BaseModel] = create_model(
-            "Row", __config__=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True), **fields
+    def row_type(self) -> Any:
+        """Return the type of one row for pydantic: an unknown field, a wrong type or a value out of range is refused.
+
+        It is a mapping and no class of its own: rows become columns at once, and each object would cost.
+        """
+        return typed(
+            "Row",
+            {each.name: Annotated[each.annotation, Field(ge=each.lowest, le=each.highest)] for each in self.inputs},
         )
-        return model
 
     def columns(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         """Return validated rows as columns in training order; a null number becomes NaN."""
@@ -107,3 +123,13 @@ def _column(field: Input, values: Iterable[Any]) -> list[Any]:
     if field.type == "number" or (field.nullable and field.type == "integer"):
         return [float("nan") if value is None else float(value) for value in values]
     return list(values)
+
+
+def typed(name: str, fields: Mapping[str, Any]) -> Any:
+    """A mapping with these keys and no others, as a type that pydantic checks strictly."""
+    from typing_extensions import TypedDict
+
+    make: Any = TypedDict
+    made = make(name, dict(fields))
+    made.__pydantic_config__ = STRICT
+    return made

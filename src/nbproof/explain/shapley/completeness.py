@@ -20,14 +20,27 @@ def refuse_incomplete(question: Question, values: NDArray[Any], base: NDArray[An
 
     `values` (rows, features, outputs) and `base` (rows, outputs) were made by `what`; `hint` says what to try instead.
     """
-    gap = np.abs(base + values.sum(axis=1) - question.prediction)
+    refuse_gap(question.prediction, values, base, what, question.model.name, hint=hint)
+
+
+def refuse_gap(
+    prediction: NDArray[Any],
+    values: NDArray[Any],
+    base: NDArray[Any],
+    what: str,
+    model: str,
+    *,
+    hint: str | None = None,
+) -> None:
+    """Like `refuse_incomplete`, for answers (rows, outputs) of a model that nobody asked as a question."""
+    gap = np.abs(base + values.sum(axis=1) - prediction)
     allowed = OF_SHARES * np.abs(values).sum(axis=1) + OF_BASE * np.abs(base) + ABSOLUTE
     # A NaN is no proof of anything, hence not `gap > allowed`.
     broken = ~(gap <= allowed)
     if broken.any():
         row = int(np.argwhere(broken)[0, 0])
         raise ExplanationRefused(
-            f"{what} of {question.model.name}",
+            f"{what} of {model}",
             f"shares that miss the model's answer by {gap[row].max():.3g} in row {row}",
             f"at most {allowed[row].min():.1g}",
             hint=hint,

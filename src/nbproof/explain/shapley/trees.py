@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ExplanationRefused
-from ..explanation import Explanation
+from ..explanation import Explanation, Unit
+from ..model import Model
 from ..pacing import Pace
 from ..progress import Watch
 from ..question import Question
@@ -77,8 +78,12 @@ class Ensemble:
 
 def reads(question: Question) -> bool:
     """Whether the question is about the sum or the mean of the trees, and shap knows such trees."""
-    model = question.model
-    if model.family != "trees" or question.answers.unit != model.answers[0].unit:
+    return is_sum_of_trees(question.model, question.answers.unit)
+
+
+def is_sum_of_trees(model: Model, unit: Unit) -> bool:
+    """Whether the answers of `model` in this unit are the sum or the mean of its trees, and shap knows such trees."""
+    if model.family != "trees" or unit != model.answers[0].unit:
         return False
     if model.name == "IsolationForest" or getattr(model.fitted, "loss", None) in LINKED:
         # Its answer is no sum of leaves.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,22 @@ from ...records import ContentHash
 def content_hash(path: Path) -> ContentHash | None:
     """The hash of a file's bytes, or of a folder's relative paths and bytes; None when nothing is there."""
     if path.is_dir():
-        total = hashlib.sha256()
-        for file in sorted(_files(path)):
-            total.update(file.relative_to(path).as_posix().encode() + b"\0")
-            total.update(_file_digest(file))
-        return ContentHash(total.hexdigest())
+        return folder_hash((file.relative_to(path).as_posix(), _file_digest(file)) for file in files_below(path))
     return ContentHash(_file_digest(path).hex()) if path.is_file() else None
+
+
+def folder_hash(digests: Iterable[tuple[str, bytes]]) -> ContentHash:
+    """The content hash of a folder whose files, in the order of `files_below`, have these names and SHA-256 digests."""
+    total = hashlib.sha256()
+    for name, digest in digests:
+        total.update(name.encode() + b"\0")
+        total.update(digest)
+    return ContentHash(total.hexdigest())
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files of a folder, in the order in which they are hashed."""
+    return sorted(_files(folder))
 
 
 def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:

@@ -1,0 +1,137 @@
+"""The requests that a model answers, with its scores and why: each is read, checked, scored and written down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import NbproofError
+from . import reply
+from .batching import Batcher, Batching, Busy
+from .counts import Counts
+from .explaining import Explained, reasons
+from .limits import Bounds, TooLarge, TooSlow, body_of
+from .reply import Reply
+from .rows import Reader, RowsRefused, Table
+from .stage import Loaded, NotReady, Stage
+
+if TYPE_CHECKING:
+    from starlette.types import Receive
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as its headers say: its name, what its body is, and whether the answer shall be Arrow."""
+
+    request: str
+    media: str
+    wants_arrow: bool
+
+
+class Answering:
+    """Answers requests with the model of a stage."""
+
+    def __init__(self, stage: Stage, reader: Reader, bounds: Bounds, batching: Batching, counts: Counts) -> None:
+        self._stage, self._reader, self._bounds, self._counts = stage, reader, bounds, counts
+        self._scoring = Batcher(_scores, batching, waiting_rows=bounds.waiting_rows, called=counts.called)
+        self._explaining = Batcher(_explained, batching, waiting_rows=bounds.waiting_rows)
+
+    def start(self) -> None:
+        """Start what works for requests."""
+        self._scoring.start()
+        self._explaining.start()
+
+    async def stop(self) -> None:
+        """Finish what has been asked, then end."""
+        await self._scoring.stop()
+        await self._explaining.stop()
+
+    async def predict(self, asked: Asked, receive: Receive) -> Reply:
+        """The scores of the rows in a body."""
+        loaded, _, scores = await self._worked(asked, receive, self._scoring)
+        self._counts.scored(scores)
+        about = {"model": loaded.package.manifest.name, "version": loaded.package.manifest.version}
+        if asked.wants_arrow:
+            return reply.of_arrow({"score": np.array(scores)}, about)
+        return reply.of_json({**about, "scores": scores})
+
+    async def explain(self, asked: Asked, receive: Receive) -> Reply:
+        """The scores of the rows in a body, and what each field had to do with them."""
+        explainer = self._stage.current().explainer
+        if explainer is None:
+            raise _Refused(reply.problems(409, [("model", f"no explanation: {self._stage.current().unexplained}")]))
+        loaded, _, found = await self._worked(asked, receive, self._explaining)
+        self._counts.scored(found.scores.tolist())
+        manifest = loaded.package.manifest
+        about = {"model": manifest.name, "version": manifest.version, "unit": explainer.unit, "method": "trees"}
+        if asked.wants_arrow:
+            columns = {"score": found.scores, **{f"share.{name}": found.shares[:, at]
+                                                 for at, name in enumerate(explainer.features)}}  # fmt: skip
+            return reply.of_arrow(columns, {**about, "base": repr(found.base)})
+        rows = [
+            {"score": score, "shares": shares.tolist(), "reasons": reasons(shares, explainer.features, loaded.texts)}
+            for score, shares in zip(found.scores.tolist(), found.shares, strict=True)
+        ]
+        return reply.of_json({**about, "base": found.base, "features": explainer.features, "rows": rows})
+
+    async def guarded(self, answer: Any, asked: Asked, receive: Receive) -> Reply:
+        """What `answer` gives, and for what goes wrong the reply that says so."""
+        try:
+            given: Reply = await answer(asked, receive)
+            return given
+        except _Refused as refused:
+            return refused.reply
+        except RowsRefused as error:
+            return reply.problems(error.status, error.problems)
+        except NotReady as error:
+            return reply.problems(503, [("model", str(error))])
+        except TooLarge:
+            return reply.problems(413, [("body", f"larger than {self._bounds.body_bytes} bytes")])
+        except TooSlow:
+            return reply.problems(408, [("body", f"not there within {self._bounds.body_s:g} s")], CLOSE)
+        except Busy:
+            return reply.problems(429, [("model", "too many rows wait for it")], ((b"retry-after", b"1"),))
+        except TimeoutError:
+            return reply.problems(503, [("model", f"no answer within {self._bounds.answer_s:g} s")])
+        except NbproofError as error:
+            return reply.problems(500, [("model", str(error))])
+
+    async def _worked(self, asked: Asked, receive: Receive, batcher: Batcher) -> tuple[Loaded, Table, Any]:
+        loaded = self._stage.current()
+        table = self._reader.read(await body_of(receive, self._bounds), asked.media)
+        async with asyncio.timeout(self._bounds.answer_s):
+            found = await batcher.ask(loaded, table)
+        # Its approval may have been taken back while the model worked.
+        self._stage.current()
+        return loaded, table, found
+
+
+CLOSE = ((b"connection", b"close"),)
+
+
+class _Refused(Exception):
+    def __init__(self, given: Reply) -> None:
+        self.reply = given
+        super().__init__(given.status)
+
+
+def _scores(loaded: Loaded, table: Table, counts: Sequence[int]) -> Sequence[list[float]]:
+    scores = loaded.model.scores(table).tolist()
+    if len(counts) == 1:
+        return [scores]
+    ends = np.cumsum(counts).tolist()
+    return [scores[end - count : end] for end, count in zip(ends, counts, strict=True)]
+
+
+def _explained(loaded: Loaded, table: Table, counts: Sequence[int]) -> Sequence[Explained]:
+    assert loaded.explainer is not None
+    found = loaded.explainer(table)
+    ends = np.cumsum(counts).tolist()
+    return [
+        Explained(found.scores[end - count : end], found.shares[end - count : end], found.base)
+        for end, count in zip(ends, counts, strict=True)
+    ]

@@ -1,0 +1,111 @@
+"""Why a model scored a row as it did: exact shares of its answer, made ready once and given with every score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ExplanationRefused, NbproofError
+from ..explain import model as models
+from ..explain.explanation import Unit
+from ..explain.reasons import MOST
+from ..explain.shapley.completeness import refuse_gap
+from ..explain.shapley.trees import Ensemble, is_sum_of_trees
+from ..extras import is_installed
+from .package import PROBES, Model, probes
+from .rows import Table
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explained:
+    """Scores of some rows, and the shares (rows, features) of every field in the model's own unit, above `base`."""
+
+    scores: Floats
+    shares: Floats
+    base: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explainer:
+    """Explains one model of trees by Tree SHAP. `link` turns its answer into the score, None: it is the score.
+
+    With no `link` to be trusted (`asks_twice`) the model is asked for its score as well.
+    """
+
+    model: Model
+    unit: Unit
+    ensemble: Ensemble
+    answer: Callable[[Any], Any]
+    link: Callable[[Any], Any] | None
+    asks_twice: bool
+    features: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> tuple[Explainer | None, str]:
+        """The explainer of a model; None, and the reason, where it has no exact one that needs no background."""
+        if not is_installed("shap"):
+            return None, "`shap` is not installed; the extra `explain` brings it"
+        if model.bare is None:
+            return None, f"{type(model.estimator).__name__} is no model of trees that takes plain numbers"
+        try:
+            read = models.read(model.bare)
+            if not is_sum_of_trees(read, read.answers[0].unit):
+                return None, f"{read.name} is no sum of trees"
+            found = cls._made(model, read)
+            # Whether it adds up is proven before anybody asks.
+            found(Table(PROBES, probes(model.signature)))
+        except NbproofError as error:
+            return None, str(error)
+        return found, ""
+
+    @classmethod
+    def _made(cls, model: Model, read: models.Model) -> Explainer:
+        answers = read.answers[0]
+        features = tuple(each.name for each in model.signature.inputs)
+        link, asks_twice = None, False
+        if answers.unit == "log-odds":
+            from scipy.special import expit
+
+            block = probes(model.signature)
+            scores = np.asarray(model.bare.predict_proba(block))[:, 1]
+            asks_twice = not np.array_equal(expit(np.asarray(answers.ask(block)).ravel()), scores)
+            link = expit
+        return cls(model, answers.unit, Ensemble.of(read.fitted), answers.ask, link, asks_twice, features)
+
+    def __call__(self, table: Table) -> Explained:
+        """Scores and shares. Raises `ExplanationRefused` where they do not add up: none is shown that is wrong."""
+        assert table.block is not None
+        answer = np.asarray(self.answer(table.block), dtype=np.float64).reshape(table.count, -1)[:, -1]
+        scores = self.model.scores(table) if self.asks_twice else answer if self.link is None else self.link(answer)
+        rows = table.block.astype(self.ensemble.inputs).astype(np.float64)
+        outputs = len(self.ensemble.offset)
+        found = np.zeros((table.count, rows.shape[1] + 1, outputs))
+        self.ensemble.add(rows, slice(None), found)
+        shares = found[:, :-1, -1]
+        bases = found[:, -1, -1] + self.ensemble.offset[-1]
+        refuse_gap(
+            answer[:, None], shares[:, :, None], bases[:, None], "shap's reading", type(self.model.estimator).__name__
+        )
+        if not ((scores >= 0) & (scores <= 1)).all():
+            raise ExplanationRefused("the scores", "one that is no probability", "probabilities")
+        return Explained(scores, shares, float(bases[0]))
+
+
+def reasons(shares: Floats, features: tuple[str, ...], texts: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What pushed one score up most, the strongest first, at most four; features of one text count together.
+
+    More than four reasons are not likely to help (commentary on 12 CFR 1002.9). Which words an applicant reads is for
+    whoever answers for the decision: `texts` are theirs, and without any a feature goes by its name.
+    """
+    pushes: dict[str, float] = {}
+    for name, share in zip(features, shares.tolist(), strict=True):
+        text = texts.get(name, name)
+        pushes[text] = pushes.get(text, 0.0) + share
+    strongest = sorted((text for text in pushes if pushes[text] > 0), key=lambda text: -pushes[text])[:MOST]
+    return [{"reason": text, "push": pushes[text]} for text in strongest]

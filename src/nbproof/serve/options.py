@@ -1,0 +1,70 @@
+"""What a service is asked to be, as plain values that one process hands to another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..review.gate import UnsafeBypass
+from .admission import Admission, ByApproval, Unasked
+from .batching import Batching
+from .limits import Bounds
+from .stage import CHECK_S
+
+_BOUNDS, _BATCHING = Bounds(), Batching()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """A model by its name, and how it is served. Without a `project` nobody is asked about an approval.
+
+    `registry` is the tracker that `models:/NAME@ALIAS` is looked up in. `keys` is a file of API keys, `log` the folder
+    of the prediction log, of which `log_share` of all requests are kept. With `follow` what takes the model's place is
+    loaded by itself. `tells_requests` writes a line about every request.
+    """
+
+    model: str
+    project: str | None = None
+    registry: str | None = None
+    unsafe_by: str = ""
+    unsafe_why: str = ""
+    keys: str | None = None
+    log: str | None = None
+    log_share: float = 1.0
+    follow: bool = False
+    explains: bool = False
+    tells_requests: bool = False
+    check_s: float = CHECK_S
+    rows: int = _BOUNDS.rows
+    body_bytes: int = _BOUNDS.body_bytes
+    body_s: float = _BOUNDS.body_s
+    answer_s: float = _BOUNDS.answer_s
+    waiting_rows: int = _BOUNDS.waiting_rows
+    batch_rows: int = _BATCHING.rows
+    batch_wait_s: float = _BATCHING.wait_s
+
+    @property
+    def bounds(self) -> Bounds:
+        return Bounds(self.rows, self.body_bytes, self.body_s, self.answer_s, self.waiting_rows)
+
+    @property
+    def batching(self) -> Batching:
+        return Batching(self.batch_rows, self.batch_wait_s)
+
+    @property
+    def admission(self) -> Admission:
+        """Who is asked whether the model may answer."""
+        if self.project is None:
+            return Unasked()
+        unsafe = UnsafeBypass(self.unsafe_by, self.unsafe_why) if self.unsafe_why else None
+        return ByApproval(Path(self.project), unsafe)
+
+    def written(self) -> str:
+        """The options as JSON text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def read(cls, text: str) -> Options:
+        """The options that `written` wrote."""
+        return cls(**json.loads(text))
