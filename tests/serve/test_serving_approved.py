@@ -30,6 +30,7 @@ from nbproof.review.deciding import Verdict, decide, request
 from nbproof.review.gate import UnsafeBypass
 from nbproof.review.ledger import Ledger
 from nbproof.run.sources.hashes import content_hash
+from nbproof.serve import admission
 from nbproof.serve.admission import ByApproval
 from nbproof.serve.app import Ways, served
 from nbproof.serve.contents import digest_of, read_contents
@@ -208,6 +209,7 @@ def test_an_approval_that_ends_while_it_answers(project: Path, monkeypatch: pyte
 
     # Only the end is brought near: a day is the shortest that the rules can say.
     monkeypatch.setattr(gate, "require_cover", ending)
+    monkeypatch.setattr(admission, "require_cover", ending)
     source = Folder(project / "service")
     app = served(of_contents(source.contents()), source, ByApproval(project), Ways(check_s=3600))
     with TestClient(app) as client:

@@ -142,7 +142,7 @@ class Model:
         if self.bare is not None and table.block is not None:
             given = self.bare.predict_proba(table.block)
         else:
-            given = self.estimator.predict_proba(table.frame(self.signature))
+            given = self.estimator.predict_proba(_as_fitted(self.estimator, table, self.signature))
         scores = np.asarray(given, dtype=np.float64)[:, 1]
         # A NaN is neither, so it does not pass.
         if len(scores) != table.count or not ((scores >= 0) & (scores <= 1)).all():
@@ -158,12 +158,18 @@ def without_names(estimator: Any, signature: Signature) -> Any:
     or `TypeError`, whatever the estimator raises, where it cannot answer such rows.
     """
     probe = Table(PROBES, probes(signature))
-    named = np.asarray(estimator.predict_proba(probe.frame(signature)))
+    named = np.asarray(estimator.predict_proba(_as_fitted(estimator, probe, signature)))
     if type(estimator).__name__ not in TREES | LINEAR:
         return None
     bare = copy.copy(estimator)
     vars(bare).pop("feature_names_in_", None)
     return bare if np.array_equal(named, np.asarray(bare.predict_proba(probe.block))) else None
+
+
+def _as_fitted(estimator: Any, table: Table, signature: Signature) -> Any:
+    """Rows as the estimator was fitted on them: with names, or as bare numbers."""
+    frame = table.frame(signature)
+    return frame if hasattr(estimator, "feature_names_in_") else frame.to_numpy()
 
 
 def probes(signature: Signature) -> NDArray[np.float64]:

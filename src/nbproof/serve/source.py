@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
-from ..errors import AskedWrongly, ModelRefused, TrackerUnavailable, UnknownName
-from ..extras import require
+from ..errors import AskedWrongly, ModelRefused, NbproofError, TrackerUnavailable
 from ..records import ContentHash
-from .contents import Contents, digest_of, fingerprint, read_contents
+from .contents import Contents, fingerprint, read_contents
 from .package import MANIFEST, TRUSTED_ROOTS, Manifest
+from .registry import Entry, Registry, registry_at
 from .spelling import untrusted_types
 
 REGISTERED = re.compile(r"models:/([^/@]+)@([^/@]+)")
@@ -63,7 +62,7 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A model of the MLflow registry at `uri`, in the version that `alias` names."""
+    """A model of the registry at `uri`, in the version that `alias` names (or a semantic version)."""
 
     model: str
     alias: str
@@ -75,41 +74,23 @@ class Registered:
         return f"models:/{self.model}@{self.alias}"
 
     def contents(self) -> Contents:
-        import mlflow
-
-        version = self._version()
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                at = mlflow.artifacts.download_artifacts(
-                    artifact_uri=version.source, dst_path=folder, tracking_uri=self.uri
-                )
-            except (mlflow.exceptions.MlflowException, OSError) as error:
-                raise TrackerUnavailable(_first_line(error)) from error
-            found = read_contents(Path(at))
-        return with_manifest(found, self.model, version.tags.get("semver") or f"{version.version}.0.0")
+        registry, entry = self._entry()
+        try:
+            with registry.fetched(entry) as path:
+                found = read_contents(path)
+        except Exception as error:
+            raise _unreachable(error) from error
+        return with_manifest(found, entry)
 
     def mark(self) -> Hashable:
-        return str(self._version().version)
+        return self._entry()[1].number
 
-    def _version(self) -> Any:
-        require("mlflow")
-        import mlflow
-
-        client = mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+    def _entry(self) -> tuple[Registry, Entry]:
         try:
-            return client.get_model_version_by_alias(self.model, self.alias)
-        except mlflow.exceptions.MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise UnknownName("version of the registry", self.name, self._aliases(client)) from error
-            raise TrackerUnavailable(_first_line(error)) from error
-
-    def _aliases(self, client: Any) -> list[str]:
-        import mlflow
-
-        try:
-            return [f"models:/{self.model}@{alias}" for alias in client.get_registered_model(self.model).aliases]
-        except mlflow.exceptions.MlflowException:
-            return []
+            registry = registry_at(self.uri)
+            return registry, registry.holding(self.model).entry(self.alias)
+        except Exception as error:
+            raise _unreachable(error) from error
 
 
 def find(model: str, *, uri: str | None) -> Source:
@@ -125,25 +106,28 @@ def find(model: str, *, uri: str | None) -> Source:
     return Folder(Path(model).absolute())
 
 
-def with_manifest(found: Contents, name: str, version: str) -> Contents:
-    """A registered model with the manifest that its registry stands for; the content hash is that of the files there.
+def with_manifest(found: Contents, entry: Entry) -> Contents:
+    """The files of a registered version, with the manifest that the registry stands for where they have none.
 
-    What is registered is a model and its signature; name and version are the registry's. The types that the model file
-    may bring to life are those of the packages that are trusted, and that somebody has approved the very file.
+    The content hash is the one by which the version is approved: that of the model file that its tags name, else of
+    all the files. Raises `ModelRefused` where the bytes that were read are not those.
     """
+    digest = entry.digest or found.digest
+    if entry.digest is not None and entry.digest not in map(ContentHash.of, found.files.values()):
+        raise ModelRefused(found.folder, "no file with the hash that was registered", entry.digest.short)
     if MANIFEST in found.files:
-        return found
+        return Contents(Path(entry.told), found.files, digest)
     files = {"model": "model.skops", "signature": "signature.json"}
-    for file in files.values():
-        found.of(file)
+    hashes = {key: (file, ContentHash.of(found.of(file))) for key, file in files.items()}
+    # Types of foreign packages are refused all the same; those of the trusted ones came with the approved file.
     types = [each for each in untrusted_types(found.of("model.skops")) if each.split(".")[0] in TRUSTED_ROOTS]
-    manifest = Manifest(
-        name, version, {key: (file, ContentHash.of(found.of(file))) for key, file in files.items()}, tuple(types)
-    )
+    manifest = Manifest(entry.name, str(entry.version or f"{entry.number}.0.0"), hashes, tuple(types))
     held = {**found.files, MANIFEST: json.dumps(manifest.written()).encode()}
-    assert digest_of(found.files) == found.digest
-    return Contents(found.folder, held, found.digest)
+    return Contents(Path(entry.told), held, digest)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _unreachable(error: Exception) -> NbproofError:
+    """What our errors say already, or that the registry did not answer: MLflow raises whatever comes."""
+    if isinstance(error, NbproofError):
+        return error
+    return TrackerUnavailable((str(error).splitlines() or [type(error).__name__])[0])

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import ModelRefused, NbproofError
+from ..errors import ApprovalInvalid, LedgerBroken, ModelRefused, NbproofError
 from ..records import ContentHash
 from .admission import Admission, Grant
 from .explaining import Explainer
@@ -16,6 +16,8 @@ from .package import Model, Package, of_contents
 from .source import Source
 
 CHECK_S = 5.0
+# A decision is two files, of which one is there first.
+TRIES, TRY_AGAIN_S = 3, 0.1
 CARD, REASONS = "card.json", "reasons.json"
 
 
@@ -53,7 +55,9 @@ class Stage:
         self._follow, self._explains, self._check_s, self._tell = follow, explains, check_s, tell
         self._loaded: Loaded | None = None
         self._problem = "the model is not loaded"
-        self._passed_over: Hashable = None
+        # What an alias names and nobody has approved yet, and what was told of it.
+        self._refused: tuple[Hashable, Package] | None = None
+        self._told = ""
         self._ends = 0.0
         self._changing = threading.Lock()
         self._stopping = threading.Event()
@@ -104,12 +108,22 @@ class Stage:
             if self._loaded is None:
                 return
             try:
-                self._show(self._verified(self._loaded))
+                self._show(self._verified_again(self._loaded))
             except NbproofError as error:
                 self._close(str(error))
             except Exception as error:
                 # What cannot be verified is not approved.
                 self._close(f"its approval cannot be verified: {type(error).__name__}: {error}")
+
+    def _verified_again(self, loaded: Loaded) -> Loaded:
+        """Like `_verified`; records that are not whole are read again: somebody may be writing a decision."""
+        for _ in range(TRIES):
+            try:
+                return self._verified(loaded)
+            except (ApprovalInvalid, LedgerBroken):
+                if self._stopping.wait(TRY_AGAIN_S):
+                    break
+        return self._verified(loaded)
 
     def _verified(self, loaded: Loaded) -> Loaded:
         """The loaded model with its grant of now; with `follow` the one that has taken its place."""
@@ -135,12 +149,21 @@ class Stage:
         """The version that the alias names now, where it may answer; else the one of before, which is what it was."""
         try:
             mark = self._source.mark()
-            if mark in (loaded.mark, self._passed_over):
+            if mark == loaded.mark:
                 return loaded
-            self._passed_over = mark
-            return self._load(None)
-        except NbproofError as error:
-            self._tell("not swapped", str(error))
+            if self._refused is None or self._refused[0] != mark:
+                self._refused = (mark, of_contents(self._source.contents()))
+            found = self._refused[1]
+            # To ask is cheap; only what may answer is loaded.
+            self._admission.again(self.source, found.contents.digest)
+            self._refused = None
+            return self._load(found)
+        except Exception as error:
+            # Whatever is wrong with the next version, the one that answers is what it was.
+            words = str(error) if isinstance(error, NbproofError) else f"{type(error).__name__}: {error}"
+            if words != self._told:
+                self._told = words
+                self._tell("not swapped", words)
             return loaded
 
     def watch(self) -> threading.Thread:
