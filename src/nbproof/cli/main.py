@@ -29,3 +29,78 @@ MODULES = {
     "runs": "history",
     "serve": "serving",
     "serve-key": "serving",
+    "score": "scoring",
+    "status": "inspecting",
+    "submit": "submitting",
+    "verify": "exporting",
+}
+
+
+class Commands(click.Group):
+    """The commands by name, each imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in MODULES:
+            return None
+        found: click.Command = getattr(import_module(f".{MODULES[cmd_name]}", __package__), cmd_name.replace("-", "_"))
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="nbproof", prog_name="nbproof")
+def commands() -> None:
+    """From notebook to production, with proof.
+
+    \b
+    Start:     nbproof init demo && cd demo && nbproof run
+    Every day: nbproof status; nbproof run; nbproof runs list
+    In doubt:  nbproof doctor
+
+    Exit codes: 0 done, 1 the work failed, 2 asked wrongly, 3 refused.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Carry out one command line, then leave the process with its exit code."""
+    sys.exit(carry_out(arguments))
+
+
+def carry_out(arguments: Sequence[str] | None = None, *, command: click.Command = commands) -> int:
+    """Carry out one command line; print what went wrong, if anything, and return the exit code."""
+    try:
+        command.main(args=arguments, prog_name="nbproof", standalone_mode=False)
+    except NbproofError as error:
+        return _say(str(error), error.hint, error.exit_code)
+    except click.UsageError as error:
+        return _say(error.format_message(), _help_for(error.ctx), error.exit_code)
+    except click.ClickException as error:
+        return _say(error.format_message(), "", error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _say("interrupted; what was running has ended", _way_on(arguments), INTERRUPTED)
+    except Exception:
+        # Nobody raised this on purpose, so the traceback is what helps to mend it.
+        import traceback
+
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _way_on(arguments: Sequence[str] | None) -> str:
+    """What to type after an interrupt: a run goes on from where it was, anything else begins again."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return "nbproof runs resume" if given and given[0] in ("run", "runs") else "the same command again"
+
+
+def _help_for(context: click.Context | None) -> str:
+    return f"{context.command_path if context else 'nbproof'} --help"
+
+
+def _say(message: str, hint: str, exit_code: int) -> int:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    return exit_code
