@@ -19,6 +19,7 @@ NbproofError
 │   ├── UnknownName                 nothing is called that
 │   ├── JobInvalid                  a job asks for something that no engine could carry out
 │   ├── OutputTaken                 what is to be written would lie where something else lies
+│   ├── ScheduleInvalid             a schedule says no time, no policy or no target that there is
 │   ├── ExtraMissing                a package that an extra brings is not installed
 │   └── Unwritable                  a folder that must be written cannot be
 ├── WorkFailed                      the work was done and failed (exit 1)
@@ -39,10 +40,13 @@ NbproofError
 │   ├── JobRefused                  an engine would not take a job
 │   ├── JobUnfinished               a job has not left what is asked for
 │   ├── WindowAlarms                a window of data or predictions is not like its reference
+│   ├── TickFailed                  what a schedule has started did not end well
+│   ├── LedgerUnusable              the ledger of schedules cannot be read or written
 │   └── ServiceFailed               a service ended or did not become ready
 └── Refused                         nbproof will not do this (exit 3)
     ├── Busy                        another build of this pipeline is running
     ├── UpstreamStale               a task alone would read products that are not fresh
+    ├── TickRefused                 what a schedule would have started may not run
     ├── ApprovalInvalid             a signed decision is not what somebody trusted has signed
     ├── NotApproved                 nobody who counts has approved what is there now
     ├── ReviewRefused               a review may not go on like this
@@ -227,6 +231,14 @@ class OutputTaken(AskedWrongly):
     def __init__(self, output: Path, found: str, expected: str, *, hint: str) -> None:
         self.output, self.found, self.expected = output, found, expected
         super().__init__(f"`{output}`: found {found}, expected {expected}", hint=hint)
+
+
+class ScheduleInvalid(AskedWrongly):
+    """A schedule says no time, no policy or no target that there is."""
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}, expected {expected}", hint=hint or "nbproof schedule add --help")
 
 
 class ExtraMissing(AskedWrongly):
@@ -420,6 +432,25 @@ class WindowAlarms(WorkFailed):
         super().__init__(f"`{window}` alarms: {told}; expected all to be as in the reference")
 
 
+class TickFailed(WorkFailed):
+    """What a schedule has started did not end well."""
+
+    def __init__(self, schedule: str, tick: str, state: str, reason: str) -> None:
+        self.schedule, self.tick, self.state, self.reason = schedule, tick, state, reason
+        super().__init__(f"{schedule} at {tick}: {state}: {reason}", hint=f"nbproof schedule show {schedule}")
+
+
+class LedgerUnusable(WorkFailed):
+    """The ledger of schedules cannot be read or written; no tick is started that it does not hold."""
+
+    def __init__(self, ledger: Path, reason: str) -> None:
+        self.ledger, self.reason = ledger, reason
+        super().__init__(
+            f"`{ledger}`: {reason}; expected a ledger that can be read and written",
+            hint=f"make room and check the rights: ls -l {ledger}",
+        )
+
+
 class ServiceFailed(WorkFailed):
     """A service ended or did not become ready; `said` is the last line of its log."""
 
@@ -455,6 +486,14 @@ class UpstreamStale(Refused):
             f"`{task}` would read products that are not fresh ({told}); expected fresh ones",
             hint=f"run what comes before it, too: nbproof run --task {task}",
         )
+
+
+class TickRefused(Refused):
+    """What a schedule would have started may not run as it is now."""
+
+    def __init__(self, schedule: str, tick: str, reason: str) -> None:
+        self.schedule, self.tick, self.reason = schedule, tick, reason
+        super().__init__(f"{schedule} at {tick}: {reason}", hint=f"nbproof schedule show {schedule}")
 
 
 class ApprovalInvalid(Refused):

@@ -17,7 +17,7 @@ from .errors import SettingsInvalid
 PROJECT_FILE = "pyproject.toml"
 TABLE = "tool.nbproof"
 # Tables within it: `key` in `[tool.nbproof.review]` is the setting `review_key`.
-GROUPS = ("jobs", "review")
+GROUPS = ("jobs", "review", "schedule")
 SEVERITIES = ("error", "warning", "note", "off")
 CODE = re.compile(r"NBP\d{3}")
 THRESHOLD = re.compile(r"(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:e-?\d+)?)")
@@ -48,6 +48,9 @@ class Settings:
     metrics must reach; `review_advisories` is a folder or ZIP of known vulnerabilities in the OSV format. The others
     that begin with `jobs_` are what a job is given where its command line says nothing: its target, its resources as
     texts, and for each target the options that it is made with.
+    `schedule_approved_only` lets a schedule start no pipeline whose notebooks are not approved; `schedule_smtp` is the
+    server that sends mail about ticks (`smtp://user@host:587`), `schedule_smtp_password` a reference to its password
+    and `schedule_mail_from` the sender.
     """
 
     experiment: str
@@ -75,6 +78,10 @@ class Settings:
     jobs_time: str | None = None
     jobs_retries: int = 0
     jobs_options: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    schedule_approved_only: bool = False
+    schedule_smtp: str | None = None
+    schedule_smtp_password: str | None = None
+    schedule_mail_from: str | None = None
 
 
 def find_project(start: Path) -> Path:
@@ -176,7 +183,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_text(name: str, text: str) -> Any:
     """The value that `text` means for the setting `name`; text that means none is returned as it is."""
-    if name in ("tracking", "warm"):
+    if name in ("schedule_approved_only", "tracking", "warm"):
         return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
     if name == "jobs_options":
         return _options_from_text(text)
@@ -221,6 +228,14 @@ def _is_number(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _is_smtp(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"smtps?://([^@:/\s]+@)?[^@:/\s]+(:\d+)?", value) is not None
+
+
+def _is_reference(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"env:\w+|file:.+", value) is not None
 
 
 def _is_count(value: Any) -> bool:
@@ -272,6 +287,10 @@ _RULES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "review_name": ("a name", _is_text),
     "review_severity": ("a table of codes (NBP001) with error, warning, note or off", _is_severities),
     "review_thresholds": ('a table of metrics with bounds (">= 0.85", "<= 0.1")', _is_thresholds),
+    "schedule_approved_only": ("true or false", lambda value: isinstance(value, bool)),
+    "schedule_mail_from": ("a mail address", lambda value: _is_text(value) and "@" in value),
+    "schedule_smtp": ("the address of a mail server (smtp://host:port)", lambda value: _is_smtp(value)),
+    "schedule_smtp_password": ("a reference to a password (env:NAME or file:PATH)", lambda value: _is_reference(value)),
     "timeout_s": ("a number of seconds above 0", lambda value: _is_number(value) and value > 0),
     "tracking": ("true or false", lambda value: isinstance(value, bool)),
     "tracking_uri": ("the URI of an MLflow tracker", _is_text),

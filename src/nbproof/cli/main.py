@@ -29,6 +29,7 @@ MODULES = {
     "runs": "history",
     "serve": "serving",
     "serve-key": "serving",
+    "schedule": "scheduling",
     "score": "scoring",
     "status": "inspecting",
     "submit": "submitting",

@@ -16,7 +16,9 @@ from .output import as_json, duration, moment, print_json, print_table
 FOLLOW_S, RECENT_S = 0.5, 7 * 86400
 
 
-def _measure(name: str) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
+def measure(name: str) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
+    """Read the value of an option as `memory_mb` or `time_s` do."""
+
     def read(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
         from ..jobs import job
 
@@ -42,10 +44,10 @@ def _measure(name: str) -> Callable[[click.Context, click.Parameter, str | None]
 )
 @click.option("--at-once", type=click.IntRange(min=1), help="How many elements may run at the same time.")
 @click.option("--cpus", type=click.IntRange(min=1), help="Processors for each element; one when nothing says more.")
-@click.option("--memory", callback=_measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
+@click.option("--memory", callback=measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
 @click.option("--gpus", type=click.IntRange(min=0), help="GPUs for each element.")
 @click.option("--gpu-kind", metavar="KIND", help="Which kind of GPU, as the engine calls it.")
-@click.option("--time", "time_s", callback=_measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
+@click.option("--time", "time_s", callback=measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
 @click.option("--signal", "signal_s", type=click.IntRange(min=1), metavar="SECONDS",
               help="Send SIGUSR1 so long before the time is over.")  # fmt: skip
 @click.option("--retries", type=click.IntRange(min=0), help="Further tries of what fails.")
