@@ -39,6 +39,7 @@ NbproofError
 │   │   └── EngineAbsent            this machine has no program that could ask it
 │   ├── JobRefused                  an engine would not take a job
 │   ├── JobUnfinished               a job has not left what is asked for
+│   ├── EventsDamaged               the events of a watch hold a line that cannot be read
 │   ├── WindowAlarms                a window of data or predictions is not like its reference
 │   ├── TickFailed                  what a schedule has started did not end well
 │   ├── LedgerUnusable              the ledger of schedules cannot be read or written
@@ -56,6 +57,7 @@ NbproofError
     ├── PackageBroken               an exported package is not what was written
     ├── HandEdited                  an exported package was changed by hand, and would lose it
     ├── ModelRefused                a packaged model is not whole, or not what it says
+    ├── WatchTaken                  another process watches already
     ├── RegistryHolds               the model registry does not hold what it says
     ├── PromotionRefused            a version of a model may not become the one that serves
     ├── ModelUnsteady               a model changes its answer between two calls
@@ -421,6 +423,17 @@ class JobUnfinished(WorkFailed):
         super().__init__(f"the job {job} {found}; expected results that are whole", hint=f"nbproof jobs logs {job}")
 
 
+class EventsDamaged(WorkFailed):
+    """The events of a watch hold a line that cannot be read, so nobody knows what was told already."""
+
+    def __init__(self, file: Path, line: int, found: str) -> None:
+        self.file, self.line, self.found = file, line, found
+        super().__init__(
+            f"`{file}`: line {line} is no event ({found}); expected one as JSON",
+            hint=f"move the file away, and every window is looked at again: mv {file} {file}.damaged",
+        )
+
+
 class WindowAlarms(WorkFailed):
     """A window of data or predictions is not like its reference: what is amber or red."""
 
@@ -597,6 +610,16 @@ class ModelRefused(Refused):
     def __init__(self, folder: Path, found: str, expected: str) -> None:
         self.folder, self.found, self.expected = folder, found, expected
         super().__init__(f"`{folder}`: found {found}; expected {expected}")
+
+
+class WatchTaken(Refused):
+    """Another process watches with the same state: events would be raised twice."""
+
+    hint = "end it, or give this one a name of its own: --name NAME"
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        super().__init__(f"`{state}` is used by another watcher; expected none")
 
 
 class RegistryHolds(Refused):

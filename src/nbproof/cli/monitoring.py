@@ -15,6 +15,7 @@ from .output import as_json, near, number, print_json, print_table
 
 if TYPE_CHECKING:
     from ..monitor.asking import Asked
+    from ..monitor.events import Event
     from ..monitor.look import Finding, Look
 
 SHOWN = {
@@ -30,6 +31,7 @@ def monitor() -> None:
     \b
     Example:
       nbproof monitor check --reference train.parquet --window august.parquet --score score
+      nbproof monitor watch log --reference train.parquet --score score --pipeline pipelines/credit
       nbproof monitor rules --thresholds build/01_scoping/requirements.yaml -o rules.yml
     """
 
@@ -132,6 +134,80 @@ def rules(thresholds: Path, stale_after: int, output: Path | None, as_json: bool
         click.echo(f"{text.count('- alert:')} rules are in {near(output)}; check them: promtool check rules {output}")
 
 
+@monitor.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@questions
+@click.option("--pipeline", type=click.Path(path_type=Path), help="The pipeline that retrains; without it, none does.")
+@click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE",
+              help="A parameter of that pipeline; {window} is the last window that asked for it.")  # fmt: skip
+@click.option("--retrain-on", type=click.Choice(["red", "amber"]), default="red", show_default=True,
+              help="How bad a window must be.")  # fmt: skip
+@click.option("--cool-down", type=click.IntRange(min=0), default=7, show_default=True, metavar="DAYS",
+              help="How long no second retraining starts.")  # fmt: skip
+@click.option("--name", default="windows", show_default=True, help="Whose events they are, in .nbproof/monitor.")
+@click.option("--once", "is_once", is_flag=True, help="Look at what is there, and end.")
+@click.option("--every", type=click.FloatRange(min=0.1), default=60.0, show_default=True, metavar="SECONDS",
+              help="How often the folder is looked at.")  # fmt: skip
+@as_json
+def watch(
+    folder: Path, pipeline: Path | None, parameters: tuple[str, ...], retrain_on: str, cool_down: int, name: str,
+    is_once: bool, every: float, as_json: bool, **asked: Any,
+) -> None:  # fmt: skip
+    """Look at each window that comes into a folder, raise events, and start the retraining.
+
+    A window is a Parquet file, or a folder of segments with a file _SUCCESS in it. Each event is one line in
+    .nbproof/monitor/NAME/events.jsonl, and is raised once, whatever is killed in between. A retraining ends in a
+    candidate for review.
+
+    \b
+    Example:
+      nbproof monitor watch log --reference train.parquet --score score --pipeline pipelines/credit
+      nbproof monitor watch log --reference train.parquet --once --json
+    """
+    from ..monitor.deciding import Policy
+    from ..monitor.watching import FOLDER, Watch, once
+    from ..settings import find_project
+
+    verdicts = ("red",) if retrain_on == "red" else ("red", "amber")
+    state = find_project(Path.cwd()) / FOLDER / _file_name(name)
+    watched = Watch(folder, asked_of(**asked), state, Policy(verdicts, timedelta(days=cool_down)), pipeline, parameters)
+    while True:
+        new = once(watched, tell=lambda event: None if as_json and is_once else _tell(event, as_json=as_json))
+        if is_once:
+            if as_json:
+                print_json(new)
+            elif not new:
+                click.echo("nothing new")
+            return
+        time.sleep(every)
+
+
+@monitor.command()
+@click.option("--name", default="windows", show_default=True, help="Whose events, in .nbproof/monitor.")
+@as_json
+def events(name: str, as_json: bool) -> None:
+    """List the events that a watch has raised, the oldest first.
+
+    \b
+    Example:
+      nbproof monitor events --json
+    """
+    from ..monitor.events import FILE, Events
+    from ..monitor.watching import FOLDER
+    from ..settings import find_project
+
+    found = Events(find_project(Path.cwd()) / FOLDER / _file_name(name) / FILE).read()
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        click.echo("no events; next: nbproof monitor watch FOLDER --reference FILE")
+        return
+    rows = [(each.at, each.kind, each.window or "-", each.verdict or each.facts.get("outcome", "-"), each.reason)
+            for each in found]  # fmt: skip
+    print_table(("at", "event", "window", "verdict", "why"), rows)
+
+
 def asked_of(
     *, reference: Path, columns: str, score: str | None, label: str | None, labels: Path | None, key: str,
     time_column: str | None, label_delay: int, as_of: datetime | None, reference_auc: float | None, slices: str,
@@ -198,6 +274,23 @@ def _row(finding: Finding) -> tuple[str, str, str, str, str]:
     value = finding.numbers.get(SHOWN[finding.area])
     told = finding.verdict.replace("_", " ")
     return finding.area, finding.what, told, "-" if value is None else number(value), finding.reason
+
+
+def _tell(event: Event, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(event.written().decode(), nl=False)
+        return
+    of = f" {event.window}" if event.window else ""
+    verdict = f" {event.verdict.replace('_', ' ')}" if event.verdict else ""
+    click.echo(f"{event.kind}{of}{verdict}: {event.reason}")
+
+
+def _file_name(name: str) -> str:
+    import re
+
+    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        raise click.UsageError(f"--name: found {name!r}, expected letters, digits, `-`, `_` and `.`")
+    return name
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -123,6 +123,12 @@ def psi(reference: Any, window: Any, *, kind: Kind = "number", bins: int = 10, f
     return _psi(_shares(reference, window, kind=kind, bins=bins), floor)
 
 
+def psi_of_shares(reference_shares: Sequence[float], window_shares: Sequence[float], *, floor: float = 1e-4) -> float:
+    """Return the population stability index of shares by bin, whoever cut the bins; see `psi`."""
+    reference, window = (np.maximum(np.asarray(side, dtype=float), floor) for side in (reference_shares, window_shares))
+    return float(np.sum((window - reference) * np.log(window / reference)))
+
+
 def ks(reference: Any, window: Any) -> tuple[float, float]:
     """Return the two-sample Kolmogorov–Smirnov distance and its asymptotic p-value; missing values are left out.
 
@@ -393,9 +399,7 @@ def _ks_where_it_applies(reference: Any, window: Any, kind: Kind) -> tuple[float
 
 
 def _psi(shares: Sequence[Bin], floor: float) -> float:
-    reference = np.maximum([each.reference_share for each in shares], floor)
-    window = np.maximum([each.window_share for each in shares], floor)
-    return float(np.sum((window - reference) * np.log(window / reference)))
+    return psi_of_shares([each.reference_share for each in shares], [each.window_share for each in shares], floor=floor)
 
 
 def _shares(reference: Any, window: Any, *, kind: Kind, bins: int) -> tuple[Bin, ...]:

@@ -24,7 +24,7 @@ class Outcomes:
     """Where outcomes are: a column of the window itself or of another file, joined by `key`.
 
     An outcome is known `delay` after the time of its row (the column `time`); what was not known on the day `as_of`
-    counts as not arrived, even if the file holds it.
+    counts as not arrived, even if the file holds it. A file that `may_come_later` is no fault while it is not there.
     """
 
     column: str
@@ -33,6 +33,7 @@ class Outcomes:
     time: str | None = None
     delay: timedelta = timedelta(0)
     as_of: date | None = None
+    may_come_later: bool = False
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -128,6 +129,8 @@ def outcomes_of(columns: Mapping[str, Any], asked: Outcomes, *, where: Path) -> 
     if asked.file is None:
         expect(columns, [asked.column], where=where)
         found = _truth(columns[asked.column], asked.column, where)
+    elif asked.may_come_later and not asked.file.exists():
+        found = np.full(len(next(iter(columns.values()))), np.nan)
     else:
         found = _joined(columns, read(asked.file), asked, where)
     if asked.as_of is None or asked.time is None:
