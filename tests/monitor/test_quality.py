@@ -75,3 +75,10 @@ def test_a_column_is_always_as_good_as_itself(column: list[float]) -> None:
 
     assert {each.verdict for each in found} == {"green"}
     assert duplicates([column], [column]).verdict == "green"
+
+
+def test_a_larger_window_does_not_repeat_more() -> None:
+    """Ten times as many rows of two values repeat more among themselves; the share is taken of equally many."""
+    before, now = [["a", "b"] * 5], [["a", "b"] * 50]
+
+    assert duplicates(before, now).verdict == "green"

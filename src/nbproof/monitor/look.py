@@ -111,7 +111,7 @@ def _findings(reference: Rows, window: Rows, question: Question) -> Iterator[Fin
         yield _drift(each, "prediction" if each.name == score else "drift")
     for found in quality.check_all(reference.columns, window.columns, kinds=kinds, limits=limits.quality):
         yield _quality(found)
-    yield _quality(_duplicates(reference, window, question, kinds))
+    yield _quality(_duplicates(reference, window, question))
     if score and window.outcomes is not None:
         yield _performance(_perform(reference, window, question))
     if reference.importance is not None and window.importance is not None:
@@ -121,8 +121,9 @@ def _findings(reference: Rows, window: Rows, question: Question) -> Iterator[Fin
             yield _slice(_sliced(reference, window, question, attribute, kind))
 
 
-def _duplicates(reference: Rows, window: Rows, question: Question, kinds: Mapping[str, Kind]) -> quality.Quality:
-    names = question.key or tuple(kinds)
+def _duplicates(reference: Rows, window: Rows, question: Question) -> quality.Quality:
+    # Without a key a row is all that is known of it: few columns alone are alike in many rows.
+    names = question.key or tuple(name for name in reference.columns if name in window.columns)
     sides = [[side.columns[name] for name in names] for side in (reference, window)]
     return quality.duplicates(*sides, limits=question.limits.quality, is_key=bool(question.key))
 

@@ -97,10 +97,12 @@ def duplicates(
 ) -> Quality:
     """By how much the share of rows that repeat an earlier one has risen; of a key any that is there twice is red.
 
-    The rows are given as columns, one sequence each.
+    The rows are given as columns, one sequence each. Among more rows more repeat by chance, so the first rows of each
+    side are compared, as many as the smaller one has; of a key all are.
     """
-    before, now = (_repeated(columns) for columns in (reference, window))
     rows = len(window[0]) if window else 0
+    size = None if is_key else min(rows, len(reference[0]) if reference else 0)
+    before, now = (_repeated([column[:size] for column in columns]) for columns in (reference, window))
     if is_key:
         verdict: Verdict = "red" if now else "green"
         words = f"{now:.2%} of the keys are there twice" if now else "each key is there once"
