@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -109,6 +110,23 @@ def test_a_line_of_a_crontab() -> None:
         written(schedule(timezone="Pacific/Apia"), "cron", HERE)
 
 
+def test_a_dag_file() -> None:
+    """It looks at the schedule's times in its time zone, leaves the past to us, and tries nothing again by itself."""
+    (text,) = written(schedule("0 6 * * fri-7"), "airflow", HERE).values()
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    told = {each.arg: ast.unparse(each.value) for call in calls for each in call.keywords}
+
+    assert told == {
+        "dag_id": "'nbproof_credit'", "schedule": "'0 6 * * 0,5,6'", "tz": "'Europe/Berlin'", "catchup": "False",
+        "start_date": "pendulum.datetime(2020, 1, 1, tz='Europe/Berlin')", "is_paused_upon_creation": "False",
+        "tags": "['nbproof']", "task_id": "'look'", "append_env": "True", "retries": "0",
+        "bash_command": "'exec /usr/bin/env nbproof schedule run credit --once '",
+        "cwd": "'/srv/100% credit $HOME'",
+    }  # fmt: skip
+    with pytest.raises(ScheduleInvalid, match="a template in Airflow's eyes"):
+        written(schedule(), "airflow", Wanted(("nbproof",), Path("/srv/{{ ds }}")))
+
+
 @pytest.mark.parametrize("cron", EXPRESSIONS)
 def test_kubernetes_takes_it(cron: str) -> None:
     """The manifest is valid by Kubernetes' own schema, strictly; its expression by Kubernetes' own words."""
@@ -142,7 +160,7 @@ def test_what_kubernetes_would_not_take_is_refused(wanted: Wanted, found: str) -
 @pytest.mark.parametrize(
     "trigger", [Trigger(every_s=1), Trigger(every_s=5400), Trigger(every_s=90), Trigger(path="data"), Trigger()]
 )
-@pytest.mark.parametrize("target", ["cron", "systemd", "kubernetes"])
+@pytest.mark.parametrize("target", ["airflow", "cron", "systemd", "kubernetes"])
 def test_what_no_calendar_says_is_refused(trigger: Trigger, target: str) -> None:
     """Seconds, an hour and a half, data and events: only our own daemon waits for them."""
     waiting = Schedule(name="credit", work=Work(kind="pipeline", path="p"), trigger=trigger)

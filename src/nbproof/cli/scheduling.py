@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..schedule.definition import Schedule, Trigger, Work
     from ..schedule.ledger import Entry, Ledger, Scheduled
 
-ELSEWHERE = ("cron", "kubernetes", "systemd")
+ELSEWHERE = ("airflow", "cron", "kubernetes", "systemd")
 Command = Callable[..., Any]
 
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,18 @@ def carry_out(
     parameters = [filled(text, held) for text in schedule.work.parameters]
     if schedule.work.kind == "package":
         return _package(project, schedule, entry, parameters, note, why_end)
-    return _pipeline(project, schedule.work.path, parameters, note, why_end)
+    return run_pipeline(project, schedule.work.path, parameters, note=note, why_end=why_end)
 
 
-def _pipeline(project: Path, path: str, parameters: list[str], note: Note, why_end: WhyEnd) -> Ended:
+def run_pipeline(
+    project: Path,
+    path: str,
+    parameters: Sequence[str],
+    *,
+    note: Note = lambda _run: None,
+    why_end: WhyEnd = lambda: None,
+) -> Ended:
+    """Run a pipeline or a notebook by `nbproof run`; its run ends when this process does."""
     command = [sys.executable, "-m", "nbproof", "run", path, "--wait", "--events"]
     for parameter in parameters:
         command += ["-p", parameter]

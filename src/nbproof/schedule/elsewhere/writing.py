@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ..definition import Schedule
-from . import crontab, kubernetes, systemd
+from . import airflow, crontab, kubernetes, systemd
 from .woken import Wanted
 
 TARGETS: Mapping[str, Callable[[Schedule, Wanted], Mapping[str, str]]] = {
+    "airflow": airflow.render,
     "cron": crontab.render,
     "kubernetes": kubernetes.render,
     "systemd": systemd.render,
