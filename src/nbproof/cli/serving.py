@@ -24,6 +24,10 @@ from .output import as_json, print_json
               help="Who may ask; see nbproof serve-key.")  # fmt: skip
 @click.option("--follow", is_flag=True, help="Load by itself what takes the model's place, once it is approved.")
 @click.option("--no-explain", is_flag=True, help="Offer no explanations, and start sooner.")
+@click.option("--log", "log", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+              help="Keep every answer with its rows, on the disk before it is sent.")  # fmt: skip
+@click.option("--log-share", type=click.FloatRange(min=0, max=1, min_open=True), default=1.0, show_default=True,
+              help="Which part of the requests is kept.")  # fmt: skip
 @click.option("--log-requests", is_flag=True, help="Write a line of JSON about every answer.")
 @click.option("--batch-rows", type=click.IntRange(min=1), default=256, show_default=True,
               help="How many rows of several requests go into one call of the model; 1: none.")  # fmt: skip
@@ -42,7 +46,8 @@ from .output import as_json, print_json
 @as_json
 def serve(
     model: str, project: Path | None, host: str, port: int, api_keys: Path | None, follow: bool, no_explain: bool,
-    log_requests: bool, batch_rows: int, batch_wait: float, max_rows: int, max_bytes: int, timeout: float,
+    log: Path | None, log_share: float, log_requests: bool,
+    batch_rows: int, batch_wait: float, max_rows: int, max_bytes: int, timeout: float,
     check_s: float, processes: int, unsafe_draft: str | None, unsafe_public_host: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Answer requests with an approved model.
@@ -71,6 +76,7 @@ def serve(
         model=model if model.startswith("models:") else str(Path(model).absolute()),
         project=str(root), registry=registry, unsafe_by=by if unsafe_draft else "", unsafe_why=unsafe_draft or "",
         keys=None if api_keys is None else str(api_keys.absolute()), follow=follow, explains=not no_explain,
+        log=None if log is None else str(log.absolute()), log_share=log_share,
         tells_requests=log_requests, check_s=check_s, rows=max_rows, body_bytes=max_bytes, answer_s=timeout,
         batch_rows=batch_rows, batch_wait_s=batch_wait / 1000, waiting_rows=max(10_000, 2 * max_rows),
     )  # fmt: skip

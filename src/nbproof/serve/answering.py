@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import NbproofError
+from ..errors import NbproofError, StorageFailed
 from . import reply
 from .batching import Batcher, Batching, Busy
 from .counts import Counts
 from .explaining import Explained, reasons
 from .limits import Bounds, TooLarge, TooSlow, body_of
+from .log import Answered, PredictionLog
 from .reply import Reply
 from .rows import Reader, RowsRefused, Table
 from .stage import Loaded, NotReady, Stage
@@ -35,13 +37,18 @@ class Asked:
 class Answering:
     """Answers requests with the model of a stage."""
 
-    def __init__(self, stage: Stage, reader: Reader, bounds: Bounds, batching: Batching, counts: Counts) -> None:
-        self._stage, self._reader, self._bounds, self._counts = stage, reader, bounds, counts
+    def __init__(
+        self, stage: Stage, reader: Reader, bounds: Bounds, batching: Batching, counts: Counts,
+        log: PredictionLog | None = None,
+    ) -> None:  # fmt: skip
+        self._stage, self._reader, self._bounds, self._counts, self._log = stage, reader, bounds, counts, log
         self._scoring = Batcher(_scores, batching, waiting_rows=bounds.waiting_rows, called=counts.called)
         self._explaining = Batcher(_explained, batching, waiting_rows=bounds.waiting_rows)
 
     def start(self) -> None:
         """Start what works for requests."""
+        if self._log is not None:
+            self._log.start()
         self._scoring.start()
         self._explaining.start()
 
@@ -49,11 +56,13 @@ class Answering:
         """Finish what has been asked, then end."""
         await self._scoring.stop()
         await self._explaining.stop()
+        if self._log is not None:
+            await self._log.stop()
 
     async def predict(self, asked: Asked, receive: Receive) -> Reply:
         """The scores of the rows in a body."""
-        loaded, _, scores = await self._worked(asked, receive, self._scoring)
-        self._counts.scored(scores)
+        loaded, table, scores = await self._worked(asked, receive, self._scoring)
+        await self._keep(asked, loaded, table, scores)
         about = {"model": loaded.package.manifest.name, "version": loaded.package.manifest.version}
         if asked.wants_arrow:
             return reply.of_arrow({"score": np.array(scores)}, about)
@@ -64,8 +73,8 @@ class Answering:
         explainer = self._stage.current().explainer
         if explainer is None:
             raise _Refused(reply.problems(409, [("model", f"no explanation: {self._stage.current().unexplained}")]))
-        loaded, _, found = await self._worked(asked, receive, self._explaining)
-        self._counts.scored(found.scores.tolist())
+        loaded, table, found = await self._worked(asked, receive, self._explaining)
+        await self._keep(asked, loaded, table, found.scores.tolist())
         manifest = loaded.package.manifest
         about = {"model": manifest.name, "version": manifest.version, "unit": explainer.unit, "method": "trees"}
         if asked.wants_arrow:
@@ -97,8 +106,20 @@ class Answering:
             return reply.problems(429, [("model", "too many rows wait for it")], ((b"retry-after", b"1"),))
         except TimeoutError:
             return reply.problems(503, [("model", f"no answer within {self._bounds.answer_s:g} s")])
+        except StorageFailed as error:
+            # What cannot be written down is not answered.
+            return reply.problems(503, [("log", str(error))])
         except NbproofError as error:
             return reply.problems(500, [("model", str(error))])
+
+    async def _keep(self, asked: Asked, loaded: Loaded, table: Table, scores: list[float]) -> None:
+        """Count the scores, and write them down before anybody hears of them."""
+        if self._log is not None:
+            manifest = loaded.package.manifest
+            await self._log.keep(
+                Answered(asked.request, time.time(), manifest.name, manifest.version, loaded.digest.hex, table, scores)
+            )
+        self._counts.scored(scores)
 
     async def _worked(self, asked: Asked, receive: Receive, batcher: Batcher) -> tuple[Loaded, Table, Any]:
         loaded = self._stage.current()

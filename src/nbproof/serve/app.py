@@ -18,6 +18,7 @@ from .describing import describe
 from .door import Door
 from .keys import Keys
 from .limits import Bounds
+from .log import PredictionLog
 from .package import Package, read
 from .rows import Reader
 from .source import Folder, Source
@@ -37,6 +38,8 @@ class Ways:
     bounds: Bounds = field(default_factory=Bounds)
     batching: Batching = field(default_factory=Batching)
     keys: Keys | None = None
+    log: Path | None = None
+    log_share: float = 1.0
     follow: bool = False
     explains: bool = False
     check_s: float = CHECK_S
@@ -63,7 +66,8 @@ def served(package: Package, source: Source, admission: Admission, ways: Ways) -
     stage = Stage(source, admission, follow=ways.follow, explains=ways.explains, check_s=ways.check_s, tell=ways.tell)
     counts = Counts()
     reader = Reader(package.signature, ways.bounds.rows)
-    answering = Answering(stage, reader, ways.bounds, ways.batching, counts)
+    log = None if ways.log is None else PredictionLog(ways.log, package.signature, share=ways.log_share)
+    answering = Answering(stage, reader, ways.bounds, ways.batching, counts, log)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -59,6 +59,8 @@ def ways_of(options: Options) -> Ways:
         bounds=options.bounds,
         batching=options.batching,
         keys=None if options.keys is None else Keys(Path(options.keys)),
+        log=None if options.log is None else Path(options.log),
+        log_share=options.log_share,
         follow=options.follow,
         explains=options.explains,
         check_s=options.check_s,
