@@ -2,9 +2,10 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test extension chromium slurm quick check format lint types imports panels screenshots docs site clean
+.PHONY: help demo test test-engines extension chromium slurm containers quick check format lint types imports panels screenshots docs site clean
 
 VENV := .venv
+ENGINES := .venv-engines
 BIN := $(VENV)/bin
 # The first Python that starts and is new enough; a name on the PATH alone says little (pyenv leaves empty shims).
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python; do \
@@ -22,6 +23,7 @@ help:
 	@echo "make demo    run the reference engagement: eleven notebooks on real credit data"
 	@echo "make test    run every test"
 	@echo "make quick   run the tests that take seconds"
+	@echo "make test-engines  run the training package on Slurm, Ray and Airflow, and a package's container"
 	@echo "make check   format, lint, types, imports, panels, docs and every test"
 	@echo "make screenshots  picture every panel of JupyterLab, in light and in dark"
 	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
@@ -46,11 +48,32 @@ demo: $(VENV)/.installed-dev extension
 test: $(VENV)/.installed-dev $(VENV)/ipykernel-7/.installed extension chromium slurm
 	@echo "→ run every test (quick ones only: make quick), first those of the panels"
 	@cd $(LAB) && $(JLPM) test
-	@$(PYTEST)
+	@$(PYTEST) -m "not engines"
 
 quick: $(VENV)/.installed-dev extension
 	@echo "→ run the tests that take seconds (all of them: make test)"
-	@$(PYTEST) -m "not slow and not engagement"
+	@$(PYTEST) -m "not slow and not engagement and not engines"
+
+# Engines that are too large for the environment of the tests have one each; what came of it is a page of the reference.
+test-engines: $(VENV)/.installed-dev slurm containers $(ENGINES)/ray/.installed $(ENGINES)/airflow/.installed \
+		$(ENGINES)/lint/.installed $(ENGINES)/box/rootfs
+	@echo "→ run the training package of the engagement on real engines (half an hour)"
+	@ENGINES_RECORD=1 $(BIN)/python -m pytest -m engines -p no:randomly tests/engines
+	@cat docs/reference/engines-tested.md
+
+$(ENGINES)/%/.installed: tests/engines/requirements/%.txt | $(VENV)/.installed-dev
+	@echo "→ make an environment for $*"
+	@rm -rf $(@D) && $(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check -r $<
+	@touch $@
+
+# Debian with its own Python: what the containers are built on where no image can be pulled.
+$(ENGINES)/box/rootfs: | containers
+	@echo "→ make the folder that containers are built on"
+	@rm -rf $@.unfinished && mkdir -p $(@D)
+	@become=; [ "$$(id -u)" = 0 ] || become="sudo -n"; $$become debootstrap --variant=minbase \
+		--include=python3,python3-venv,ca-certificates bookworm $@.unfinished >$(@D)/debootstrap.log
+	@mv $@.unfinished $@
 
 # The panels in JupyterLab: built again when a source of theirs is newer, and linked to where JupyterLab looks.
 extension: $(LAB)/build/labextension/package.json
@@ -70,7 +93,9 @@ chromium: PROGRAM := chromium
 chromium: PACKAGES := chromium fonts-dejavu-core
 slurm: PROGRAM := slurmctld
 slurm: PACKAGES := slurmctld slurmd slurm-client munge
-chromium slurm:
+containers: PROGRAM := podman
+containers: PACKAGES := buildah podman runc debootstrap
+chromium slurm containers:
 	@PATH="$$PATH:/usr/sbin" command -v $(PROGRAM) >/dev/null || { \
 		echo "→ install $(PROGRAM) for the tests that need it"; \
 		become=; [ "$$(id -u)" = 0 ] || become="sudo -n"; \

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cluster import Cluster, cluster, is_installed
+from every_target import every_target
 
 from nbproof.cli.main import carry_out
 
+__all__ = ["every_target"]
 # It counts its starts beside its checkpoint, and takes as long as it is told.
 WORK = """\
 import os, time
@@ -24,21 +24,6 @@ begun.write_text(begun.read_text() + "x" if begun.exists() else "x")
 while seconds and not (kept / "done.txt").exists() and len(begun.read_text()) == 1:
     time.sleep(0.1)
 """
-
-
-@pytest.fixture(scope="session", autouse=True)
-def every_target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The targets of this checkout, also where nbproof was installed before one of them was added."""
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    targets = project["entry-points"]["nbproof.targets"]
-    folder = tmp_path_factory.mktemp("metadata")
-    (folder / "nbproof_targets-0.dist-info").mkdir()
-    (folder / "nbproof_targets-0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: nbproof-targets\n")
-    lines = "".join(f"{name} = {where}\n" for name, where in targets.items())
-    (folder / "nbproof_targets-0.dist-info/entry_points.txt").write_text(f"[nbproof.targets]\n{lines}")
-    sys.path.append(str(folder))
-    yield
-    sys.path.remove(str(folder))
 
 
 @pytest.fixture(scope="session")

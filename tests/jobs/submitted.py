@@ -37,9 +37,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     return code, line
 
 
-def until(capsys: pytest.CaptureFixture[str], job: str, *states: str) -> Any:
+def until(capsys: pytest.CaptureFixture[str], job: str, *states: str, longest_s: float = LONGEST_S) -> Any:
     """How a job stands once it is in one of these states."""
-    end = time.monotonic() + LONGEST_S
+    end = time.monotonic() + longest_s
     while True:
         found = told(capsys, "jobs", "show", job)
         if found["state"] in states:

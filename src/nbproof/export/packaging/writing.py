@@ -236,10 +236,20 @@ def _lock(told: Described, required: Requirements) -> str:
 
 
 def _containerfile(told: Described, required: Requirements) -> str:
+    major, minor, *_ = required.python.split(".")
     return f"""\
-FROM python:{required.python}-slim
+# Any image with this Python will do, also where nothing can be pulled: --build-arg BASE=IMAGE
+ARG BASE=python:{required.python}-slim
+FROM ${{BASE}}
 
-RUN useradd --create-home --uid 10001 worker && mkdir /work && chown worker /work
+# Where wheels come from, for whoever builds without a network or from an index of his own.
+ARG PIP_NO_INDEX
+ARG PIP_FIND_LINKS
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+ENV PATH=/environment/bin:$PATH
+RUN useradd --create-home --uid 10001 worker && mkdir /work && chown worker /work \\
+    && python{major}.{minor} -m venv /environment
 COPY requirements.lock /package/
 RUN pip install --no-cache-dir -r /package/requirements.lock
 COPY pyproject.toml README.md /package/
