@@ -23,24 +23,35 @@ if TYPE_CHECKING:
 
 NAME = "PROJECT_NAME"
 START = "project"
+# What a pipeline of each kind needs beside nbproof.
+TEMPLATES = {
+    "tabular": '"nbproof[explain,serve]"',
+    "text": '"nbproof[explain,serve]"',
+    "image": '"nbproof[explain]", "torch>=2.4"',
+}
+# In every project, whatever its notebooks are.
+SHARED = (".gitignore", "pyproject.toml")
 
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.option("--template", type=click.Choice(sorted(TEMPLATES)), help="A pipeline that trains and explains a model.")
 @click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Take over the notebooks of a folder; they are copied and stay as they are.")  # fmt: skip
 @click.option("--without", multiple=True, metavar="NOTEBOOK", help="A notebook of FOLDER to leave out.")
 @as_json
-def init(folder: Path, source: Path | None, without: Sequence[str], as_json: bool) -> None:
+def init(folder: Path, template: str | None, source: Path | None, without: Sequence[str], as_json: bool) -> None:
     """Start a project in DIR that runs at once.
 
     It holds three notebooks and one pipeline. DIR is made; a folder that already holds something is left alone.
+    With --template the notebooks train a model on real data and explain it: on a table, on texts or on images.
     With --from the notebooks are those of a folder that nobody wrote for nbproof: they are read without being run,
     and what they read and write makes the pipeline.
 
     \b
     Example:
       nbproof init demo && cd demo && nbproof run
+      nbproof init digits --template image
       nbproof init demo --from ~/analysis
     """
     name = project_name(folder.resolve().name)
@@ -48,13 +59,15 @@ def init(folder: Path, source: Path | None, without: Sequence[str], as_json: boo
     if source is None:
         if without:
             raise click.UsageError("--without: found no --from, expected the folder whose notebook is left out")
-        written = _start(folder, project_files(name))
+        written = _start(folder, project_files(name) if template is None else template_files(name, template))
         if as_json:
             print_json({"folder": folder.resolve(), "name": name, "files": written})
             return
         _say_files(folder, written)
         _say_next(folder)
         return
+    if template is not None:
+        raise click.UsageError("found both --template and --from, expected one of them")
     proposal = _proposed(source, folder, name, without)
     written = _start(folder, _with_notebooks(name, proposal), proposal)
     if as_json:
@@ -79,6 +92,16 @@ def project_files(name: str, template: str = START) -> Iterator[tuple[PurePosixP
         # A file called .gitignore would hide its neighbours from the builder of the wheel.
         shown = PurePosixPath(str(path).replace(NAME, name).replace("gitignore.txt", ".gitignore"))
         yield shown, found.read_bytes().replace(NAME.encode(), name.encode())
+
+
+def template_files(name: str, template: str) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """The files of a new project called `name` whose notebooks are those of `template`."""
+    for path, content in project_files(name):
+        if path.name == "pyproject.toml":
+            content = content.replace(b'"nbproof"', TEMPLATES[template].encode(), 1)
+        if path.name in SHARED:
+            yield path, content
+    yield from project_files(name, template)
 
 
 def _walk(folder: Traversable, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, Traversable]]:
@@ -120,7 +143,7 @@ def _with_notebooks(name: str, proposal: Proposal) -> Iterator[tuple[PurePosixPa
     for path, content in project_files(name):
         if path.name == ".gitignore":
             content += "".join(f"{place}\n" for place in products if "/build/" not in place).encode()
-        if path.name in (".gitignore", "pyproject.toml"):
+        if path.name in SHARED:
             yield path, content
 
 
