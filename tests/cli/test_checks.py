@@ -16,7 +16,7 @@ import pytest
 
 from nbproof.cli import checks
 from nbproof.cli.checks import Finding
-from nbproof.cli.health import leases_in
+from nbproof.cli.leftovers import leases_in
 
 
 def test_an_old_python_is_broken() -> None:

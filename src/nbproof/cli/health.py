@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from ..errors import WorkFailed
 from . import checks
 from .building import tracker_of
 from .checks import Finding
+from .leftovers import held_by, leases_in
 from .output import as_json, print_json, print_table
 
 if TYPE_CHECKING:
@@ -21,19 +21,30 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.option("--fix", "is_fixing", is_flag=True, help="Mend what can be mended safely; asks before each.")
+@click.option("--yes", "is_agreed", is_flag=True, help="With --fix: do not ask.")
 @as_json
-def doctor(as_json: bool) -> None:
+def doctor(is_fixing: bool, is_agreed: bool, as_json: bool) -> None:
     """Say what is broken here, and what mends it.
 
     Exit code 1 when something is broken; what is only noted does not count.
+    With --fix what is surely nbproof's own, or can be undone, is mended: what killed builds left behind, a tracker's
+    database that is broken, a kernel that is not registered, extensions that are switched the wrong way. Nothing is
+    installed. Where nobody can be asked, it says what it would do, and does it only with --yes.
 
     \b
     Example:
       nbproof doctor
+      nbproof doctor --fix
     """
     from ..assemble import open_project
 
-    findings = tuple(examine(open_project(Path.cwd())))
+    if is_agreed and not is_fixing:
+        raise click.UsageError("--yes: found no --fix, expected what is agreed to")
+    project = open_project(Path.cwd())
+    findings = tuple(examine(project))
+    if is_fixing and _fix(findings, project.root, is_agreed=is_agreed, is_quiet=as_json):
+        findings = tuple(examine(project))
     if as_json:
         print_json(findings)
     else:
@@ -46,10 +57,34 @@ def doctor(as_json: bool) -> None:
         raise WorkFailed(f"{len(broken)} of {len(findings)} checks found something broken: {', '.join(broken)}")
 
 
+def _fix(findings: Sequence[Finding], project: Path, *, is_agreed: bool, is_quiet: bool) -> bool:
+    """Mend what can be mended and is agreed to; whether anything was."""
+    from .mending import mends
+
+    is_asking = not is_agreed and sys.stdin.isatty() and sys.stdout.isatty()
+    done = 0
+    found = tuple(mends(findings, project))
+    for mend in found:
+        if is_asking and not click.confirm(f"{mend.check}: {mend.words}?", default=False, err=True):
+            continue
+        if not is_asking and not is_agreed:
+            click.echo(f"would mend {mend.check}: {mend.words}", err=True)
+            continue
+        mend.carry_out()
+        done += 1
+        if not is_quiet:
+            click.echo(f"mended {mend.check}: {mend.words}")
+    if not found:
+        click.echo("nothing here can be mended without you", err=True)
+    elif not done and not is_asking:
+        click.echo("nothing was done; to do it: nbproof doctor --fix --yes", err=True)
+    return done > 0
+
+
 def examine(project: Project) -> Iterator[Finding]:
     """The findings of every check, looked up one after the other."""
-    held_by = _held_by(project.root)
-    building = any(pid is not None and checks.is_alive(pid) for pid in held_by.values())
+    holders = held_by(project.root)
+    building = any(pid is not None and checks.is_alive(pid) for pid in holders.values())
     yield checks.python_version()
     yield checks.extras()
     yield checks.ploomber_version(checks.installed_version("ploomber"))
@@ -59,30 +94,5 @@ def examine(project: Project) -> Iterator[Finding]:
     yield checks.panels()
     yield checks.writable(project.root)
     yield checks.tracker(tracker_of(project))
-    yield checks.locks(held_by)
+    yield checks.locks(holders)
     yield checks.orphans(leases_in(project.root), building)
-
-
-def _held_by(project: Path) -> dict[str, int | None]:
-    """The process noted as the builder of each pipeline."""
-    found: dict[str, int | None] = {}
-    for note in sorted((project / ".nbproof" / "locks").glob("*.holder.json")):
-        name = note.name.removesuffix(".holder.json")
-        found[name] = None
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            found[name] = int(json.loads(note.read_bytes())["pid"])
-    return found
-
-
-def leases_in(project: Path) -> dict[int, str]:
-    """The processes of builds that work inside `project`, with their leases."""
-    import psutil
-
-    from ..run.processes import LEASE_VARIABLE, holders
-
-    found: dict[int, str] = {}
-    for process in holders(lambda lease: True):
-        with contextlib.suppress(psutil.Error, OSError):
-            if Path(process.cwd()).is_relative_to(project.resolve()):
-                found[process.pid] = process.environ()[LEASE_VARIABLE]
-    return found

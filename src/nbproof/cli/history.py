@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import AskedWrongly, JournalDamaged, TrackerUnavailable, UnknownName
+from . import completing
 from .building import carry_out, delivered, tracker_of
 from .output import as_json, duration, in_words, moment, near, number, print_json, print_table, wrapped
 from .story import RunStory, TaskStory, differences, made_by, told
@@ -69,7 +70,7 @@ def list_runs(at_most: int, as_json: bool) -> None:
 
 
 @runs.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completing.runs)
 @click.option("--results", is_flag=True, help="Only what came of it: the report, the record and the metrics.")
 @as_json
 def show(run: str | None, results: bool, as_json: bool) -> None:
@@ -127,7 +128,7 @@ def compare(before: str, after: str | None, as_json: bool) -> None:
 
 
 @runs.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=completing.runs)
 @click.option("--workers", type=click.IntRange(min=1), help="How many notebooks may run at once.")
 @click.option("--wait", is_flag=True, help="Wait for another build of this pipeline instead of refusing.")
 @as_json

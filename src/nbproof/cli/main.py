@@ -13,6 +13,7 @@ from ..errors import NbproofError
 INTERRUPTED = 130
 # The module of each command: only that of the command that is carried out is imported.
 MODULES = {
+    "completion": "completing",
     "doctor": "health",
     "explain": "explaining",
     "export": "exporting",

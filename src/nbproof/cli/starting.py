@@ -9,13 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import AskedWrongly, Unwritable
-from ..files import unfinished_beside
+from ..files import unfinished_beside, write_atomically
 from .output import as_json, print_json, wrapped
 
 if TYPE_CHECKING:
@@ -29,18 +30,28 @@ TEMPLATES = {
     "text": '"nbproof[explain,serve]"',
     "image": '"nbproof[explain]", "torch>=2.4"',
 }
+# Where each service looks for what it runs at every change.
+CI = {"github": ".github/workflows/notebooks.yml", "gitlab": ".gitlab-ci.yml"}
 # In every project, whatever its notebooks are.
 SHARED = (".gitignore", "pyproject.toml")
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), metavar="DIR")
+@click.argument("folder", required=False, type=click.Path(path_type=Path, file_okay=False), metavar="[DIR]")
 @click.option("--template", type=click.Choice(sorted(TEMPLATES)), help="A pipeline that trains and explains a model.")
 @click.option("--from", "source", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
               help="Take over the notebooks of a folder; they are copied and stay as they are.")  # fmt: skip
 @click.option("--without", multiple=True, metavar="NOTEBOOK", help="A notebook of FOLDER to leave out.")
+@click.option("--ci", type=click.Choice(sorted(CI)), help="What runs the pipeline at every change.")
 @as_json
-def init(folder: Path, template: str | None, source: Path | None, without: Sequence[str], as_json: bool) -> None:
+def init(
+    folder: Path | None,
+    template: str | None,
+    source: Path | None,
+    without: Sequence[str],
+    ci: str | None,
+    as_json: bool,
+) -> None:
     """Start a project in DIR that runs at once.
 
     It holds three notebooks and one pipeline. DIR is made; a folder that already holds something is left alone.
@@ -53,13 +64,18 @@ def init(folder: Path, template: str | None, source: Path | None, without: Seque
       nbproof init demo && cd demo && nbproof run
       nbproof init digits --template image
       nbproof init demo --from ~/analysis
+      nbproof init --ci github
     """
+    if folder is None:
+        _add_ci(ci, template, source, as_json=as_json)
+        return
     name = project_name(folder.resolve().name)
     _refuse_unless_empty(folder)
     if source is None:
         if without:
             raise click.UsageError("--without: found no --from, expected the folder whose notebook is left out")
-        written = _start(folder, project_files(name) if template is None else template_files(name, template))
+        given = project_files(name) if template is None else template_files(name, template)
+        written = _start(folder, chain(given, ci_files(ci)))
         if as_json:
             print_json({"folder": folder.resolve(), "name": name, "files": written})
             return
@@ -69,7 +85,7 @@ def init(folder: Path, template: str | None, source: Path | None, without: Seque
     if template is not None:
         raise click.UsageError("found both --template and --from, expected one of them")
     proposal = _proposed(source, folder, name, without)
-    written = _start(folder, _with_notebooks(name, proposal), proposal)
+    written = _start(folder, chain(_with_notebooks(name, proposal), ci_files(ci)), proposal)
     if as_json:
         print_json({"folder": folder.resolve(), "name": name, "files": written, **_as_document(proposal)})
         return
@@ -102,6 +118,32 @@ def template_files(name: str, template: str) -> Iterator[tuple[PurePosixPath, by
         if path.name in SHARED:
             yield path, content
     yield from project_files(name, template)
+
+
+def ci_files(service: str | None) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """The file by which `service` runs the pipeline at every change: path in the project, and content."""
+    if service is not None:
+        yield PurePosixPath(CI[service]), (files(__package__) / f"templates/ci/{service}.yml").read_bytes()
+
+
+def _add_ci(service: str | None, template: str | None, source: Path | None, *, as_json: bool) -> None:
+    """Add to the project that one stands in; a file that is there stays as it is."""
+    from ..settings import find_project
+
+    if service is None or template is not None or source is not None:
+        raise click.UsageError("found no DIR, expected the folder of the new project")
+    project = find_project(Path.cwd())
+    ((path, content),) = ci_files(service)
+    if (project / path).exists():
+        raise AskedWrongly(f"`{path}` is there already; expected none", hint=f"git mv {path} {path}.before")
+    try:
+        write_atomically(project / path, content)
+    except OSError as error:
+        raise Unwritable(project, error.strerror or str(error)) from error
+    if as_json:
+        print_json({"folder": project, "files": [str(path)]})
+        return
+    click.echo(f"{path}: reads and runs the notebooks at every change")
 
 
 def _walk(folder: Traversable, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, Traversable]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from . import completing
 from .output import as_json, duration, moment, print_json, print_table
 
 FOLLOW_S, RECENT_S = 0.5, 7 * 86400
@@ -159,7 +160,7 @@ def list_jobs(is_all: bool, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @as_json
 def show(job: str, as_json: bool) -> None:
     """Show every element of a job.
@@ -185,7 +186,7 @@ def show(job: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--element", type=click.IntRange(min=0), help="Of which element; of all when left out.")
 @click.option("--follow", is_flag=True, help="Go on until the job has ended.")
 @as_json
@@ -218,7 +219,7 @@ def logs(job: str, element: int | None, follow: bool, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @as_json
 def cancel(job: str, as_json: bool) -> None:
     """End a job; what has ended well stays.
@@ -240,7 +241,7 @@ def cancel(job: str, as_json: bool) -> None:
 
 
 @jobs.command()
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), help="Where to; a folder with the job's name when left out."
 )

@@ -7,11 +7,12 @@ from pathlib import Path
 import click
 
 from ..errors import AskedWrongly
+from .completing import pipelines
 
 PIPELINE_FILE = "pipeline.yaml"
 
 pipeline_argument = click.argument(
-    "pipeline", required=False, type=click.Path(path_type=Path), metavar="[PIPELINE|NOTEBOOK]"
+    "pipeline", required=False, type=click.Path(path_type=Path), metavar="[PIPELINE|NOTEBOOK]", shell_complete=pipelines
 )
 
 
