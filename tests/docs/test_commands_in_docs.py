@@ -31,8 +31,13 @@ class Line:
 
 def lines(page: Path) -> Iterator[Line]:
     """The command lines of a page: in blocks, and between backticks."""
-    name, fence = str(page.relative_to(ROOT)), None
-    for number, text in enumerate(page.read_text().splitlines(), start=1):
+    name, fence, begun = str(page.relative_to(ROOT)), None, ""
+    for number, line in enumerate(page.read_text().splitlines(), start=1):
+        if line.endswith("\\") and fence is not None:
+            # The shell reads on in the next line.
+            begun += line.removesuffix("\\")
+            continue
+        text, begun = begun + line, ""
         opening = re.match(r"\s*```(\w*)", text)
         if opening:
             fence = opening[1] if fence is None else None
