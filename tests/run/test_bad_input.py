@@ -198,6 +198,11 @@ def test_a_parameter_that_does_not_fit(pair: Workspace, witness: Path, argument:
             id="a product outside the project",
         ),
         pytest.param(
+            {"pipeline.yaml": PIPELINE.replace("build/use.ipynb", "s3://bucket/use.ipynb")},
+            "at a URL (`s3:",
+            id="a product elsewhere",
+        ),
+        pytest.param(
             {"pipeline.yaml": PIPELINE.replace("build/use.ipynb", "make.py/use.ipynb")},
             "cannot write in `",
             id="a product in a folder that is a file",

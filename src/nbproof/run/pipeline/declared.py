@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from ploomber import DAG
 
 PIPELINE_FILE = "pipeline.yaml"
+# The part of a path that a URL begins with: `s3:`.
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,7 @@ def _check_places(file: Path, project: Path, products: Mapping[str, Mapping[str,
     is_inside: dict[Path, bool] = {}
     for task, paths in products.items():
         for key, path in paths.items():
+            _check_no_url(file, project, task, key, path)
             # A product that is a link leads wherever it points; else its folder says where it lies.
             inside = path.resolve().is_relative_to(root) if path.is_symlink() else is_inside.get(path.parent)
             if inside is None:
@@ -186,6 +190,16 @@ def _check_places(file: Path, project: Path, products: Mapping[str, Mapping[str,
                 f".ipynb or {', '.join(EXPORTERS)}",
                 hint="give the product `nb` one of these endings",
             )
+
+
+def _check_no_url(file: Path, project: Path, task: str, key: str, path: Path) -> None:
+    """What is elsewhere cannot be seen to be what a task left there; as a path, `s3://a/b` would be a folder `s3:`."""
+    scheme = next((part for part in path.parts if _SCHEME.fullmatch(part) and part not in project.parts), None)
+    if scheme is not None:
+        raise PipelineInvalid(
+            file, f"product `{key}` of task `{task}` at a URL (`{scheme}//…`)", "a path inside the project",
+            hint="write it below build/, on a file system that all who run the pipeline share",
+        )  # fmt: skip
 
 
 def _check_unique(file: Path, products: Mapping[str, Mapping[str, Path]]) -> None:

@@ -12,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from .resources import whole
 
 # How often the jobs' own words are read, and how often the engine is asked about those that say nothing.
 LISTEN_S, LOOK_S = 0.1, 2.0
+# How many programs that submit a job run at the same time.
+SUBMIT_AT_ONCE = 4
 # After its job has ended, what a task has said may take so long to be seen here through a shared file system.
 SEEN_LATE_S = 10.0
 # An engine that does not answer for so long is given up on; its jobs go on.
@@ -122,17 +125,30 @@ class RemoteBuild:
         if not self._stale:
             return
         self.place.begin(self.engine.name, {task.name: self._order(task) for task in self._stale})
+        pool = ThreadPoolExecutor(SUBMIT_AT_ONCE)
         try:
-            for task in self._stale:
-                number = self.engine.submit(self._asked(task), self._environ(task))
-                self.place.note_number(task.name, number)
-                self.jobs[task.name] = _Job(task, self.place, number)
+            self._submit_with(pool)
         except JobRefused:
-            self._end(self.jobs)
+            pool.shutdown(cancel_futures=True)
+            self._end({**self._living([self.place]), **self.jobs})
             self._close()
             raise
+        finally:
+            pool.shutdown(cancel_futures=True)
         submitted = {task.name: self.jobs[task.name] for task in self._stale}
         self.note(f"{_counted(submitted)} submitted to {self.engine.name}: {_numbers(submitted)}")
+
+    def _submit_with(self, pool: ThreadPoolExecutor) -> None:
+        """Those first whose upstream has numbers already, several at once: each is a program that is started."""
+        waiting = list(self._stale)
+        while waiting:
+            left = {task.name for task in waiting}
+            ready = [task for task in waiting if left.isdisjoint(task.upstream)]
+            numbers = pool.map(lambda task: self.engine.submit(self._asked(task), self._environ(task)), ready)
+            for task, number in zip(ready, numbers, strict=True):
+                self.place.note_number(task.name, number)
+                self.jobs[task.name] = _Job(task, self.place, number)
+            waiting = [task for task in waiting if task.name not in self.jobs]
 
     def _asked(self, task: Task) -> Asked:
         return Asked(
@@ -354,6 +370,6 @@ def _counted(jobs: Mapping[str, _Job]) -> str:
 
 
 def _numbers(jobs: Mapping[str, _Job]) -> str:
-    """The numbers of jobs; of many the first and the last, for they are given in a row."""
-    numbers = [job.number for job in jobs.values()]
+    """The numbers of jobs; of many the first and the last."""
+    numbers = sorted((job.number for job in jobs.values()), key=lambda number: (len(number), number))
     return ", ".join(numbers) if len(numbers) <= 4 else f"{numbers[0]} to {numbers[-1]}"
