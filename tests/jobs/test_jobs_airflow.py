@@ -50,8 +50,9 @@ def test_a_dag_runs_once_and_by_itself() -> None:
         "is_paused_upon_creation": "False", "max_active_runs": "1", "max_active_tasks": "3", "tags": "['nbproof']",
     }  # fmt: skip
     assert keywords(text, "BashOperator") == {
-        "task_id": "f'element_{index}'", "bash_command": "COMMAND.replace('INDEX', str(index))", "append_env": "True",
-        "retries": "0", "execution_timeout": "timedelta(seconds=720)", "pool": "'gpus'", "pool_slots": "2",
+        "task_id": "f'element_{index}'", "bash_command": "COMMAND.replace('INDEX', str(index))", "append_env": "True", "retries": "2",
+         "retry_delay": "timedelta(seconds=10)",
+        "execution_timeout": "timedelta(seconds=720)", "pool": "'gpus'", "pool_slots": "2",
         "queue": "'big'",
     }  # fmt: skip
     assert "range(8)" in text
@@ -145,6 +146,36 @@ def test_what_failed_is_told_to_airflow_as_well(package: Path, dags: Path, capsy
     assert ended.returncode == 1
     assert "what this says is in" in ended.stdout
     assert "too many rows" in ended.stdout
+
+
+def test_an_element_is_tried_as_often_as_the_job_says(package: Path, dags: Path, capsys: Caught) -> None:
+    """Airflow has tries of its own for workers that are lost: they do nothing where an element has failed for good."""
+    job = submit(capsys, package, *ON, "-p", "rows=2000", "--retries", "1")
+    (command,) = commands(dags / f"{job}.py", 1)
+
+    codes, states = [], []
+    for _ in range(3):
+        codes.append(subprocess.run(["bash", "-c", command], capture_output=True).returncode)
+        states.append(told(capsys, "jobs", "show", job)["elements"][0])
+
+    assert codes == [1, 1, 3]
+    assert [(each["state"], each["attempt"]) for each in states] == [("unknown", 1), ("failed", 2), ("failed", 2)]
+    assert Path(".nbproof/jobs", job, "logs/0.log").read_text().count("AssertionError: too many rows") == 2
+
+
+def test_a_worker_that_is_lost_costs_no_try(package: Path, dags: Path, capsys: Caught) -> None:
+    """Airflow ends it with a signal, or the machine is gone; the next start goes on from the checkpoint."""
+    job = submit(capsys, package, *ON, "-p", "seconds=60")
+    (command,) = commands(dags / f"{job}.py", 1)
+    process = subprocess.Popen(["bash", "-c", command], stdout=subprocess.DEVNULL)
+    until_begun(capsys, job, "unknown")
+
+    process.terminate()
+
+    assert process.wait(60) != 0
+    assert subprocess.run(["bash", "-c", command], capture_output=True).returncode == 0
+    found = told(capsys, "jobs", "show", job)["elements"][0]
+    assert (found["state"], found["attempt"]) == ("done", 2)
 
 
 def test_a_cancelled_job_ends_by_itself(package: Path, dags: Path, capsys: Caught) -> None:

@@ -110,7 +110,7 @@ def test_an_array_is_an_indexed_job_with_its_gpus() -> None:
         "completionMode": "Indexed", "completions": 8, "parallelism": 3, "backoffLimitPerIndex": 2,
     }  # fmt: skip
     assert spec["podFailurePolicy"]["rules"][0]["action"] == "FailIndex"
-    assert pod["activeDeadlineSeconds"] == 7200
+    assert pod["activeDeadlineSeconds"] == 7200 + 60
     assert pod["nodeSelector"] == {"nvidia.com/gpu.product": "H200"}
     assert container["resources"] == {
         "requests": {"cpu": "4", "memory": "8192Mi"},

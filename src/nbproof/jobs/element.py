@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
@@ -46,23 +46,46 @@ def carry_out(
         _say(f"element {index} has ended well before; nothing is done again")
         return 0
     before = place.started(index)
-    attempt = before.attempt if before is not None else 0
+    if is_once and before is not None and before.state == "failed":
+        _say(f"element {index} has failed for good: {before.told}")
+        return REFUSED
+    attempt, failures = (before.attempt, before.failures) if before is not None else (0, 0)
+    if is_once:
+        return _try(place, job, index, Tries(attempt + 1, failures, is_once), verify, interruption)
     # What the engine has interrupted is none of the tries that the job was given.
-    for left in reversed(range(1 if is_once else job.retries + 1)):
+    for failed in range(job.retries + 1):
         attempt += 1
-        running = Started("running", attempt, socket.gethostname(), time.time())
-        place.tell(index, running)
-        code, told = _attempt(place, job, index, attempt, verify, interruption)
-        if code == 0:
-            place.tell(index, replace(running, state="done", ended=time.time()))
-            return 0
-        _say(f"attempt {attempt} failed: {told}")
-        is_last = not left or code == REFUSED or bool(interruption.reason)
-        # The engine that tries again is who knows whether it will.
-        if is_last and not (is_once and attempt <= job.retries and code != REFUSED):
-            place.tell(index, replace(running, state="failed", ended=time.time(), told=told))
-        if is_last:
+        code = _try(place, job, index, Tries(attempt, failed, is_once), verify, interruption)
+        if code in (0, REFUSED) or interruption.reason:
             break
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Which attempt it is, how many have failed before, and whether an engine is who tries again."""
+
+    attempt: int
+    failures: int
+    is_once: bool
+
+
+def _try(
+    place: Place, job: Job, index: int, tries: Tries, verify: Callable[[], None], interruption: Interruption
+) -> int:
+    """One attempt, and what is told of it."""
+    running = Started("running", tries.attempt, socket.gethostname(), time.time(), failures=tries.failures)
+    place.tell(index, running)
+    code, told = _attempt(place, job, index, tries.attempt, verify, interruption)
+    if code == 0:
+        place.tell(index, replace(running, state="done", ended=time.time()))
+        return 0
+    _say(f"attempt {tries.attempt} failed: {told}")
+    if tries.is_once and interruption.is_by_engine:
+        return code
+    failed = replace(running, failures=tries.failures + 1, told=told)
+    is_last = tries.failures >= job.retries or code == REFUSED or bool(interruption.reason)
+    place.tell(index, replace(failed, state="failed", ended=time.time()) if is_last else failed)
     return code
 
 
@@ -96,6 +119,7 @@ def _run(job: Job, index: int, work: Path, checkpoint: Path, interruption: Inter
 
     def forward(number: int, _frame: FrameType | None) -> None:
         if number in _ENDING:
+            interruption.is_by_engine = not interruption.reason
             interruption.reason = interruption.reason or f"it ended with signal {signal.Signals(number).name}"
         if process.poll() is None:
             process.send_signal(number)

@@ -18,9 +18,13 @@ LOOK_AGAIN_S, GRACE_S = 1.0, 30.0
 
 @dataclass(slots=True)
 class Interruption:
-    """Why an element was asked to end; empty: it was not. What was asked to end is not tried again."""
+    """Why an element was asked to end; empty: it was not. What was asked to end is not tried again by itself.
+
+    An engine that asks for it, unlike a time that is over, may start the element again elsewhere.
+    """
 
     reason: str = ""
+    is_by_engine: bool = False
 
 
 @contextmanager

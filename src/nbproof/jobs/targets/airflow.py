@@ -22,6 +22,8 @@ ANSWER_S = 120
 _INSTALL = "-o dags=DIR, or AIRFLOW_HOME; in an environment of its own: pip install 'apache-airflow>=3'"
 # How much longer than its time an element may take to end before Airflow ends it.
 _GRACE_S = 120
+# How many times a worker of Airflow may be lost with an element, beside the tries that the job has.
+_LOST = 2
 _STATES: Mapping[str, State] = {
     "deferred": "waiting", "failed": "failed", "queued": "waiting", "removed": "cancelled", "restarting": "waiting",
     "running": "running", "scheduled": "waiting", "skipped": "cancelled", "success": "done",
@@ -55,8 +57,9 @@ with DAG(
             task_id=f"element_{{index}}",
             bash_command=COMMAND.replace("INDEX", str(index)),
             append_env=True,
-            # An element that fails is tried again by itself, as often as the job says.
-            retries=0,{options}
+            # An element knows how often it may fail, and then ends at once; the others are for workers that are lost.
+            retries={retries},
+            retry_delay=timedelta(seconds=10),{options}
         )
 '''
 
@@ -86,7 +89,9 @@ class Airflow:
                              hint="-o gpu_pool=NAME: a pool of Airflow with a slot for each GPU")  # fmt: skip
         path = {"PYTHONPATH": os.environ["PYTHONPATH"]} if os.environ.get("PYTHONPATH") else {}
         given = [f"{name}={value}" for name, value in path.items()]
-        command = shlex.join(["env", *given, *element_command(sys.executable, place, "INDEX", "--log", "--watch")])
+        command = shlex.join(
+            ["env", *given, *element_command(sys.executable, place, "INDEX", "--log", "--once", "--watch")]
+        )
         if any(mark in command for mark in ("{{", "{%", "{#")) or "INDEX" in place:
             raise JobRefused("airflow", f"`{place}` is a template in Airflow's eyes", hint="move the project elsewhere")
         values = {
@@ -97,6 +102,7 @@ class Airflow:
             "command": f"exec {command} ",
             "at_once": min(job.at_once or len(job.elements), len(job.elements)),
             "size": len(job.elements),
+            "retries": job.retries + _LOST,
             "options": "".join(f"\n            {name}={value}," for name, value in self._task(job).items()),
         }
         return {DAG: _TEMPLATE.format(**values)}

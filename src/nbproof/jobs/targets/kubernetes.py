@@ -29,6 +29,8 @@ _PHASES: Mapping[str, State] = {
     "Failed": "failed", "Pending": "waiting", "Running": "running", "Succeeded": "done", "Unknown": "lost",
 }  # fmt: skip
 _INDEX = "batch.kubernetes.io/job-completion-index"
+# How much longer than its time an element may take to end before its node ends it.
+_GRACE_S = 60
 _CONTAINER, _VOLUME = "element", "project"
 _GPU = "nvidia.com/gpu"
 # Who a pod runs as when root submits.
@@ -190,8 +192,8 @@ class Kubernetes:
         }
         return _filled({
             "restartPolicy": "Never",
-            # Of the pod and not of the Job, whose clock runs while it waits for a GPU.
-            "activeDeadlineSeconds": needs.time_s,
+            # Of the pod and not of the Job, whose clock runs while it waits for a GPU; an element ends itself before.
+            "activeDeadlineSeconds": needs.time_s + _GRACE_S if needs.time_s else None,
             "automountServiceAccountToken": False,
             "serviceAccountName": self.service_account,
             "nodeSelector": {self.gpu_label: needs.gpu_kind} if needs.gpu_kind else None,
