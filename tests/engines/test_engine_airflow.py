@@ -91,10 +91,16 @@ def test_training_in_airflow(airflow: Path, in_project: Credit, capsys: Caught, 
         with standalone(airflow, tmp_path / "said.txt"):
             array = submit(capsys, package, *on, "--array", "two.csv", "--at-once", "1", *QUICK)
             found = until(capsys, array, "done", "failed", longest_s=900)
-            assert found["state"] == "done", (found, (tmp_path / "said.txt").read_text()[-3000:])
+            assert found["state"] == "done", (found, _wrong(tmp_path))
             seen = _run_of(airflow, array)
         assert '"state": "success"' in seen
         say("2 of 2 done; `airflow dags list-runs` says success")
+
+
+def _wrong(place: Path) -> str:
+    """What Airflow said of its tasks, and of itself."""
+    logs = [path.read_text(errors="replace")[-2000:] for path in (place / "airflow/logs").rglob("attempt=*.log")]
+    return "\n".join([*logs, (place / "said.txt").read_text(errors="replace")[-3000:]])
 
 
 def _run_of(programs: Path, job: str) -> str:

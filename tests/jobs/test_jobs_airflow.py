@@ -50,10 +50,9 @@ def test_a_dag_runs_once_and_by_itself() -> None:
         "is_paused_upon_creation": "False", "max_active_runs": "1", "max_active_tasks": "3", "tags": "['nbproof']",
     }  # fmt: skip
     assert keywords(text, "BashOperator") == {
-        "task_id": "f'element_{index}'", "bash_command": "COMMAND.replace('INDEX', str(index))", "append_env": "True", "retries": "2",
-         "retry_delay": "timedelta(seconds=10)",
-        "execution_timeout": "timedelta(seconds=720)", "pool": "'gpus'", "pool_slots": "2",
-        "queue": "'big'",
+        "task_id": "f'element_{index}'", "bash_command": "COMMAND.replace('INDEX', str(index))", "append_env": "True",
+        "retries": "2", "retry_delay": "timedelta(seconds=10)", "execution_timeout": "timedelta(seconds=720)", "pool": "'gpus'",
+        "pool_slots": "2", "queue": "'big'",
     }  # fmt: skip
     assert "range(8)" in text
 

@@ -24,8 +24,8 @@ _ID = re.compile(r"[a-z0-9-]{1,40}-[0-9a-f]{6}")
 class Started:
     """What an element says of itself: how it stands, its attempt (from 1), where and when it began and ended.
 
-    `told` is why it failed, and `failures` how many of its attempts have: none of those that were interrupted. Times are
-    seconds since 1970.
+    `told` is why it failed, and `failures` how many of its attempts have: none of those that were interrupted.
+    Times are seconds since 1970.
     """
 
     state: Literal["running", "done", "failed"]
