@@ -51,8 +51,8 @@ def test_a_dag_runs_once_and_by_itself() -> None:
     }  # fmt: skip
     assert keywords(text, "BashOperator") == {
         "task_id": "f'element_{index}'", "bash_command": "COMMAND.replace('INDEX', str(index))", "append_env": "True",
-        "retries": "2", "retry_delay": "timedelta(seconds=10)", "execution_timeout": "timedelta(seconds=720)", "pool": "'gpus'",
-        "pool_slots": "2", "queue": "'big'",
+        "retries": "2", "retry_delay": "timedelta(seconds=10)", "execution_timeout": "timedelta(seconds=720)",
+        "pool": "'gpus'", "pool_slots": "2", "queue": "'big'",
     }  # fmt: skip
     assert "range(8)" in text
 
