@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines extension chromium slurm containers quick check format lint types imports panels screenshots docs site clean
+.PHONY: help demo loop test test-engines extension chromium slurm containers quick check format lint types imports panels screenshots docs site clean
 
 VENV := .venv
 ENGINES := .venv-engines
@@ -21,6 +21,7 @@ PYTEST := $(BIN)/python -m pytest -n 2
 
 help:
 	@echo "make demo    run the reference engagement: eleven notebooks on real credit data"
+	@echo "make loop    play the retraining loop: drift, alarm, retraining, review, promotion, rollback"
 	@echo "make test    run every test"
 	@echo "make quick   run the tests that take seconds"
 	@echo "make test-engines  run the training package on Slurm, Ray and Airflow, and a package's container"
@@ -44,6 +45,11 @@ demo: $(VENV)/.installed-dev extension
 	@echo "→ export a notebook as a package, a draft since nobody has approved it, and prove it again"
 	@$(BIN)/nbproof export notebooks/01_scoping.ipynb --draft
 	@$(BIN)/nbproof verify exports/nb_01_scoping_draft
+
+# From the first champion to its successor: windows, alarms, a retraining, a review, a promotion and the way back.
+loop: $(VENV)/.installed-dev
+	@echo "→ play the retraining loop on the credit data"
+	@$(BIN)/python -m benchmarks.retraining_loop
 
 test: $(VENV)/.installed-dev $(VENV)/ipykernel-7/.installed extension chromium slurm
 	@echo "→ run every test (quick ones only: make quick), first those of the panels"

@@ -142,6 +142,8 @@ def rules(thresholds: Path, stale_after: int, output: Path | None, as_json: bool
               help="A parameter of that pipeline; {window} is the last window that asked for it.")  # fmt: skip
 @click.option("--retrain-on", type=click.Choice(["red", "amber"]), default="red", show_default=True,
               help="How bad a window must be.")  # fmt: skip
+@click.option("--retrain-for", type=click.Choice(["drift", "prediction", "explanations", "fairness", "performance"]),
+              multiple=True, help="Only for an alarm of this area; may be repeated.")  # fmt: skip
 @click.option("--cool-down", type=click.IntRange(min=0), default=7, show_default=True, metavar="DAYS",
               help="How long no second retraining starts.")  # fmt: skip
 @click.option("--name", default="windows", show_default=True, help="Whose events they are, in .nbproof/monitor.")
@@ -150,7 +152,8 @@ def rules(thresholds: Path, stale_after: int, output: Path | None, as_json: bool
               help="How often the folder is looked at.")  # fmt: skip
 @as_json
 def watch(
-    folder: Path, pipeline: Path | None, parameters: tuple[str, ...], retrain_on: str, cool_down: int, name: str,
+    folder: Path, pipeline: Path | None, parameters: tuple[str, ...], retrain_on: str,
+    retrain_for: tuple[str, ...], cool_down: int, name: str,
     is_once: bool, every: float, as_json: bool, **asked: Any,
 ) -> None:  # fmt: skip
     """Look at each window that comes into a folder, raise events, and start the retraining.
@@ -164,13 +167,14 @@ def watch(
       nbproof monitor watch log --reference train.parquet --score score --pipeline pipelines/credit
       nbproof monitor watch log --reference train.parquet --once --json
     """
-    from ..monitor.deciding import Policy
+    from ..monitor.deciding import AREAS, Policy
     from ..monitor.watching import FOLDER, Watch, once
     from ..settings import find_project
 
     verdicts = ("red",) if retrain_on == "red" else ("red", "amber")
     state = find_project(Path.cwd()) / FOLDER / _file_name(name)
-    watched = Watch(folder, asked_of(**asked), state, Policy(verdicts, timedelta(days=cool_down)), pipeline, parameters)
+    policy = Policy(verdicts, timedelta(days=cool_down), retrain_for or AREAS)
+    watched = Watch(folder, asked_of(**asked), state, policy, pipeline, parameters)
     while True:
         new = once(watched, tell=lambda event: None if as_json and is_once else _tell(event, as_json=as_json))
         if is_once:

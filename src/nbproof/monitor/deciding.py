@@ -11,16 +11,22 @@ from .events import Event
 from .look import Finding, Look
 
 Stage = Literal["arrived", "outcomes"]
+# In the order in which they usually tell: inputs at once, performance when outcomes arrive.
+AREAS = ("drift", "prediction", "explanations", "fairness", "performance")
 # A retraining that died so often will not live.
 MOST_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When a retraining starts: at a window of this verdict, and not again within the cool-down."""
+    """When a retraining starts: at an alarm of these verdicts and areas, and not again within the cool-down.
+
+    A broken feed (the area quality) is no reason by itself: no model gets better by learning from it.
+    """
 
     verdicts: tuple[str, ...] = ("red",)
     cool_down: timedelta = timedelta(days=7)
+    areas: tuple[str, ...] = AREAS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +110,8 @@ def due(events: Sequence[Event], policy: Policy, now: datetime) -> Event | None:
     if before and now - datetime.fromisoformat(before[-1].asked_at) < policy.cool_down:
         return None
     known = {window for each in before for window in each.windows}
-    # A broken feed is red as well, but no model gets better by learning from it.
     wanting = [event.window for event in events if event.kind == "alarm" and event.verdict in policy.verdicts
-               and event.facts["area"] != "quality"]  # fmt: skip
+               and event.facts["area"] in policy.areas]  # fmt: skip
     windows = [window for window in dict.fromkeys(wanting) if window not in known]
     if not windows:
         return None
