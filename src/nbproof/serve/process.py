@@ -64,8 +64,10 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def running(folder: Path, *, host: str = "127.0.0.1", ready_within_s: float = 60.0) -> Iterator[Service]:
-    """Run the service of `folder` in its own process and yield it once it is ready.
+def running(
+    folder: Path, *, host: str = "127.0.0.1", ready_within_s: float = 60.0, options: str | None = None
+) -> Iterator[Service]:
+    """Run the service of `folder` in its own process and yield it once it is ready; `options` are written `Options`.
 
     The process group ends with the `with` block, and also when this process dies, by whatever signal: the child holds
     the reading end of a pipe whose writing end lives here only. Raises `ModelRefused` for a folder that is no whole
@@ -76,7 +78,7 @@ def running(folder: Path, *, host: str = "127.0.0.1", ready_within_s: float = 60
     lease_read, lease_write = os.pipe()
     with listening(host, 0) as bound, tempfile.TemporaryFile() as log:
         try:
-            process = _start(folder, bound, lease_read, log)
+            process = _start(folder, bound, lease_read, log, options)
         except BaseException:
             os.close(lease_write)
             raise
@@ -94,10 +96,13 @@ def running(folder: Path, *, host: str = "127.0.0.1", ready_within_s: float = 60
             os.close(lease_write)
 
 
-def _start(folder: Path, bound: socket.socket, lease_read: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    folder: Path, bound: socket.socket, lease_read: int, log: IO[bytes], options: str | None
+) -> subprocess.Popen[bytes]:
     # -P keeps the working directory off the import path: a stray numpy.py there must not be loaded.
     command = [sys.executable, "-P", "-m", f"{__package__}", str(folder.resolve())]
     command += ["--socket-fd", str(bound.fileno()), "--lease-fd", str(lease_read)]
+    command += ["--options", options] if options else []
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

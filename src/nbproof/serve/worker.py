@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 # How long whoever holds a connection may take to send one more request over it, and to hear that it is the last.
 DRAIN_S = 5.0
 POLL_S = 0.02
+# How long the head of a first request may take to arrive.
+HEAD_S, SWEEP_S = 10.0, 1.0
 HANDLED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD}
 
 
@@ -82,6 +84,7 @@ def _server(app: FastAPI) -> Any:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started and not self.should_exit:
+                self._sweeping = asyncio.create_task(_swept(self))
                 self._ready()
 
     return Server(
@@ -130,6 +133,19 @@ def _swap(app: FastAPI) -> None:
         app.state.stage.load()
     except NbproofError as error:
         telling.tell("not swapped", str(error))
+
+
+async def _swept(server: uvicorn.Server) -> None:
+    """Close connections over which no request has come in time: whoever holds thousands of them holds nothing else."""
+    since: dict[Any, float] = {}
+    while True:
+        await asyncio.sleep(SWEEP_S)
+        now = asyncio.get_running_loop().time()
+        silent = [each for each in server.server_state.connections if getattr(each, "cycle", None) is None]
+        since = {each: since.get(each, now) for each in silent}
+        for each, begun in since.items():
+            if now - begun > HEAD_S:
+                each.transport.close()
 
 
 async def _drained(server: uvicorn.Server) -> None:
