@@ -90,12 +90,12 @@ def _key(number: int) -> PrivateKey:
     return PrivateKey(Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32))
 
 
-def scored(folder: Path, rows: Path, to: str = "scores", model: str = "model.skops", **options: Any) -> Scored:
+def scored(folder: Path, table_at: Path, to: str = "scores", model: str = "model.skops", **options: Any) -> Scored:
     """Score with the model of a project, which nobody has approved."""
     force = options.pop("force", False)
     unsafe = options.pop("unsafe", DRAFT)
     asked = Asked(keep=options.pop("keep", ("id",)), **options)
-    return score(folder / model, rows, folder / to, asked, project=folder, unsafe=unsafe, force=force)
+    return score(folder / model, table_at, folder / to, asked, project=folder, unsafe=unsafe, force=force)
 
 
 def read(output: Path) -> Any:

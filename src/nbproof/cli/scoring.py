@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from .output import as_json, duration, near, print_json
+from .submitting import _measure, pairs
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,24 +44,40 @@ PLAIN_EVERY_S, LOOK_EVERY_S = 10.0, 2.0
 @click.option("--partitions", type=click.IntRange(1, 10_000), help="How many parts there are, instead of --part-rows.")
 @click.option("--module", metavar="PACKAGE:NAME", help="What makes the torch module that weights belong to.")
 @click.option("--trust", multiple=True, metavar="CLASS", help="A class that a skops file may bring to life.")
+@click.option("--rows", metavar="PARAMETER", help="Of a package: the parameter that takes the file of rows.")
+@click.option("--take", metavar="NAME", help="Of a package: the value that it leaves as their scores.")
+@click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE", help="Of a package: a parameter.")
+@click.option("--accelerate", multiple=True, metavar="NAME", help="Of a package: cudf.pandas or cuml.accel, on a GPU.")
+@click.option("--on", "target", metavar="TARGET", help="Score each part as an element of a job there.")
+@click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target: partition=gpu.")
+@click.option("--at-once", type=click.IntRange(min=1), help="How many elements may run at the same time.")
+@click.option("--cpus", type=click.IntRange(min=1), help="Processors for each element.")
+@click.option("--memory", callback=_measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
+@click.option("--gpus", type=click.IntRange(min=0), help="GPUs for each element.")
+@click.option("--time", "time_s", callback=_measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
+@click.option("--retries", type=click.IntRange(min=0), help="Further tries of an element that fails.")
 @click.option("--force", is_flag=True, help="Begin again, and replace what was scored before.")
 @click.option("--unsafe-draft", metavar="WHY", help="Score with what nobody has approved; the ledger says why.")
 @as_json
 def score(
     model: Path, place: Path, output: Path, features: str | None, keep: Sequence[str], name: str, missing: Any,
     device: Any, batch_rows: int, part_rows: int, partitions: int | None, module: str | None, trust: Sequence[str],
-    force: bool, unsafe_draft: str | None, as_json: bool,
+    rows: str | None, take: str | None, parameters: Sequence[str], accelerate: Sequence[str], target: str | None,
+    options: Sequence[str], at_once: int | None, cpus: int | None, memory: int | None, gpus: int | None,
+    time_s: int | None, retries: int | None, force: bool, unsafe_draft: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Score Parquet files with a model that is approved.
 
     INPUT is a Parquet file or a folder of them; OUTPUT becomes a folder of parts, or one file where its name ends in
     .parquet. It is there once every row is scored, and not before: what a killed try has completed is kept beside it,
-    and the same command goes on from there.
+    and the same command goes on from there. MODEL is a model, or an exported package that scores a file of rows. With
+    --on each part is an element of a job.
 
     \b
     Example:
       nbproof score build/model.skops rows.parquet scores --keep client_id
       nbproof score weights.safetensors rows scores --module exports/training:Network --features '*'
+      nbproof score exports/scoring rows scores --rows path --take scores --on slurm --gpus 1 --partitions 16
     """
     from ..score.asked import Asked
     from ..score.scoring import score as scored
@@ -69,8 +86,19 @@ def score(
     asked = Asked(
         features=None if features is None else tuple(each.strip() for each in features.split(",")), keep=tuple(keep),
         name=name, batch_rows=batch_rows, part_rows=part_rows, partitions=partitions, device=device, missing=missing,
-        trust=tuple(trust), module=module,
+        trust=tuple(trust), module=module, parameters=pairs(parameters, "-p"), rows=rows, take=take,
+        accelerate=tuple(accelerate),
     )  # fmt: skip
+    if target is not None:
+        needs = {"cpus": cpus, "memory_mb": memory, "gpus": gpus, "time_s": time_s}
+        asked_of = {"options": options, "at_once": at_once, "retries": retries, "needs": needs}
+        made = _submitted(model, place, output, asked, target, asked_of, project=project, unsafe=unsafe, force=force)
+        if as_json:
+            print_json(made)
+            return
+        click.echo(f"{made['id']} is with {target} as {made['number']}: {made['elements']} parts")
+        click.echo(f"next: nbproof jobs logs {made['id']} --follow; the scores will be in {near(output.absolute())}")
+        return
     began = time.monotonic()
     with Meter(sys.stderr) as tell:
         found = scored(model, place, output, asked, project=project, unsafe=unsafe, force=force, tell=tell)
@@ -98,6 +126,30 @@ def _who(unsafe_draft: str | None) -> tuple[Path, Any]:
     project = find_project(Path.cwd())
     by = load(project, os.environ).review_name or getpass.getuser()
     return project, None if unsafe_draft is None else UnsafeBypass(by, unsafe_draft)
+
+
+def _submitted(
+    model: Path, place: Path, output: Path, asked: Any, target: str, of: Mapping[str, Any], *, project: Path,
+    unsafe: Any, force: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Hand the parts to an engine, with what the settings say where nothing is said here."""
+    from dataclasses import replace
+
+    from ..jobs.standards import standards
+    from ..score.partitions import Engine, submit
+    from ..settings import load
+
+    standard = standards(load(project, os.environ), target, pairs(of["options"], "-o"))
+    needs = {name: value for name, value in of["needs"].items() if value is not None}
+    resources = replace(standard.resources, **needs)
+    if not resources.gpus:
+        resources = replace(resources, gpu_kind=None)
+    engine = Engine(
+        target=standard.target, options=standard.options, resources=resources, at_once=of["at_once"],
+        retries=standard.retries if of["retries"] is None else of["retries"],
+    )  # fmt: skip
+    made = submit(model, place, output, asked, engine, project=project, unsafe=unsafe, force=force)
+    return {"id": made.id, "target": target, "number": made.submitted().number, "elements": len(made.job().elements)}
 
 
 def _plain(found: Any) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def measure(name: str) -> Callable[[click.Context, click.Parameter, str | None],
 @click.option("--cpus", type=click.IntRange(min=1), help="Processors for each element; one when nothing says more.")
 @click.option("--memory", callback=measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
 @click.option("--gpus", type=click.IntRange(min=0), help="GPUs for each element.")
+@click.option("--accelerate", multiple=True, metavar="NAME", help="cudf.pandas or cuml.accel, on the GPU: RAPIDS.")
 @click.option("--gpu-kind", metavar="KIND", help="Which kind of GPU, as the engine calls it.")
 @click.option("--time", "time_s", callback=measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
 @click.option("--signal", "signal_s", type=click.IntRange(min=1), metavar="SECONDS",
@@ -61,6 +62,7 @@ def submit(
     package: Path, target: str | None, options: Sequence[str], parameters: Sequence[str], array: Path | None,
     at_once: int | None, cpus: int | None, memory: int | None, gpus: int | None, gpu_kind: str | None,
     time_s: int | None, signal_s: int | None, retries: int | None, after: Sequence[str], name: str | None,
+    accelerate: Sequence[str],
     dry_run: bool, unsafe_draft: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run an exported package as a job.
@@ -100,6 +102,7 @@ def submit(
     asked = submitting.Asked(
         parameters=pairs(parameters, "-p"), array=array, resources=resources, at_once=at_once,
         retries=standard.retries if retries is None else retries, signal_s=signal_s, after=tuple(after), name=name,
+        accelerate=tuple(accelerate),
     )  # fmt: skip
     job, admitted = submitting.prepared(package, asked, project=project, unsafe=unsafe)
     if dry_run:

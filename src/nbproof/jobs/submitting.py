@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import AskedWrongly, EngineAbsent, JobRefused, ParameterInvalid, StorageFailed, UnknownName
+from ..errors import AskedWrongly, EngineAbsent, JobInvalid, JobRefused, ParameterInvalid, StorageFailed, UnknownName
 from ..review.gate import UnsafeBypass
 from . import admission, place, target
 from .admission import Admission
 from .job import PYTHON, WORK, Job, Resources
+from .on_gpu import ACCELERATE, ACCELERATORS
 from .place import Place
 
 # Reads values for each element, and says for each what its own contract says of it.
@@ -55,6 +56,7 @@ class Asked:
     signal_s: int | None = None
     after: tuple[str, ...] = ()
     name: str | None = None
+    accelerate: tuple[str, ...] = ()
 
 
 def prepared(
@@ -71,7 +73,7 @@ def prepared(
     _check(admitted, rows, asked.array)
     job = Job(
         name=asked.name or admitted.name.replace("_", "-").lower().strip("-")[:40],
-        command=(PYTHON, "-m", admitted.name, "--out", WORK),
+        command=(PYTHON, "-m", *_started(admitted.name, asked), "--out", WORK),
         folder=admitted.folder,
         resources=asked.resources,
         environment=_environment(admitted),
@@ -85,6 +87,18 @@ def prepared(
     return job, admitted
 
 
+def _started(name: str, asked: Asked) -> tuple[str, ...]:
+    """What is started for a package: by itself, or on the GPU that it is given."""
+    if asked.accelerate and not asked.resources.gpus:
+        raise JobInvalid(asked.name or name, ["an accelerator without a GPU, expected --gpus 1 beside it"])
+    unknown = [each for each in asked.accelerate if each not in ACCELERATORS]
+    if unknown:
+        raise UnknownName("accelerator", unknown[0], ACCELERATORS, hint="nbproof submit --help")
+    if not asked.resources.gpus:
+        return (name,)
+    return ("nbproof.jobs.on_gpu", *(f"{ACCELERATE}{each}" for each in asked.accelerate), name)
+
+
 def rendered(
     job: Job, target_name: str, folder: Path, *, project: Path, options: Mapping[str, str] | None = None
 ) -> Mapping[str, str]:
@@ -94,7 +108,7 @@ def rendered(
 
 def submit(
     job: Job,
-    admitted: Admission,
+    admitted: Admission | None,
     target_name: str,
     *,
     project: Path,
@@ -103,6 +117,8 @@ def submit(
 ) -> Place:
     """Hand a job to an engine. Its folder is there before the engine is asked, and stays whatever comes.
 
+    `admitted` None: its command itself verifies what it runs, when it starts.
+
     Raises `EngineUnreachable` and `JobRefused`; a job that was refused, or that no program could hand over, leaves no
     folder. Raises `StorageFailed` when there is no room for it.
     """
@@ -110,10 +126,11 @@ def submit(
     told = _told(job, target_name, project)
     folder = place.folder_of(project, job)
     files = engine.render(told, str(folder))
-    if admitted.is_draft and unsafe is not None:
+    if admitted is not None and admitted.is_draft and unsafe is not None:
         admission.note_draft(admitted, unsafe, target=target_name)
     try:
-        made = place.make(folder, job, admission.to_json(admitted), target_name, files, options=options)
+        package = {} if admitted is None else admission.to_json(admitted)
+        made = place.make(folder, job, package, target_name, files, options=options)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise StorageFailed(str(folder), str(error.strerror or error)) from None

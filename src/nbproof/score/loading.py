@@ -19,6 +19,7 @@ from .columns import is_number
 from .device import Device, choose
 from .estimator import Estimator
 from .network import Network, filled, is_weights, program, weights
+from .program import Program
 from .scorer import Scorer
 from .signed import Signed
 from .source import Source
@@ -30,7 +31,7 @@ _TORCH = (".pt", ".pth", ".bin", ".pt2", ".safetensors")
 class Loaded:
     """A scorer, what admitted it, and where it answers. `module` is the package that its torch module came from."""
 
-    scorer: Scorer
+    scorer: Scorer | Program
     admitted: Admitted
     device: Device
     module: Admitted | None = None
@@ -44,6 +45,9 @@ def load(
 
     Raises what `admission.admit` does, and `ModelUnusable` for what is no model, or does not fit what is asked.
     """
+    if is_exported(model):
+        admitted, name = admit_package(model, project=project, unsafe=unsafe, is_again=is_again)
+        return Loaded(Program.of(name, model, asked), admitted, choose(asked.device))
     with copied(model) as copy:
         admitted = admit(copy, model, project=project, unsafe=unsafe, is_again=is_again)
         if is_packaged(copy):
@@ -93,19 +97,31 @@ def _made(
     folder = str(Path(place).resolve() / "src")
     sys.path.insert(0, folder)
     try:
-        found: Any = importlib.import_module(package)
-        # `train.Network` is what the module `train` of the package defines.
-        *inner, last = name.split(".")
-        found = importlib.import_module(".".join([package, *inner])) if inner else found
-        make = getattr(found, last, None)
-        if not callable(make):
+        make = _defined(package, name)
+        if make is None:
             raise AskedWrongly(
-                f"--module {module}: found no `{last}` to call, expected a class or a function of the package",
+                f"--module {module}: found no `{name}` to call, expected a class or a function of the package",
                 hint=f"ls {place}/src/{package}",
             )
         yield make, admitted
     finally:
         sys.path.remove(folder)
+
+
+def _defined(package: str, name: str) -> Callable[[], Any] | None:
+    """What a package defines under a name: itself, or the module of its steps; `train.Network` names the module."""
+    *inner, last = name.split(".")
+    for place in [".".join([package, *inner])] if inner else [package, f"{package}.steps"]:
+        try:
+            found = getattr(importlib.import_module(place), last, None)
+        except ModuleNotFoundError as error:
+            if error.name != place:
+                raise
+            continue
+        if callable(found):
+            made: Callable[[], Any] = found
+            return made
+    return None
 
 
 def _features(asked: Asked, source: Callable[[], Source]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from .columns import Form, Missing
 
 PROBE_ROWS = 64
 # How far answers may differ when a batch is cut otherwise: additions in another order, and no more than that.
-_LOOSE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-9}
+LOOSE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
     """By how much answers differ; 0 for what rounding explains."""
     if one.dtype.kind != "f":
         return 0.0 if np.array_equal(one, other) else float("inf")
-    loose = _LOOSE.get(str(one.dtype), 1e-9)
+    loose = LOOSE.get(str(one.dtype), 1e-9)
     if np.allclose(one, other, rtol=loose, atol=loose, equal_nan=True):
         return 0.0
     with np.errstate(invalid="ignore"):

@@ -13,11 +13,13 @@ from typing import Any
 from ..errors import AskedWrongly, OutputTaken, ScoreRefused
 from ..review.gate import UnsafeBypass
 from . import asked as asking
+from . import program
 from .asked import Asked
-from .columns import check
-from .device import exact
+from .columns import Missing, check
+from .device import Kind, exact
 from .loading import Loaded, load
 from .plan import Part, Plan, planned
+from .program import Program
 from .source import Source, look
 from .streaming import Job, stream
 from .writing import MANIFEST, Work, finish, finished, is_whole, refuse_taken
@@ -93,7 +95,7 @@ def score(
             if before.get("fingerprint") == made.plan.fingerprint.hex:
                 return _done_before(work, made, before)
             refuse_taken(output, force=force)
-        work.begin(_planned(made), force=force)
+        work.begin(described(made), force=force)
         kept = [part for part in made.plan.parts if work.complete(part) is not None]
         carry_out(made, work, [part for part in made.plan.parts if part not in kept], tell)
         shown = finish(work, made.plan, made.told, made.schema, force=force)
@@ -101,9 +103,13 @@ def score(
 
 
 def prepare(
-    model: Path, place: Path, asked: Asked, *, project: Path, unsafe: UnsafeBypass | None = None, is_again: bool = False
-) -> Prepared:
-    """Load the model, look at the input, and plan; nothing is written."""
+    model: Path, place: Path, asked: Asked, *, project: Path, unsafe: UnsafeBypass | None = None,
+    is_again: bool = False, planned_for: Kind | None = None,
+) -> Prepared:  # fmt: skip
+    """Load the model, look at the input, and plan; nothing is written but a bypass, unless `is_again`.
+
+    `planned_for` is the kind of device that the work is planned for, where that may not be this machine's.
+    """
     import pyarrow
 
     @cache
@@ -111,22 +117,16 @@ def prepare(
         return look(place)
 
     loaded = load(model, asked, whole, project=project, unsafe=unsafe, is_again=is_again)
-    scorer = loaded.scorer
-    source = look(place, tuple(dict.fromkeys((*scorer.features, *asked.keep))))
-    check(source, scorer.features, asked.keep, scorer.form)
-    twice = [name for name in scorer.outputs if name in asked.keep]
+    source, features, missing, answers = _looked(loaded, place, asked)
+    twice = [field.name for field in answers if field.name in asked.keep]
     if twice:
         raise AskedWrongly(
             f"found `{twice[0]}` among what is kept and what is answered, expected two names", hint="--name score"
         )
-    missing = asked.missing or scorer.missing
-    schema = pyarrow.schema([
-        *(source.schema.field(name).remove_metadata() for name in asked.keep),
-        *(pyarrow.field(name, pyarrow.from_numpy_dtype(scorer.answer_dtype)) for name in scorer.outputs),
-    ])  # fmt: skip
+    schema = pyarrow.schema([*(source.schema.field(name).remove_metadata() for name in asked.keep), *answers])
     options = {
         **{name: value for name, value in asking.to_json(asked).items() if name not in _TOLD_ELSEWHERE},
-        "features": list(scorer.features), "missing": missing, "device": loaded.device.kind,
+        "features": list(features), "missing": missing, "device": planned_for or loaded.device.kind,
     }  # fmt: skip
     plan = planned(
         source.files, model=_hash(loaded), options=options, part_rows=asked.part_rows, partitions=asked.partitions
@@ -140,7 +140,6 @@ def prepare(
                   for file in source.files],
         "columns": {field.name: str(field.type) for field in schema},
         "options": options,
-        "device": loaded.device.name,
         "nbproof": version("nbproof"),
     }  # fmt: skip
     return Prepared(loaded, source, plan, schema, told, replace(asked, missing=missing))
@@ -148,24 +147,40 @@ def prepare(
 
 def carry_out(made: Prepared, work: Work, parts: Sequence[Part], tell: Callable[[Progress], None]) -> None:
     """Score these parts; each is complete on the disk as soon as its last row is."""
-    scorer, asked = made.loaded.scorer, made.asked
+    scorer, asked, missing = made.loaded.scorer, made.asked, made.asked.missing or "refuse"
     total, rows = len(made.plan.parts), sum(part.rows for part in parts)
     before_rows, before = made.plan.rows - rows, total - len(parts)
-    job = Job(
-        made.source, scorer, work, made.schema, asked.keep, asked.batch_rows, asked.missing or scorer.missing,
-        made.loaded.admitted.name,
-    )  # fmt: skip
 
     def told(done_rows: int, done: int) -> None:
         tell(Progress(before_rows + done_rows, made.plan.rows, before + done, total, made.loaded.device.name))
 
     told(0, 0)
+    if isinstance(scorer, Program):
+        program.carry_out(scorer, made.source, work, parts, made.schema, asked, told)
+        return
+    job = Job(made.source, scorer, work, made.schema, asked.keep, asked.batch_rows, missing, made.loaded.admitted.name)
     if parts:
         with exact(made.loaded.device):
             stream(job, parts, told)
 
 
-def _planned(made: Prepared) -> dict[str, Any]:
+def _looked(loaded: Loaded, place: Path, asked: Asked) -> tuple[Source, tuple[str, ...], Missing, list[Any]]:
+    """The input, the features that are taken of it, what becomes of holes in it, and the columns of the answers."""
+    import pyarrow
+
+    scorer = loaded.scorer
+    if isinstance(scorer, Program):
+        source = look(place)
+        check(source, (), asked.keep, "frame")
+        return source, (), asked.missing or "refuse", list(program.answer_schema(scorer, source))
+    source = look(place, tuple(dict.fromkeys((*scorer.features, *asked.keep))))
+    check(source, scorer.features, asked.keep, scorer.form)
+    kind = pyarrow.from_numpy_dtype(scorer.answer_dtype)
+    answers = [pyarrow.field(name, kind) for name in scorer.outputs]
+    return source, scorer.features, asked.missing or scorer.missing, answers
+
+
+def described(made: Prepared) -> dict[str, Any]:
     """What is written down beside the unfinished work."""
     told = {**made.told, "fingerprint": made.plan.fingerprint.hex, "stamps": dict(made.source.stamps)}
     # As it will be read again: what is written as a tuple comes back as a list.
