@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from .output import as_json, duration, near, print_json
-from .submitting import _measure, pairs
+from .submitting import measure, pairs
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -52,9 +52,9 @@ PLAIN_EVERY_S, LOOK_EVERY_S = 10.0, 2.0
 @click.option("-o", "options", multiple=True, metavar="NAME=VALUE", help="An option of the target: partition=gpu.")
 @click.option("--at-once", type=click.IntRange(min=1), help="How many elements may run at the same time.")
 @click.option("--cpus", type=click.IntRange(min=1), help="Processors for each element.")
-@click.option("--memory", callback=_measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
+@click.option("--memory", callback=measure("memory_mb"), metavar="SIZE", help="Memory for each element: 4G.")
 @click.option("--gpus", type=click.IntRange(min=0), help="GPUs for each element.")
-@click.option("--time", "time_s", callback=_measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
+@click.option("--time", "time_s", callback=measure("time_s"), metavar="TIME", help="The most time for each: 2h.")
 @click.option("--retries", type=click.IntRange(min=0), help="Further tries of an element that fails.")
 @click.option("--force", is_flag=True, help="Begin again, and replace what was scored before.")
 @click.option("--unsafe-draft", metavar="WHY", help="Score with what nobody has approved; the ledger says why.")
