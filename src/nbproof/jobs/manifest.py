@@ -33,6 +33,7 @@ _IMAGE = re.compile(
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[0-9a-f]{64})?"
 )
 _AT = "$"
+_MOST_OF_A_CRON_JOB = 52
 
 
 def problems(manifest: Mapping[str, Any]) -> list[str]:
@@ -42,6 +43,9 @@ def problems(manifest: Mapping[str, Any]) -> list[str]:
     found = [*_words(manifest, _AT), *_metadata(manifest.get("metadata", {}), f"{_AT}.metadata", _NAME)]
     spec, at = manifest["spec"], f"{_AT}.spec"
     if manifest["kind"] == "CronJob":
+        # The Jobs that it makes are called like it, and then some.
+        if len(manifest["metadata"]["name"]) > _MOST_OF_A_CRON_JOB:
+            found.append(f"{_AT}.metadata.name: found more than {_MOST_OF_A_CRON_JOB} characters")
         found += _schedule(spec, at)
         template, at = spec["jobTemplate"], f"{at}.jobTemplate"
         found += _metadata(template.get("metadata", {}), f"{at}.metadata", _NAME)

@@ -1,4 +1,4 @@
-"""Kubernetes: a job is a Job, an array an Indexed Job, a schedule a CronJob; each element is a pod for each try."""
+"""Kubernetes: a job is a Job, an array an Indexed Job; each element is a pod for each try."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any
 
 from ...errors import EngineAbsent, EngineUnreachable, JobRefused, Refused, SettingsInvalid
-from ..job import PYTHON, WORK, Job
+from ..job import Job
 from ..manifest import problems
 from ..target import Seen, State, element_command
 
@@ -71,31 +71,7 @@ class Kubernetes:
         # The cluster says which one it is by a variable of the pod.
         index = "@JOB_COMPLETION_INDEX" if job.is_array else "0"
         command = element_command(self.python, place, index, "--log", "--once", "--watch")
-        return {MANIFEST: _yaml(self._job(job, job.name, PurePosixPath(place).name, command, mount))}
-
-    def render_cron(
-        self, job: Job, cron: str, timezone: str, *, mount: str,
-        overlap: Literal["Allow", "Forbid", "Replace"] = "Forbid", catch_up_s: int | None = None,
-    ) -> str:  # fmt: skip
-        """The manifest of a CronJob that runs a job's command itself, at the times that `cron` says in `timezone`.
-
-        `catch_up_s` is how late it may still start. Raises `JobRefused` for a cron expression or a time zone that there
-        is none of, and for an array.
-        """
-        command = tuple(self.python if part == PYTHON else part for part in (*job.command, *job.elements[0]))
-        if job.is_array or any(WORK in part for part in command):
-            raise JobRefused("kubernetes", "a schedule runs one command, without a folder for each element",
-                             hint="let its command submit the job")  # fmt: skip
-        spec = {
-            "schedule": cron,
-            "timeZone": timezone,
-            "concurrencyPolicy": overlap,
-            "startingDeadlineSeconds": catch_up_s,
-            "successfulJobsHistoryLimit": 3,
-            "failedJobsHistoryLimit": 3,
-            "jobTemplate": {"spec": self._spec(job, command, mount, job.name)},
-        }
-        return _yaml(self._manifest("CronJob", job.name, job.name, _filled(spec)))
+        return {MANIFEST: _yaml(self._manifest(job, PurePosixPath(place).name, command, mount))}
 
     def submit(self, job: Job, place: Path) -> str:
         """Hand the manifest over with `kubectl apply`."""
@@ -139,12 +115,10 @@ class Kubernetes:
             )
         raise JobRefused("kubernetes", words)
 
-    def _job(self, job: Job, name: str, id_: str, command: Sequence[str], mount: str) -> Mapping[str, Any]:
-        return self._manifest("Job", id_, name, self._spec(job, command, mount, name))
-
-    def _manifest(self, kind: str, name: str, called: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
-        metadata = {"name": name, "namespace": self.namespace, "labels": _labels(called)}
-        made = {"apiVersion": "batch/v1", "kind": kind, "metadata": metadata, "spec": spec}
+    def _manifest(self, job: Job, id_: str, command: Sequence[str], mount: str) -> Mapping[str, Any]:
+        metadata = {"name": id_, "namespace": self.namespace, "labels": _labels(job.name)}
+        spec = self._spec(job, command, mount)
+        made = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
         wrong = problems(made)
         if wrong:
             raise JobRefused(
@@ -152,7 +126,7 @@ class Kubernetes:
             )
         return made
 
-    def _spec(self, job: Job, command: Sequence[str], mount: str, name: str) -> Mapping[str, Any]:
+    def _spec(self, job: Job, command: Sequence[str], mount: str) -> Mapping[str, Any]:
         """What a Job is: a pod for each element, and again for each further try."""
         size = len(job.elements)
         array = {
@@ -167,7 +141,11 @@ class Kubernetes:
             # A node that is lost, or drained, costs no try.
             {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         ]
-        template = {"metadata": {"labels": _labels(name)}, "spec": self.pod(job, command, mount)}
+        pod = dict(self.pod(job, command, mount))
+        if job.resources.time_s:
+            # An element ends itself in time, and knows that it has failed for good.
+            pod["activeDeadlineSeconds"] = job.resources.time_s + _GRACE_S
+        template = {"metadata": {"labels": _labels(job.name)}, "spec": pod}
         return {**(array if job.is_array else single), "podFailurePolicy": {"rules": rules}, "template": template}
 
     def pod(self, job: Job, command: Sequence[str], mount: str) -> Mapping[str, Any]:
@@ -192,8 +170,8 @@ class Kubernetes:
         }
         return _filled({
             "restartPolicy": "Never",
-            # Of the pod and not of the Job, whose clock runs while it waits for a GPU; an element ends itself before.
-            "activeDeadlineSeconds": needs.time_s + _GRACE_S if needs.time_s else None,
+            # Of the pod and not of the Job, whose clock runs while it waits for a GPU.
+            "activeDeadlineSeconds": needs.time_s,
             "automountServiceAccountToken": False,
             "serviceAccountName": self.service_account,
             "nodeSelector": {self.gpu_label: needs.gpu_kind} if needs.gpu_kind else None,

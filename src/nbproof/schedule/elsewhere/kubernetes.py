@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 
 from ...errors import ScheduleInvalid
+from ...jobs import manifest as manifests
 from ..definition import Schedule
 from . import woken
 from .woken import Wanted
@@ -57,5 +58,8 @@ def render(schedule: Schedule, wanted: Wanted) -> Mapping[str, str]:
     if wanted.namespace is not None:
         metadata["namespace"] = wanted.namespace
     manifest = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec}
+    wrong = manifests.problems(manifest)
+    if wrong:
+        raise ScheduleInvalid("--to kubernetes", "; ".join(wrong), "a CronJob that a cluster takes")
     # JSON is YAML, and says nothing by accident.
     return {f"nbproof-{schedule.name}.yaml": json.dumps(manifest, indent=2) + "\n"}
