@@ -58,7 +58,7 @@ class Year:
     def settle(self) -> None:
         """Let everything that is open come to its end, with nothing new."""
         daemon = Stillness()
-        for _ in range(20_000):
+        for _ in range(2_000):
             for run in list(self.runs):
                 self._end(run, "done")
             self.look(daemon)

@@ -198,8 +198,12 @@ def _claim(ledger: Ledger, book: Book, schedule: Schedule, now: float, token: st
     unfinished = book.unfinished(schedule.name)
     untold = [entry for entry in unfinished if _is_left(ledger, entry) and entry.state not in OPEN]
     if untold:
-        book.change(untold[0], token=token)
-        return book.entry(schedule.name, untold[0].tick)
+        first = untold[0]
+        if first.starts - first.attempt >= 2 * FALSE_STARTS:
+            book.change(first, told="nobody could be told: the process that tells ended before it had")
+            return None
+        book.change(first, token=token, starts=first.starts + 1)
+        return book.entry(schedule.name, first.tick)
     tick = to_start(schedule.policy, _standing(unfinished), now)
     if tick is None:
         return None
