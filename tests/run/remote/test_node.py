@@ -57,7 +57,8 @@ def begun(place: Place, task: str) -> subprocess.Popen[bytes]:
     """A start of a task, as an engine begins it."""
     command = [sys.executable, "-m", "nbproof.run.remote.node", str(place.folder), task]
     with place.said(task).open("ab") as log:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        folder = place.order(task).pipeline.folder
+        return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 def said(place: Place, task: str) -> list[TaskEvent | Ended]:
@@ -154,6 +155,19 @@ def test_what_it_cannot_do_is_told_as_a_failure(tiny: Workspace) -> None:
     assert "Traceback" in place.said("use").read_text()
     assert outcomes(place, "use") == ["failed", "failed"]
     assert place in unfinished(state_of(load_pipeline(open_project(tiny.root), tiny.root / "pipeline.yaml").pipeline))
+
+
+def test_hooks_of_the_project_are_called_where_it_runs(tiny: Workspace) -> None:
+    """What `on_finish` refuses has failed, in its own words."""
+    tiny.write("hooks.py", "def check(product):\n    raise ValueError('too few rows')\n")
+    tiny.edit("pipeline.yaml", "- source: make.py\n", "- source: make.py\n    on_finish: hooks.check\n")
+    place, _ = placed(tiny, "make")
+
+    assert begun(place, "make").wait(LONGEST_S) == 1
+
+    assert outcomes(place, "make") == ["failed", "failed"]
+    (finished,) = [event for event in said(place, "make") if isinstance(event, TaskFinished)]
+    assert finished.reason == "its on_finish hook refused: ValueError: too few rows"
 
 
 def test_orders_survive_their_way_through_a_file(tiny: Workspace) -> None:

@@ -11,9 +11,8 @@ from typing import ClassVar, Literal
 from ...errors import JobRefused
 from ...records import Resources
 from ...run.remote.engine import Asked, Seen
+from ..target import ENDED
 from ..targets import slurm
-
-_STATES: Mapping[str, Literal["waiting", "running"]] = {"waiting": "waiting", "running": "running"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +36,7 @@ class SlurmTasks:
 
     def look(self) -> Mapping[str, Seen]:
         """The whole queue of this user in one call, with what has ended as long as MinJobAge says."""
-        found = {}
-        for line in slurm.queue(f"--user={getpass.getuser()}", "--format=%i|%T|%r|%k"):
-            number, state, reason, mark = line.split("|", 3)
-            seen = slurm.seen(state.split(), reason.strip())
-            found[number] = Seen(_STATES.get(seen.state, "ended"), mark, seen.reason or state)
-        return found
+        return queued(slurm.queue(f"--user={getpass.getuser()}", "--format=%i|%T|%r|%k"))
 
     def cancel(self, numbers: Iterable[str]) -> None:
         """Let Slurm end them: SIGTERM first, SIGKILL after KillWait."""
@@ -54,6 +48,17 @@ class SlurmTasks:
 
     def _chosen(self) -> list[str]:
         return [f"--{name}={value}" for name, value in self.cluster.chosen().items() if value is not None]
+
+
+def queued(lines: Iterable[str]) -> Mapping[str, Seen]:
+    """What lines such as `12|RUNNING|None|MARK` say of jobs; one in a state that nobody knows has not ended."""
+    found = {}
+    for line in lines:
+        number, state, reason, mark = line.split("|", 3)
+        seen = slurm.seen(state.split(), reason.strip())
+        kind: Literal["waiting", "running", "ended"] = "ended" if seen.state in ENDED else "waiting"
+        found[number] = Seen("running" if seen.state == "running" else kind, mark, seen.reason or state)
+    return found
 
 
 def options(asked: Asked) -> list[str]:
