@@ -39,6 +39,7 @@ NbproofError
 │   │   └── EngineAbsent            this machine has no program that could ask it
 │   ├── JobRefused                  an engine would not take a job
 │   ├── JobUnfinished               a job has not left what is asked for
+│   ├── StreamBroken                a stream of predictions cannot be read whole
 │   ├── EventsDamaged               the events of a watch hold a line that cannot be read
 │   ├── WindowAlarms                a window of data or predictions is not like its reference
 │   ├── TickFailed                  what a schedule has started did not end well
@@ -421,6 +422,16 @@ class JobUnfinished(WorkFailed):
     def __init__(self, job: str, found: str) -> None:
         self.job = job
         super().__init__(f"the job {job} {found}; expected results that are whole", hint=f"nbproof jobs logs {job}")
+
+
+class StreamBroken(WorkFailed):
+    """A stream of predictions cannot be read, or not whole; what was read before is kept."""
+
+    hint = "nbproof monitor collect --help"
+
+    def __init__(self, where: str, found: str, expected: str) -> None:
+        self.where, self.found, self.expected = where, found, expected
+        super().__init__(f"{where}: found {found}; expected {expected}")
 
 
 class EventsDamaged(WorkFailed):

@@ -8,6 +8,7 @@ from .errors import ExtraMissing
 
 EXTRA_OF = {
     "bandit": "review",
+    "confluent_kafka": "stream",
     "cryptography": "review",
     "detect_secrets": "review",
     "fastapi": "serve",

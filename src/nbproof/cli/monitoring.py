@@ -187,6 +187,35 @@ def watch(
 
 
 @monitor.command()
+@click.argument("topic")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--brokers", required=True, metavar="HOST:PORT,…", help="Where the stream is.")
+@click.option("--batch", type=click.IntRange(min=1), default=10_000, show_default=True, help="Messages at a time.")
+@click.option("--until-end", is_flag=True, help="Read what is there now, and end.")
+@as_json
+def collect(topic: str, folder: Path, brokers: str, batch: int, until_end: bool, as_json: bool) -> None:
+    """Read a Kafka topic of predictions into a folder of windows, one a UTC day.
+
+    Each message is a JSON object of plain values: one row. It is written once, whatever is killed in between: the
+    folder says what has been read. What is no row is kept in _unreadable.
+
+    \b
+    Example:
+      nbproof monitor collect predictions log --brokers 127.0.0.1:9092
+    """
+    from ..monitor.streaming import Collected, Stream
+    from ..monitor.streaming import collect as carry_out
+
+    def tell(found: Collected) -> None:
+        if not as_json:
+            click.echo(f"{found.rows} rows in {near(folder)}, {found.unreadable} messages without a row")
+
+    found = carry_out(Stream(brokers, topic, batch), folder, until_end=until_end, tell=tell)
+    if as_json:
+        print_json(found)
+
+
+@monitor.command()
 @click.option("--name", default="windows", show_default=True, help="Whose events, in .nbproof/monitor.")
 @as_json
 def events(name: str, as_json: bool) -> None:
