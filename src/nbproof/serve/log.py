@@ -28,7 +28,7 @@ from ..files import sync_folder, written_at_end
 from .rows import Table
 from .signature import Signature
 
-OPEN, DONE = ".frames", ".parquet"
+OPEN, DONE, BEGUN = ".frames", ".parquet", ".begun"
 # Length and CRC-32 of a frame; then the length of its head, the head (JSON), and the rows as float64 or JSON.
 HEAD = struct.Struct("<II")
 # A segment is complete after so many rows, or so long after its first.
@@ -156,10 +156,12 @@ class PredictionLog:
 
     def _open(self) -> None:
         self._path = self._folder / f"{time.time_ns():020d}-{os.getpid()}{OPEN}"
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        # Whoever completes what was left behind sees by this that its writer lives.
+        begun = self._path.with_suffix(BEGUN)
+        self._file = os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        # Whoever completes what was left behind sees by this that its writer lives; it gets its name once it is held.
         fcntl.flock(self._file, fcntl.LOCK_EX)
         os.write(self._file, MAGIC + _frame({"signature": self._signature.written()}, b""))
+        begun.rename(self._path)
         sync_folder(self._folder)
         self._rows, self._began = 0, time.monotonic()
 
