@@ -322,3 +322,11 @@ def test_the_error_of_auc_is_that_of_its_definition(rows: list[tuple[bool, int]]
         return
     variances = [wins.mean(axis=axis).var(ddof=1) / wins.shape[1 - axis] for axis in (0, 1)]
     assert found == pytest.approx(math.sqrt(sum(variances)), abs=1e-12)
+
+
+def test_a_missing_score_leaves_performance_open() -> None:
+    """Without a score there is no ranking to judge: it is said how many are missing."""
+    found = drift.perform([0.1, math.nan, 0.9], [0, 1, 1], reference_auc=0.9)
+
+    assert (found.verdict, found.auc, found.mean_score) == ("not_evaluated", None, None)
+    assert found.reason == "1 of 3 scores are missing"

@@ -35,6 +35,16 @@ def test_what_may_be_chance_is_amber_and_never_fair() -> None:
     assert found.reason.endswith("it may be chance")
 
 
+def test_rows_without_a_score_are_left_out() -> None:
+    """A missing score is no bad one: the groups fare as those rows do that have one."""
+    values = ["f"] * 200 + ["m"] * 200
+
+    found = slice_by("sex", values, [0.1] * 100 + [float("nan")] * 100 + [0.1] * 200, cutoff=0.5)
+
+    assert [(group.rows, group.favourable) for group in found.groups] == [(100, 1.0), (200, 1.0)]
+    assert found.disparate_impact == 1.0
+
+
 def test_small_groups_are_not_judged() -> None:
     """One large group and a small one: there is nothing to compare."""
     found = slice_by("sex", ["f"] * 99 + ["m"] * 500, scores(0, 99) + scores(500, 500), cutoff=0.5)

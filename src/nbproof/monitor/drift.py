@@ -323,7 +323,11 @@ def perform(
     values, truth = _numbers(scores), _numbers(labels)
     known = ~np.isnan(truth)
     rows, labelled = int(values.size), int(known.sum())
-    mean_score = float(values.mean()) if rows else None
+    lacking = int(np.isnan(values).sum())
+    mean_score = float(values.mean()) if rows and not lacking else None
+    if lacking:
+        reason = f"{lacking} of {rows} scores are missing"
+        return Performance(rows, labelled, None, None, None, None, None, "not_evaluated", reason)
     if not rows or labelled < rows:
         reason = f"{labelled} of {rows} labels have arrived"
         return Performance(rows, labelled, None, None, None, mean_score, None, "not_evaluated", reason)

@@ -70,10 +70,14 @@ def slice_by(
 ) -> Slice:
     """Return how the groups of `attribute` fare; a number is cut at `bands` (`bands_of` the reference) into groups.
 
-    A label that has not arrived is NaN. Rows without the attribute are a group of their own, which is not judged.
+    A label that has not arrived is NaN. Rows without the attribute are a group of their own, which is not judged; rows
+    without a score fare neither well nor badly, and are left out.
     """
-    favourable = np.asarray(scores, dtype=np.float64) < cutoff
-    truth = None if labels is None else np.asarray(labels, dtype=np.float64)
+    there = ~np.isnan(np.asarray(scores, dtype=np.float64))
+    values, scores = np.asarray(values)[there], np.asarray(scores, dtype=np.float64)[there]
+    labels = None if labels is None else np.asarray(labels, dtype=np.float64)[there]
+    favourable = scores < cutoff
+    truth = labels
     good = np.zeros(favourable.size, dtype=bool) if truth is None else truth == 0
     known = truth is not None and not np.isnan(truth).any()
     names = groups_of(values, bands)
