@@ -224,10 +224,11 @@ def environment(package: Path, kept: Path) -> Iterator[tuple[str, str]]:
     python, uv = str(place / "bin/python"), shutil.which("uv")
     pip = [uv, "pip"] if uv else [python, "-m", "pip"]
     of = ["--python", python] if uv else []
-    made = [uv, "venv", "-q", "--python", sys.executable, str(place)] if uv else [sys.executable, "-m", "venv", place]
-    if not place.is_dir():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run(made, check=True, capture_output=True)
+    if uv:
+        # Another one that runs beside this may make the same.
+        subprocess.run([uv, "venv", "-q", "--allow-existing", "--python", sys.executable, place], check=True)
+    elif not place.is_dir():
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
     ended = subprocess.run([*pip, "install", "-q", *of, f"{package}[test]"], capture_output=True, text=True)
     try:
         yield python, _last(ended) if ended.returncode else ""

@@ -202,3 +202,13 @@ def test_what_a_library_displays_is_kept_for_the_cell_that_runs(tmp_path: Path) 
         ran.stderr
     )
     assert python("-m", "pytest", "-q", "tests", folder=package).returncode == 0
+
+
+def test_a_file_that_may_have_changed_is_not_taken_for_its_text(tmp_path: Path) -> None:
+    """Who writes a file in another way, or goes elsewhere, may run something else."""
+    writes, runs = "%%writefile own.py\nx = 1", "%run -i own.py\ny = x"
+    drafted(tmp_path, (writes, "z = 1", runs))
+
+    for between in ("open('own.py', 'w').write('x = 2')", "import os\nos.chdir('.')", "%cd ."):
+        with pytest.raises(NotExported, match="brings names that nobody can see here"):
+            drafted(tmp_path, (writes, between, runs))

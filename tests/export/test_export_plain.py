@@ -263,3 +263,24 @@ def test_the_body_of_a_captured_cell_keeps_its_texts() -> None:
     plain = as_plain("%%capture\n" + body)
 
     assert textwrap.dedent('    x = """\nleft\n"""') in plain.source
+
+
+def test_a_file_that_the_notebook_wrote_is_run_as_its_text() -> None:
+    """What `%run -i` runs, a `%%writefile` above has said; anything else stays a refusal."""
+    written = {"own.py": "x = '''a\nb'''\nif x:\n    print(x)\n"}
+
+    plain = as_plain("a = 1\n%run -i own.py\nb = 2", written)
+
+    assert plain.source == "a = 1\nx = '''a\nb'''\nif x:\n    print(x)\nb = 2\n"
+    assert plain.lines == (1, 2, 2, 2, 2, 3)
+    assert as_plain("%run -i 'own.py'", written).refusals == ()
+    for source in (
+        "%run -i other.py",
+        "%run own.py",
+        "%run -i -t own.py",
+        "%run -i own.py 3",
+        "if a:\n    %run -i own.py",
+    ):
+        assert [refusal.reason.partition(" brings")[0] for refusal in as_plain(source, written).refusals] == [
+            f"`{source.rpartition(chr(10))[2].strip()}`"
+        ]

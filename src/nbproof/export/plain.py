@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..notebook.syntax import as_python, is_silenced, python_tree
 from .magics import Left, Refused, Said, Unwrapped, of_cell_magic, of_command, of_line_magic
 
+_RUN_AMONG_NAMES = re.compile(r"-i\s+(?P<quote>['\"]?)(?P<file>[\w./-]+\.py)(?P=quote)")
 _CALLS = {"run_line_magic", "run_cell_magic", "system", "getoutput", "magic"}
 
 
@@ -61,11 +63,15 @@ class _Found:
     modules: set[str] = field(default_factory=set)
     needs: list[str] = field(default_factory=list)
     is_last_silent: bool = False
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
-def as_plain(source: str) -> Plain:
-    """Read a cell; raises `SyntaxError` where IPython could not read it either."""
-    found = _Found()
+def as_plain(source: str, written: Mapping[str, str] | None = None) -> Plain:
+    """Read a cell; raises `SyntaxError` where IPython could not read it either.
+
+    `written` are the texts of files that cells above it write, by the names that `%%writefile` was given.
+    """
+    found = _Found(written=written or {})
     lines = _plain_lines(source, 0, found)
     text = "\n".join(text for text, _ in lines) + ("\n" if lines else "")
     try:
@@ -171,7 +177,7 @@ def _rewrite(lines: _Lines, place: _Place, found: _Found) -> bool:
     """Put plain Python in a magic's place; whether the magic, as the last of a cell, shows no value."""
     first, last = place.statement.lineno - 1, (place.statement.end_lineno or place.statement.lineno) - 1
     line = lines[first][1]
-    said = _said(place)
+    said = _run_in_place(place, found.written) or _said(place)
     if isinstance(said, Refused):
         found.refusals.append(Refusal(line, said.reason, said.hint))
         return True
@@ -258,6 +264,18 @@ def _said(place: _Place) -> Left | Said | Unwrapped | Refused:
         case "getoutput", [command]:
             return of_command(command.removeprefix("!"), is_captured=True, is_bound=is_bound)
     return Refused("it speaks to IPython's shell in a way that is not known here", "leave it out")
+
+
+def _run_in_place(place: _Place, written: Mapping[str, str]) -> Said | None:
+    """The text of a file that the notebook has written itself, where `%run -i` runs it among the notebook's names."""
+    words = [argument.value for argument in place.call.args if isinstance(argument, ast.Constant)] if place.call else []
+    if words[:1] != ["run"] or place.is_in_block or _target(place.statement):
+        return None
+    found = _RUN_AMONG_NAMES.fullmatch(str(words[-1]).strip())
+    text = written.get(found["file"]) if found else None
+    if text is None or "__file__" in text:
+        return None
+    return Said(text.rstrip("\n"), notes=("`%run -i` became the text of the file, which a cell above writes",))
 
 
 def _transformed(source: str) -> tuple[str, list[int]]:

@@ -20,6 +20,11 @@ _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
 # Many write their headings so to colour them.
 _TAGGED = re.compile(r"\s*<h([1-6])\b[^>]*>(.*?)</h\1>\s*", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-zA-Z][^>]*>")
+# A file that a cell writes anew.
+_WRITTEN = re.compile(r"\s*%%(?:writefile|file)[ \t]+(?P<quote>['\"]?)(?P<file>[\w./-]+)(?P=quote)[ \t]*\n")
+_MAY_WRITE = re.compile(
+    r"\bcd\b|chdir|open\(|\.write_|shutil|rename|replace\(|^\s*!|^%%(?:!|bash|sh|script)", re.MULTILINE
+)
 _FENCES = ("```", "~~~")
 # The shell's memory of earlier cells is none that a package has.
 _HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
@@ -99,6 +104,7 @@ def read(document: Document) -> Reading:
     needs: list[str] = []
     modules: set[str] = set()
     title, level, is_first, words = "", 0, False, ""
+    written: dict[str, str] = {}
     if not document.is_python:
         refusals.append(CellRefusal(1, 1, f"the notebook is in {document.language}", "only Python becomes a package"))
         return Reading(document, (), tuple(refusals), (), ())
@@ -113,11 +119,16 @@ def read(document: Document) -> Reading:
         if cell.kind != "code" or "skip-execution" in cell.tags or not cell.source.strip():
             continue
         try:
-            plain = as_plain(cell.source)
+            plain = as_plain(cell.source, written)
             tree = python_tree(plain.source) if not plain.refusals else ast.Module([], [])
         except SyntaxError as error:
             refusals.append(CellRefusal(number, error.lineno or 1, f"{error.msg}", "mend the code"))
             continue
+        if to_file := _WRITTEN.match(cell.source):
+            written[to_file["file"]] = cell.source[to_file.end() :]
+        elif _MAY_WRITE.search(cell.source):
+            # Nobody who only reads knows any more what lies in the files above.
+            written.clear()
         refusals += [CellRefusal(number, each.line, each.reason, each.hint) for each in plain.refusals]
         refusals += _blind(tree, plain, number)
         notes += [(number, note) for note in plain.notes]
