@@ -212,3 +212,25 @@ def test_a_file_that_may_have_changed_is_not_taken_for_its_text(tmp_path: Path) 
     for between in ("open('own.py', 'w').write('x = 2')", "import os\nos.chdir('.')", "%cd ."):
         with pytest.raises(NotExported, match="brings names that nobody can see here"):
             drafted(tmp_path, (writes, between, runs))
+
+
+def test_what_memory_happens_to_hold_proves_nothing(tmp_path: Path) -> None:
+    """An array that nobody fills is another one each time, however alike two quick runs are; a filled one counts."""
+    made = drafted(
+        tmp_path,
+        (
+            "import numpy as np\nfor n in range(9):\n    few = np.arange(6.0)\nfew = None",
+            "np.empty((2, 3))",
+            "many = np.empty(5000)",
+            "filled = np.ones((2, 3))\nfilled",
+        ),
+    )
+
+    assert {row.name: row.verdict for row in made.equivalence.rows if row.what == "value"} == {
+        "n": "equal",
+        "few": "equal",
+        "many": "not steady",
+        "filled": "equal",
+    }
+    shown = [row.verdict for row in made.equivalence.rows if row.what == "displayed"]
+    assert shown == ["not steady", "equal"]

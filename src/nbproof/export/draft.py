@@ -220,7 +220,7 @@ def may_run_beside(run: Run, needed: Working) -> bool:
 
 def _watched_again(reading: Reading, folder: Path, injected: str, timeout_s: float | None) -> Run:
     try:
-        return watched(reading, folder, injected=injected, timeout_s=timeout_s, draws_from=None)
+        return watched(reading, folder, injected=injected, timeout_s=timeout_s, draws_from=None, stirs=True)
     except NotExported as error:
         reason = "in a folder with nothing but the files that it was seen reading, "
         raise NotExported(error.notebook, [reason + each for each in error.reasons]) from None
@@ -233,7 +233,7 @@ def _looks_round(reading: Reading, needed: Working) -> bool:
 
 def _from_one_start(reading: Reading, needed: Working, injected: str, timeout_s: float | None) -> _Third:
     with clean_folder(needed, is_with_modules=True) as (root, folder):
-        return _Third(watched(reading, folder, injected=injected, timeout_s=timeout_s), root)
+        return _Third(watched(reading, folder, injected=injected, timeout_s=timeout_s, stirs=True), root)
 
 
 def _check_alone(
@@ -295,10 +295,12 @@ def watched(
     may_fail: bool = False,
     draws_from: int | None = ONE_START,
     listens: bool = False,
+    stirs: bool = False,
 ) -> Run:
     """Watch a notebook run, with `injected` right after its parameters cell; raises `NotExported` where it fails.
 
-    Where it `listens`, the run tells with which types functions were called.
+    Where it `listens`, the run tells with which types functions were called. Where it `stirs`, memory that nobody has
+    filled holds something else.
     """
     cells: list[CellCode] = []
     for step in reading.steps:
@@ -312,6 +314,7 @@ def watched(
         tells_loaded=tells_loaded,
         draws_from=draws_from,
         listens=listens,
+        stirs=stirs,
     )
     if run.error is not None and not may_fail:
         raise NotExported(reading.document.path, [f"{_place(reading, run.error)} fails: {run.error.error}"])
@@ -335,7 +338,11 @@ def notebook_runner(reading: Reading) -> Callable[..., Run]:
     """A function that runs the notebook in a folder, with values of its parameters; it may fail."""
 
     def run(
-        place: Path, parameters: Mapping[str, Any], timeout_s: float | None, draws_from: int | None = ONE_START
+        place: Path,
+        parameters: Mapping[str, Any],
+        timeout_s: float | None,
+        draws_from: int | None = ONE_START,
+        stirs: bool = False,
     ) -> Run:
         return watched(
             reading,
@@ -344,6 +351,7 @@ def notebook_runner(reading: Reading) -> Callable[..., Run]:
             timeout_s=timeout_s,
             may_fail=True,
             draws_from=draws_from,
+            stirs=stirs,
         )
 
     return run

@@ -12,6 +12,7 @@ from typing import Any
 from ...errors import NotWatched
 from ..reading import Reading
 from ..running import clean_folder, run_package
+from ..watching.draws import ONE_START
 from ..watching.seen import Run
 from ..working import Working
 from .compare import Compared, Equivalence, Roots, compare
@@ -90,11 +91,11 @@ def prove(
     found = at_once = beside(first, root)
     if is_twice:
         with clean_folder(pair.needed, is_with_modules=True) as (again, folder):
-            found = beside(pair.run(folder, parameters, timeout_s, None), again)
+            found = beside(pair.run(folder, parameters, timeout_s, None, True), again)
     if at_once.holds or (is_twice and not found.holds):
         return Proof(parameters, found)
     with clean_folder(pair.needed, is_with_modules=True) as (again, folder):
-        same = beside(pair.run(folder, parameters, timeout_s), again)
+        same = beside(pair.run(folder, parameters, timeout_s, ONE_START, True), again)
     return Proof(parameters, found if is_twice and same.holds else same)
 
 

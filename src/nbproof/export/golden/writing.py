@@ -14,14 +14,14 @@ from typing import Any
 from ...errors import NotWatched
 from ...notebook.shapes import as_json
 from ..draft import Draft
-from ..watching.watch import carried_out
+from ..watching.watch import STIRRED, carried_out
 from .asking import asked
 from .coverage import Coverage
 
 TESTS = "tests"
 _HERE, _PYTEST = "nbproof.export.golden", "pytest>=8"
-# Other hashes and as many threads as there are: what holds nevertheless holds anywhere.
-_OTHERWISE = {"PYTHONHASHSEED": "1"}
+# Other hashes, other leftovers in memory, and as many threads as there are: what holds nevertheless holds anywhere.
+_OTHERWISE = {"PYTHONHASHSEED": "1", **STIRRED}
 
 
 def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None = None) -> Coverage:

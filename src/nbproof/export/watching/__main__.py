@@ -23,7 +23,7 @@ def main() -> None:
     if job["draws_from"] is not None:
         start_draws(job["draws_from"])
     cells = [CellCode(**cell) for cell in job["cells"]]
-    run = execute(cells, tells_loaded=job["tells_loaded"], listens=job["listens"])
+    run = execute(cells, tells_loaded=job["tells_loaded"], listens=job["listens"], stirs=job["stirs"])
     Path(job["output"]).write_text(json.dumps(to_json(run)), encoding="utf-8")
 
 

@@ -35,6 +35,9 @@ from .opened import Opened, folders_of
 from .seen import Run, Seen, Value
 from .touched import Touched, Watch, states
 
+# So many bytes at most has an array for which numpy keeps memory, and so many pieces of each size.
+_STORED, _STORED_OF_A_SIZE = 1024, 8
+_LEFT_THERE = 1.7e300
 LONGEST_TEXT, LONGEST_PRINT = 200, 1_000_000
 _OF_EVERY_CLASS = {"__dict__", "__weakref__", "__module__", "__doc__", "__abstractmethods__", "_abc_impl",
                    "__slotnames__", "__annotations__"}  # fmt: skip
@@ -86,10 +89,13 @@ class _Session:
         self.shown.setdefault(cell, []).append(_Shown(value, value_of(value, Look(is_shown=True))))
 
 
-def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: bool = False) -> Run:
+def execute(
+    cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: bool = False, stirs: bool = False
+) -> Run:
     """Run the cells; stop at the first that fails. Changes this process: to be called in one made for it.
 
-    Where it `listens`, it also tells the types that functions of the cells were called with.
+    Where it `listens`, it also tells the types that functions of the cells were called with. Where it `stirs`, arrays
+    that a cell does not fill hold something else than they would.
     """
     calls = Calls() if listens else None
     modules = frozenset(sys.modules)
@@ -103,6 +109,8 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
         session = _Session(names, Watch(), runner, calls, opened=opened)
         _give_display(session)
         for code in cells:
+            if stirs:
+                stir()
             seen.append(replace(_run_cell(code, session), stars=tuple(_brought_by_stars(code.source))))
             if seen[-1].error:
                 break
@@ -124,6 +132,15 @@ def execute(cells: Sequence[CellCode], *, tells_loaded: bool = False, listens: b
             loaded,
             tuple(calls.found()) if calls else (),
         )
+
+
+def stir() -> None:
+    """Leave other numbers in the memory that numpy keeps for its next small arrays: it has a store of its own."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and hasattr(numpy, "full"):
+        for numbers in range(1, _STORED // 8):
+            held = [numpy.full(numbers, _LEFT_THERE) for _ in range(_STORED_OF_A_SIZE)]
+            held.clear()
 
 
 def _brought_by_stars(source: str) -> Iterator[tuple[str, tuple[str, ...]]]:

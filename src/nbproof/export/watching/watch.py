@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .executor import CellCode
 
 # One thread: with more of them sums differ from run to run. One seed: sets keep their order.
+# The memory allocator of Linux fills with it what is taken and what is given back.
+STIRRED = {"MALLOC_PERTURB_": "165"}
 STEADY = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LONGEST_WORDS = 400
 
@@ -32,13 +34,15 @@ def watch(
     tells_loaded: bool = False,
     draws_from: int | None = None,
     listens: bool = False,
+    stirs: bool = False,
 ) -> Run:
     """Run the cells in `folder`, and say what each did. A cell that fails is seen, too, as the last one.
 
     Random numbers that nobody gave a seed start at `draws_from`; without it they start somewhere, as they do elsewhere.
 
     With `tells_loaded` the distributions and local modules that it loaded are told, too; where it `listens`, the types
-    that functions of the cells are called with, for less than a second more.
+    that functions of the cells are called with, for less than a second more. Where it `stirs`, memory that nobody has
+    filled holds something else than in a run that does not.
     Raises `NotWatched` when the process dies, or takes longer than `timeout_s`.
     """
     job = {
@@ -47,8 +51,10 @@ def watch(
         "tells_loaded": tells_loaded,
         "draws_from": draws_from,
         "listens": listens,
+        "stirs": stirs,
     }
-    return from_json(carried_out("nbproof.export.watching", job, timeout_s=timeout_s, environ=environ))
+    steady = {**STEADY, **STIRRED} if stirs else STEADY
+    return from_json(carried_out("nbproof.export.watching", job, timeout_s=timeout_s, environ=environ, steady=steady))
 
 
 def carried_out(
