@@ -27,7 +27,7 @@ from pathlib import Path
 import nbformat
 from IPython.core.inputtransformer2 import TransformerManager
 
-from .__main__ import HERE, run_seeded
+from .__main__ import HERE, STIRRED, run_seeded
 
 # What asks for a page or a file of somewhere else, as far as a line shows it.
 _FETCHES = re.compile(
@@ -183,7 +183,7 @@ def _qualified(checkout: Path, path: Path, folder: Path, name: str) -> str:
             shutil.copyfile(checkout / file, place / checkout.name / file)
         with tempfile.TemporaryDirectory(prefix="collect-") as scratch:
             shutil.copytree(place, scratch, dirs_exist_ok=True)
-            failed = _run(Path(scratch) / path, states / "2.json", {})
+            failed = _run(Path(scratch) / path, states / "2.json", STIRRED)
         if not failed:
             return ""
     return f"the second time: {failed}"

@@ -7,6 +7,7 @@ cell among those with code.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,8 @@ _sys.path.insert(0, {here!r})
 import telling as _telling
 _sys.path.remove({here!r})
 _telling.at, _telling.displayed = 0, {{}}
+if {stirs}:
+    get_ipython().events.register("pre_run_cell", lambda info: _telling.stir())
 def _after(result):
     if result.info is not None and result.info.store_history:
         _telling.at += 1
@@ -42,7 +45,7 @@ def main() -> None:
     client = NotebookClient(found, kernel_name="python3", resources={"metadata": {"path": str(notebook.parent)}})
     error, began = "", time.monotonic()
     with client.setup_kernel():
-        _hidden(client, BEGIN.format(here=str(Path(__file__).parent)))
+        _hidden(client, BEGIN.format(here=str(Path(__file__).parent), stirs="MEASURING_STIRS" in os.environ))
         began = time.monotonic()
         try:
             for at, cell in enumerate(found.cells):
