@@ -37,11 +37,7 @@ from .telling import difference, is_data
 HERE = Path(__file__).parent
 RESULT = HERE.parent / "results" / "export_public.json"
 CONTENDERS = ("nbproof", "nbconvert-python", "nbconvert-ipython", "jupytext")
-SCRIPTS = {
-    "nbconvert-python": ("script", "-m nbconvert --to script --output-dir {out} {notebook}"),
-    "nbconvert-ipython": ("ipython", "-m nbconvert --to script --output-dir {out} {notebook}"),
-    "jupytext": ("script", "-m jupytext --to py:percent --output {out}/{stem}.py {notebook}"),
-}
+SCRIPTS = {"nbconvert-python": "script", "nbconvert-ipython": "ipython", "jupytext": "script"}
 # So much of the values that are the same in two runs has to come back.
 COVERAGE = 0.9
 # What memory happens to hold is nobody's result: in the second run it holds something else.
@@ -177,7 +173,7 @@ def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Refe
         if isinstance(made, Outcome):
             return Outcome(**{**asdict(made), **about})
         if contender != "nbproof":
-            command = [str(HERE / "converted_run.py"), SCRIPTS[contender][0], str(made), str(state)]
+            command = [str(HERE / "converted_run.py"), SCRIPTS[contender], str(made), str(state)]
             ended = run_seeded(command, fresh.parent)
         else:
             with environment(made, folder / "_environments") as (python, why_not):
@@ -211,11 +207,29 @@ def _reasons(ended: subprocess.CompletedProcess[str]) -> str:
 
 
 def _converted(contender: str, notebook: Path, out: Path) -> Path | Outcome:
-    words = SCRIPTS[contender][1].split()
-    given = {"out": str(out), "notebook": str(notebook), "stem": notebook.stem}
-    ended = run_seeded([word.format(**given) for word in words], notebook.parent)
-    made = sorted(out.glob("*.py"))
-    return made[0] if ended.returncode == 0 and made else Outcome("", "", contender, "failed", why=_last(ended))
+    """What the command of the tool writes, made in this process: to start one takes longer than to convert."""
+    try:
+        made = _by_jupytext(notebook, out) if contender == "jupytext" else _by_nbconvert(notebook, out)
+    except Exception as error:
+        return Outcome("", "", contender, "failed", why=f"{type(error).__name__}: {error}"[:300])
+    return made if made.suffix == ".py" else Outcome("", "", contender, "failed", why=f"it wrote a {made.suffix}")
+
+
+def _by_nbconvert(notebook: Path, out: Path) -> Path:
+    from nbconvert.exporters import ScriptExporter
+
+    text, about = ScriptExporter().from_filename(str(notebook))
+    made = out / f"{notebook.stem}{about['output_extension']}"
+    made.write_text(text, encoding="utf-8")
+    return made
+
+
+def _by_jupytext(notebook: Path, out: Path) -> Path:
+    import jupytext
+
+    made = out / f"{notebook.stem}.py"
+    jupytext.write(jupytext.read(notebook), made, fmt="py:percent")
+    return made
 
 
 @contextlib.contextmanager

@@ -6,13 +6,16 @@ cell among those with code.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
@@ -34,7 +37,8 @@ get_ipython().events.register("post_run_cell", _after)
 END = """
 import json as _json
 with open({state!r}, "w") as _file:
-    _json.dump({{"values": _telling.snapshot(dict(get_ipython().user_ns)), "displayed": _telling.displayed}}, _file)
+    _own = _telling.without_imported(dict(get_ipython().user_ns), {imported!r})
+    _json.dump({{"values": _telling.snapshot(_own), "displayed": _telling.displayed}}, _file)
 """
 
 
@@ -58,9 +62,23 @@ def main() -> None:
             error = type(failed).__name__
         took = round(time.monotonic() - began, 2)
         if not error:
-            _hidden(client, END.format(state=str(state)))
+            _hidden(client, END.format(state=str(state), imported=list(_imported(found))))
     told = json.loads(state.read_text()) if state.is_file() else {"values": {}, "displayed": {}}
     state.write_text(json.dumps({**told, "error": error[:300], "seconds": took}))
+
+
+def _imported(notebook: nbformat.NotebookNode) -> Iterator[tuple[str, str, str]]:
+    """What `from module import name as other` says anywhere in the cells: module, name (or a star) and other name."""
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        try:
+            tree = ast.parse(TransformerManager().transform_cell(cell.source))
+        except SyntaxError:
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield from ((node.module, alias.name, alias.asname or alias.name) for alias in node.names)
 
 
 def _hidden(client: NotebookClient, source: str) -> None:

@@ -46,6 +46,15 @@ def stir() -> None:
         del held
 
 
+def without_imported(names: dict[str, Any], imported: list[tuple[str, str, str]]) -> dict[str, Any]:
+    """Leave out what still is what a module has: constants that were imported are no results."""
+    found: dict[str, Any] = {}
+    for module, name, own in imported:
+        held = vars(sys.modules[module]) if module in sys.modules else {}
+        found |= held if name == "*" else {own: held[name]} if name in held else {}
+    return {name: value for name, value in names.items() if name not in found or found[name] is not value}
+
+
 def is_data(told: Told) -> bool:
     return told.get("k") in DATA or (told.get("k") == "object" and "v" in told)
 
