@@ -68,6 +68,7 @@ class Outcome:
     is_installed: bool | None = None
     do_tests_pass: bool | None = None
     does_verify: bool | None = None
+    tests_say: str = ""
 
     @property
     def is_sound(self) -> bool:
@@ -176,7 +177,7 @@ def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Refe
             command = [str(HERE / "converted_run.py"), SCRIPTS[contender], str(made), str(state)]
             ended = run_seeded(command, fresh.parent)
         else:
-            with environment(made, folder / "_environments") as (python, why_not):
+            with environment(made, folder / f"_environments-{os.getpid()}") as (python, why_not):
                 about["is_installed"] = not why_not
                 if why_not:
                     return Outcome(**about, verdict="failed", why=why_not)
@@ -253,17 +254,18 @@ def environment(package: Path, kept: Path) -> Iterator[tuple[str, str]]:
         subprocess.run([*pip, "uninstall", "-q", *of, *([] if uv else ["-y"]), said["name"]], capture_output=True)
 
 
-def _checked(package: Path, python: str, *, verifies: bool) -> dict[str, bool | None]:
+def _checked(package: Path, python: str, *, verifies: bool) -> dict[str, Any]:
     """Whether the tests of a package pass where it is installed, and it verifies where it was made."""
     tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
-    tested = run_seeded(tests, package, is_seeded=False, python=python).returncode
+    tested = run_seeded(tests, package, is_seeded=False, python=python)
     # It ends with 4 or 5 where there are none.
-    do_pass = None if tested in (4, 5) else tested == 0
+    do_pass = None if tested.returncode in (4, 5) else tested.returncode == 0
+    told = {"do_tests_pass": do_pass, "tests_say": "" if do_pass else _last(tested)}
     if not verifies:
-        return {"do_tests_pass": do_pass}
+        return told
     verify = ["-m", "nbproof", "verify", str(package)]
     does_verify = run_seeded(verify, package.parent, seconds=EXPORT_SECONDS, is_seeded=False).returncode == 0
-    return {"do_tests_pass": do_pass, "does_verify": does_verify}
+    return {**told, "does_verify": does_verify}
 
 
 def _numbers(notebook: Path) -> dict[str, int]:
