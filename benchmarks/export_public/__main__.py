@@ -109,7 +109,9 @@ def main() -> None:
             reference = reference or _reference(asked.folder, row)
             if reference is None:
                 continue
-            outcome = _tried(asked.folder, row, contender, reference, verifies=not asked.unverified)
+            outcome = _tried(
+                asked.folder, row, contender, reference, kept=asked.result.stem, verifies=not asked.unverified
+            )
             found[row["id"], contender] = asdict(outcome)
             print(f"{contender:18} {outcome.verdict:8} {outcome.notebook[-60:]:60} {outcome.why[:150]}", flush=True)
             asked.result.write_text(json.dumps({"machine": machine(), "outcomes": list(found.values())}, indent=1))
@@ -159,7 +161,9 @@ def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
             if is_data(told) and name in other and not difference(told, other[name])}  # fmt: skip
 
 
-def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Reference, *, verifies: bool) -> Outcome:
+def _tried(
+    folder: Path, row: Mapping[str, str], contender: str, reference: Reference, *, kept: str, verifies: bool
+) -> Outcome:
     about = {"id": row["id"], "notebook": row["path"], "contender": contender, "own_s": reference.seconds,
              "commit": row.get("commit", "")}  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="public-") as place:
@@ -177,7 +181,7 @@ def _tried(folder: Path, row: Mapping[str, str], contender: str, reference: Refe
             command = [str(HERE / "converted_run.py"), SCRIPTS[contender], str(made), str(state)]
             ended = run_seeded(command, fresh.parent)
         else:
-            with environment(made, folder / f"_environments-{os.getpid()}") as (python, why_not):
+            with environment(made, folder / f"_environments-{kept}") as (python, why_not):
                 about["is_installed"] = not why_not
                 if why_not:
                     return Outcome(**about, verdict="failed", why=why_not)
