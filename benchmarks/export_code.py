@@ -1,8 +1,9 @@
 """How pleasant the code of exported packages is: what linters and type checkers find, and how long functions are.
 
 Notebooks are drafted as `nbproof export` does it, each in a copy of its folder; tools judge the files that come of it.
+Packages that are there already are judged as they are; modules that came from beside the notebook are their authors'.
 
-    python -m benchmarks.export_code [FOLDER_OR_NOTEBOOK …] [--keep FOLDER] [--timeout SECONDS] [--most N]
+    python -m benchmarks.export_code [FOLDER_OR_NOTEBOOK_OR_PACKAGE …] [--keep FOLDER] [--timeout SECONDS] [--most N]
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from benchmarks.machine import machine
 
 from nbproof.errors import NbproofError
 from nbproof.export.draft import draft
+from nbproof.export.packaging import provenance
 from nbproof.export.shaping.tidying import program
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks/results/export_code.json"
 GIVEN = (ROOT / "tests/notebooks/public", ROOT / "tests/export/notebooks")
-RUFF = ("--isolated", "--target-version", "py311", "--extend-select", "D,ANN", "--ignore", "D203,D213")
+RUFF = ("--isolated", "--target-version", "py311", "--extend-select", "D,ANN", "--ignore", "D203,D213",
+        "--exclude", "_modules")  # fmt: skip
 MYPY = ("--python-version", "3.11", "--ignore-missing-imports", "--disallow-untyped-defs", "--allow-redefinition",
-        "--no-error-summary")  # fmt: skip
+        "--no-error-summary", "--exclude", "/_modules/")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -71,8 +74,11 @@ def main() -> None:
 
 def _notebooks(places: list[Path]) -> Iterator[Path]:
     for place in places:
+        made = [path.parent for path in sorted([*place.glob("pyproject.toml"), *place.glob("*/pyproject.toml")])]
         if place.suffix == ".ipynb":
             yield place
+        elif made:
+            yield from made
         else:
             yield from sorted(path for path in place.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 
@@ -84,6 +90,10 @@ def _name(notebook: Path) -> str:
 def judged(notebook: Path, timeout_s: float, kept: Path | None) -> Judged:
     """Draft a notebook in a copy of its folder, and ask the tools about the files."""
     found = Judged(notebook.name)
+    if notebook.is_dir():
+        found.shape = json.loads((notebook / provenance.FILE).read_text())["shape"]
+        _judge(next(notebook.glob("src/*/steps.py")).parent, found)
+        return found
     with tempfile.TemporaryDirectory() as place:
         copy = Path(place) / "work"
         shutil.copytree(notebook.parent, copy)
@@ -107,7 +117,9 @@ def _judge(package: Path, found: Judged) -> None:
     findings = json.loads(told.stdout)
     found.ruff = dict(Counter(each["code"] or "syntax" for each in findings))
     found.errors += [f"{each['filename']}:{each['location']['row']}: {each['code']}" for each in findings]
-    shown = subprocess.run([program(), "format", "--isolated", "--check", package], capture_output=True, text=True)
+    shown = subprocess.run(
+        [program(), "format", "--isolated", "--exclude", "_modules", "--check", package], capture_output=True, text=True
+    )
     found.unformatted = shown.stdout.count("Would reformat")
     cache = Path(tempfile.gettempdir()) / "nbproof-benchmark-mypy"
     told_types = subprocess.run(
