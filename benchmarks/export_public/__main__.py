@@ -110,7 +110,13 @@ def main() -> None:
             if reference is None:
                 continue
             outcome = _tried(
-                asked.folder, row, contender, reference, kept=asked.result.stem, verifies=not asked.unverified
+                asked.folder,
+                row,
+                contender,
+                reference,
+                kept=asked.result.stem,
+                keep=asked.keep,
+                verifies=not asked.unverified,
             )
             found[row["id"], contender] = asdict(outcome)
             print(f"{contender:18} {outcome.verdict:8} {outcome.notebook[-60:]:60} {outcome.why[:150]}", flush=True)
@@ -127,6 +133,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--ids", default="", help="only these, by comma")
     parser.add_argument("--again", action="store_true", help="also what was tried before")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin none after so many")
+    parser.add_argument("--keep", type=Path, help="leave the packages there")
     parser.add_argument(
         "--unverified", action="store_true", help="leave `nbproof verify` out, which runs both once more"
     )
@@ -162,7 +169,14 @@ def _agreed(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tried(
-    folder: Path, row: Mapping[str, str], contender: str, reference: Reference, *, kept: str, verifies: bool
+    folder: Path,
+    row: Mapping[str, str],
+    contender: str,
+    reference: Reference,
+    *,
+    kept: str,
+    keep: Path | None,
+    verifies: bool,
 ) -> Outcome:
     about = {"id": row["id"], "notebook": row["path"], "contender": contender, "own_s": reference.seconds,
              "commit": row.get("commit", "")}  # fmt: skip
@@ -188,6 +202,8 @@ def _tried(
                 about |= _checked(made, python, verifies=verifies)
                 cells = Path(place) / "cells.json"
                 cells.write_text(json.dumps(_numbers(fresh)))
+                if keep:
+                    shutil.copytree(made, keep / f"{row['id']}_{made.name}", dirs_exist_ok=True)
                 command = [str(HERE / "converted_run.py"), "package", made.name, str(state), str(cells)]
                 ended = run_seeded(command, fresh.parent, python=python)
         if not state.is_file():
