@@ -234,3 +234,18 @@ def test_what_memory_happens_to_hold_proves_nothing(tmp_path: Path) -> None:
     }
     shown = [row.verdict for row in made.equivalence.rows if row.what == "displayed"]
     assert shown == ["not steady", "equal"]
+
+
+def test_the_order_of_a_set_is_no_result_that_is_tested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hash seeds put these texts into one order, by chance, and a third one does not."""
+    notebook = write_notebook(tmp_path / "notebooks/sets.ipynb", "pair = list({'a4', 'b4'})\nsize = len(pair)")
+
+    package = exported(notebook)
+
+    for seed in ("0", "1", "2"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        tested = python("-m", "pytest", "-q", "tests", folder=package)
+        assert tested.returncode == 0, tested.stdout
+    steps = package / "src/sets_draft/steps.py"
+    steps.write_text(steps.read_text().replace("len(pair)", "len(pair) + 1"))
+    assert "size: 3, expected 2" in python("-m", "pytest", "-q", "tests", folder=package).stdout

@@ -43,14 +43,15 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
             # A whole run does not go through it for the tests; a call alone does.
             folder.save(file(call), again[call])
             again[call] = replayed(call, function)
-    loose: dict[str, dict[str, float | None]] = {}
+    # What an earlier check has learnt stays learnt.
+    loose = {step: dict(places) for step, places in about.loose.items()}
     if any(step not in again or about.counted(step, again[step]) for step in about.steps):
         with tempfile.TemporaryDirectory(prefix="nbproof-golden-") as place:
             whole = package.run(about.furnished(Path(place)), about.steps, about.parameters)
         for step, told in whole.items():
             found = loosened(folder.load(file(step)), told, label(step))
             if found:
-                loose[step] = found
+                loose[step] = _wider(loose.get(step, {}), found)
     about = replace(about, loose=loose)
     wrong = {call: about.counted(call, told) for call, told in again.items()}
     alone = {call: function for call, function in about.alone.items() if not wrong[call]}
@@ -68,6 +69,16 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
         "loose": {step: len(places) for step, places in loose.items()},
         "not_covered": not_covered,
         "not_alone": {label(call): str(told[0]) for call, told in wrong.items() if told and call in about.steps},
+    }
+
+
+def _wider(one: Mapping[str, float | None], other: Mapping[str, float | None]) -> dict[str, float | None]:
+    """How far runs may be apart at each place, by what two checks have learnt; None where nothing can be said."""
+    bounds = [(at, bound) for found in (one, other) for at, bound in found.items()]
+    nothing = {at for at, bound in bounds if bound is None}
+    return {
+        at: None if at in nothing else max(bound for place, bound in bounds if place == at and bound is not None)
+        for at, _ in bounds
     }
 
 
