@@ -264,3 +264,22 @@ def test_texts_with_gaps_are_told_apart_by_where_they_are(gap: object) -> None:
 
     assert None not in digests
     assert len(digests) == 3
+
+
+def test_what_a_library_reads_of_its_own_is_no_data_of_the_notebook(tmp_path: Path) -> None:
+    """Wherever it is installed: in the user's own folder, say."""
+    library = tmp_path / "user/site-packages/somebodys_library"
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text(
+        "from pathlib import Path\ndef styles():\n    return Path(__file__).with_name('styles.txt').read_text()\n"
+    )
+    (library / "styles.txt").write_text("plain")
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/own.txt").write_text("own")
+    cells = [CellCode(1, "import somebodys_library\nfound = somebodys_library.styles() + open('own.txt').read()")]
+    paths = os.pathsep.join([str(library.parent), os.environ.get("PYTHONPATH", "")])
+
+    run = watch(cells, tmp_path / "work", environ={**os.environ, "PYTHONPATH": paths})
+
+    assert run.values["found"].text == "'plainown'"
+    assert run.cells[0].files_read == (str(tmp_path / "work/own.txt"),)
