@@ -249,3 +249,20 @@ def test_the_order_of_a_set_is_no_result_that_is_tested(tmp_path: Path, monkeypa
     steps = package / "src/sets_draft/steps.py"
     steps.write_text(steps.read_text().replace("len(pair)", "len(pair) + 1"))
     assert "size: 3, expected 2" in python("-m", "pytest", "-q", "tests", folder=package).stdout
+
+
+def test_scales_that_two_random_pictures_share_are_not_tested(tmp_path: Path) -> None:
+    """What is drawn by chance is another one each time, and so are the ticks beside it, sooner or later."""
+    notebook = write_notebook(
+        tmp_path / "notebooks/random_pictures.ipynb",
+        "import numpy as np\nimport matplotlib.pyplot as plt\nplt.plot(np.random.randn(50))\nplt.title('chance');",
+    )
+
+    package = exported(notebook)
+
+    for _ in range(2):
+        tested = python("-m", "pytest", "-q", "tests", folder=package)
+        assert tested.returncode == 0, tested.stdout
+    steps = next(path for path in package.rglob("steps.py"))
+    steps.write_text(steps.read_text().replace('"chance"', '"Chance"'))
+    assert "titles[1]: 'Chance', expected 'chance'" in python("-m", "pytest", "-q", "tests", folder=package).stdout

@@ -6,6 +6,7 @@ does not, the package runs once more as a whole, and what the two runs disagree 
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +17,9 @@ from .recording import referenced
 
 # What is no record of a call.
 _OTHERS = {"steps.json", "command_line.json"}
+_AXES = re.compile(r".*\.axes\[\d+\](?=\.)")
+# What matplotlib chooses by what is drawn.
+_SCALES = ("ticks", "tick labels", "xlim", "ylim")
 VARIES = "two runs differ here by themselves"
 
 
@@ -51,7 +55,7 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
         for step, told in whole.items():
             found = loosened(folder.load(file(step)), told, label(step))
             if found:
-                loose[step] = _wider(loose.get(step, {}), found)
+                loose[step] = _with_scales(_wider(loose.get(step, {}), found))
     about = replace(about, loose=loose)
     wrong = {call: about.counted(call, told) for call, told in again.items()}
     alone = {call: function for call, function in about.alone.items() if not wrong[call]}
@@ -70,6 +74,12 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
         "not_covered": not_covered,
         "not_alone": {label(call): str(told[0]) for call, told in wrong.items() if told and call in about.steps},
     }
+
+
+def _with_scales(found: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Add the scales of axes on which something lies elsewhere each time: two runs may share them by chance."""
+    axes = {match[0] for at in found if (match := _AXES.match(at))}
+    return {**found, **{f"{each}.{part}": None for each in axes for part in _SCALES}}
 
 
 def _wider(one: Mapping[str, float | None], other: Mapping[str, float | None]) -> dict[str, float | None]:
