@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+from collections import Counter
 from pathlib import Path
 
 import foreign_notebooks as foreign
 import pytest
 from foreign_notebooks import notebook, source_of, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nbproof.adopt.proposing import LARGEST_COPY, Proposal, propose
 from nbproof.adopt.proposing import write as write_proposal
 from nbproof.cli.main import carry_out
 from nbproof.errors import PipelineInvalid
+from nbproof.notebook.syntax import cell_tree
 from nbproof.run.pipeline.loading import load
 
 
@@ -337,6 +344,7 @@ def test_magics_stay_and_are_followed(tmp_path: Path) -> None:
         ("import sqlite3\nsqlite3.connect('x.db')", "database"),
         ("import shutil\nshutil.move('a.csv', 'b.csv')", "moves or removes"),
         ("open('x', mode)", "mode"),
+        ("(base / name).open('wb')", "made while it runs"),
         ("pd.read_csv(base + name)", "made while it runs"),
     ],
 )
@@ -413,6 +421,22 @@ def test_modules_beside_the_notebooks_come_along(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_paths_that_a_module_keeps_are_followed(tmp_path: Path) -> None:
+    """Many keep the paths of all their notebooks in one module: each use of them is named, the module stays."""
+    proposal = proposed(tmp_path, {
+        "paths.py": "from pathlib import Path\nDATA = Path('data')\nRAW = DATA / 'raw.txt'\nCLEAN = 'clean.txt'\n",
+        "data/raw.txt": "1",
+        "a.ipynb": notebook("from paths import *", "open(CLEAN, 'w').write(RAW.read_text())"),
+        "b.ipynb": notebook("import paths as p", "open(p.CLEAN).read()"),
+    })  # fmt: skip
+
+    assert {task.name: (task.upstream, task.reads, task.writes) for task in proposal.tasks} == {
+        "a": ((), ("data/raw.txt",), ("clean.txt",)), "b": (("a",), ("clean.txt",), ()),
+    }  # fmt: skip
+    assert code(tmp_path, "a")[2] == "open(product[\"clean\"], 'w').write(raw_txt.read_text())"
+    assert code(tmp_path, "b")[2] == 'open(upstream["a"]["clean"]).read()'
+
+
 # The command
 
 
@@ -471,3 +495,68 @@ def test_nobody_who_looks_on_sees_half_a_project(
 
     assert "No space left" in capsys.readouterr().err
     assert list((tmp_path / "place").iterdir()) == []
+
+
+# What holds for every notebook
+
+
+NEUTRAL = ["x = 1", "é = 'ß → 💡'", "def f(a):\n    return a", "%matplotlib inline", "# nothing", "'''two\nlines'''",
+           "y = [i for i in range(3)]; z = 2", "if x:\n    pass", "print(f'{x} and {1 + 1}')"]  # fmt: skip
+TOUCHING = ["open('é.txt', 'w').write('💡')", "t = open('in.txt').read()", "💡 = 0".replace("💡", "w"),
+            "print('💡', open('in.txt').read(), open('made.txt', 'w').write(''))", "%time open('made.txt', 'w')",
+            "open(\n    'in' +\n    '.txt'\n).read()", "from pathlib import Path\nPath('made.txt').write_text('ü')",
+            "P = 'in.txt'", "open(P).read()", "N = 3  # how many"]  # fmt: skip
+CELL = st.lists(st.sampled_from(NEUTRAL + TOUCHING), min_size=1, max_size=4).map("\n".join)
+
+
+def meaning(sources: list[str], names: dict[str, str]) -> list[str]:
+    """The code of cells as trees, with every name of a file put back to its path, and constants in one place."""
+    trees = []
+    for source in sources:
+        for name, place in names.items():
+            for spelt in (f"Path({name})", f"str({name})", name):
+                wanted = f"Path({place!r})" if spelt.startswith("Path") else repr(place)
+                source = re.sub(
+                    rf"(?<![\w.\"]){re.escape(spelt)}(?![\w\"=:])(?!\s*[=:])", lambda _, w=wanted: w, source
+                )
+        trees.append([ast.unparse(each) for each in cell_tree(source).body])
+    return [each for tree in trees for each in tree]
+
+
+@given(st.lists(CELL, min_size=1, max_size=4))
+@settings(max_examples=30, deadline=None)
+def test_the_code_stays_the_code(cells: list[str]) -> None:
+    """But for constants that moved, and the names of files, a copy is what the notebook was, statement by statement."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = write(Path(place), {"a.ipynb": notebook(*cells), "in.txt": "1"})
+        proposal = propose(folder, "taken")
+    copied = json.loads(next(text for path, text in proposal.texts.items() if path.suffix == ".ipynb"))
+    code_cells = [cell["source"] for cell in copied["cells"] if cell["cell_type"] == "code"]
+    parameters = code_cells.pop(0)
+    contract = [each for each in cell_tree(parameters).body if isinstance(each, ast.Assign | ast.AnnAssign)]
+    held = {
+        ast.unparse(each.targets[0] if isinstance(each, ast.Assign) else each.target): each.value for each in contract
+    }
+    products = ast.literal_eval(held.pop("product")) or {}
+    held.pop("upstream")
+    names = {f'product["{key}"]': path for key, path in products.items()}
+    moved = []
+    for name, value in held.items():
+        if isinstance(value, ast.Call):
+            path = value.args[0].value  # type: ignore[attr-defined]
+            names[name] = path.removeprefix("given/")
+            if name == "P":
+                moved.append(f"P = {names[name]!r}")
+        else:
+            moved.append(f"{name} = {ast.unparse(value)}")
+
+    # A path that a constant names may be named by that constant wherever it stands.
+    names["P"] = "in.txt"
+    after = Counter(moved + meaning(code_cells, names))
+
+    assert after == Counter(evaluated(each) for each in meaning(list(cells), {"P": "in.txt"}))
+
+
+def evaluated(statement: str) -> str:
+    """A statement in which a path that is put together stands as one text, as it does in a copy."""
+    return statement.replace("'in' + '.txt'", "'in.txt'")

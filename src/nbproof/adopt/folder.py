@@ -14,11 +14,12 @@ from ..errors import AskedWrongly, NotebookInvalid
 from ..notebook import document
 from ..notebook.document import Document
 from ..notebook.imports import imports
-from .cells import code_cells
+from ..notebook.syntax import python_tree
+from .cells import CodeCell, code_cells
 from .planning import Foreign, free, identifier
 from .remarks import Remark
 from .touching import Finder
-from .values import constants
+from .values import Value, constants, module_values, with_modules
 
 _PASSED_OVER = {"node_modules", "__pycache__", "build", "exports", "site-packages", "venv", "env"}
 _PERCENT = re.compile(r"^# ?%%", re.MULTILINE)
@@ -132,10 +133,26 @@ def _foreign(folder: Path, path: PurePosixPath, above: PurePosixPath, taken: Col
         raise _LeftOutError(f"no code that this Python can read ({error.msg})") from None
     if not cells:
         raise _LeftOutError("a notebook without code")
-    known = constants(cells)
+    known = with_modules(constants(cells), cells, _values(folder, path.parent, cells))
     touches = Finder(str(path), cells, known).find()
     name = free(identifier("_".join([*path.parent.relative_to(above).parts, path.stem]), prefix="nb"), taken)
     return Foreign(path, name, found, cells, known, touches, (*remarks, *touches.remarks))
+
+
+def _values(folder: Path, beside: PurePosixPath, cells: Collection[CodeCell]) -> dict[str, dict[str, Value]]:
+    """The constants of the modules beside a notebook that it imports: many keep their paths in one."""
+    found: dict[str, dict[str, Value]] = {}
+    for cell in cells:
+        for root in _roots(cell.shown):
+            file = next(
+                (each for place, each in _module(root, (folder / beside, folder)) if place == f"{root}.py"), None
+            )
+            if file is not None and root not in found:
+                try:
+                    found[root] = module_values(python_tree(_text(file)))
+                except SyntaxError:
+                    continue
+    return found
 
 
 def _document(path: Path) -> Document:

@@ -47,7 +47,7 @@ class _Copy:
     edits: dict[int, list[_Edit]] = field(default_factory=lambda: defaultdict(list))
     rewritten: list[Rewritten] = field(default_factory=list)
     remarks: list[Remark] = field(default_factory=list)
-    path_parameters: set[str] = field(default_factory=set)
+    constant_of: dict[str, str] = field(default_factory=dict)
 
     @property
     def notebook(self) -> str:
@@ -59,6 +59,8 @@ class _Copy:
 
     def made(self, kernel: str) -> Copied:
         moved = self._moved()
+        # The parameter of a file that a constant names is that constant, wherever the file is named besides.
+        self.constant_of = {role.place: name for name, (_, role) in reversed(moved.items()) if role is not None}
         self._exchange({name for name, (_, role) in moved.items() if role is not None})
         lines, names = self._parameter_lines(moved)
         cells = self._cells(moved, lines)
@@ -100,9 +102,10 @@ class _Copy:
 
     def _named(self, touch: Touch, role: Role, takes_path: bool) -> str:
         if role.kind == "data":
+            name = self.constant_of.get(role.place, role.key)
             if touch.has_pattern:
-                return f'f"{{{role.key}}}/{touch.pattern}"'
-            return role.key if takes_path or touch.is_path_object else f"str({role.key})"
+                return f'f"{{{name}}}/{touch.pattern}"'
+            return name if takes_path or touch.is_path_object else f"str({name})"
         if role.kind == "upstream folder":
             if str(PurePosixPath(touch.path)) == role.place:
                 return touch.cell.text(touch.origin)

@@ -64,6 +64,7 @@ _TAKES_PATHS = re.compile(
 )
 _URL = re.compile(r"[A-Za-z][\w+.-]*://|s3:|gs:|hdfs:")
 _PATH_LIKE = re.compile(r"[^\n\0<>{}|\"*?]{1,250}")
+_MODE = re.compile(r"[rwax][bt+]{0,2}")
 _HAS_SUFFIX = re.compile(r".*[\w)\]-]\.[A-Za-z][A-Za-z0-9]{0,9}")
 _BUFFERS = {"StringIO", "BytesIO", "open", "urlopen", "get", "ZipFile"}
 
@@ -212,7 +213,11 @@ class Finder:
 
     def _open(self, node: ast.Call, cell: CodeCell, called: str) -> None:
         receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
-        is_method = receiver is not None and self._is_path(receiver)
+        # `folder.open("w")`: whatever it is that is opened so, its mode is no path.
+        is_mode = (
+            len(node.args) > 0 and isinstance(node.args[0], ast.Constant) and _MODE.fullmatch(str(node.args[0].value))
+        )
+        is_method = receiver is not None and (self._is_path(receiver) or bool(is_mode))
         path = receiver if is_method else self._path_of(node, 0)
         if path is None:
             return

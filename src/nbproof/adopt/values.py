@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from .cells import CodeCell
@@ -28,12 +28,51 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """The names of a notebook that are bound once, and what every name is called that is bound at all."""
+    """The names of a notebook that are bound once, and what every name is called that is bound at all.
+
+    `given` are the values that come from modules beside the notebook, by the names under which the notebook sees them.
+    """
 
     definitions: Mapping[str, Definition]
     modules: Mapping[str, str]
     bound: frozenset[str]
     used: frozenset[str]
+    given: Mapping[str, Value] = field(default_factory=dict)
+
+
+def module_values(tree: ast.Module) -> dict[str, Value]:
+    """What the constants at the top level of a module are worth, as far as that is certain."""
+    source = CodeCell(0, "", tree, (), "", {})
+    known, found = constants([source]), {}
+    for name in known.definitions:
+        try:
+            found[name] = Evaluation(known).value(known.definitions[name].value)
+        except UnknownError:
+            continue
+    return found
+
+
+def with_modules(known: Constants, cells: Iterable[CodeCell], modules: Mapping[str, Mapping[str, Value]]) -> Constants:
+    """`known` with the values of local `modules` that the notebook imports; a name that it binds again is none."""
+    given: dict[str, Value] = {}
+    counts: Counter[str] = Counter()
+    for cell in cells:
+        for node in ast.walk(cell.tree):
+            counts.update(_bound(node))
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    values = modules.get(alias.name, {})
+                    given |= {f"{alias.asname or alias.name}.{name}": value for name, value in values.items()}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                values = modules.get(node.module or "", {})
+                for alias in node.names:
+                    if alias.name == "*":
+                        given |= {name: value for name, value in values.items() if not name.startswith("_")}
+                    elif alias.name in values:
+                        given[alias.asname or alias.name] = values[alias.name]
+    # What `import *` binds is bound nowhere else; what is imported by name is bound by that.
+    kept = {name: value for name, value in given.items() if counts[name.partition(".")[0]] <= 1}
+    return replace(known, given=kept)
 
 
 def constants(cells: Iterable[CodeCell]) -> Constants:
@@ -119,6 +158,10 @@ class Evaluation:
             case ast.Name(id=name) if name in self.constants.definitions:
                 self.names.add(name)
                 return self.value(self.constants.definitions[name].value)
+            case ast.Name(id=name) if name in self.constants.given:
+                return self.constants.given[name]
+            case ast.Attribute() if (spelt := ast.unparse(node)) in self.constants.given:
+                return self.constants.given[spelt]
             case ast.JoinedStr(values=parts):
                 return "".join(self._part(part) for part in parts)
             case ast.BinOp(left=left, op=ast.Add(), right=right):
