@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from submitted import refused, told
 
-from nbproof.errors import EngineAbsent, JobRefused, SettingsInvalid
+from nbproof.errors import EngineAbsent, EngineUnreachable, JobRefused, SettingsInvalid
 from nbproof.jobs import cron
 from nbproof.jobs.job import PYTHON, Job, Resources
 from nbproof.jobs.manifest import problems
@@ -414,3 +414,7 @@ def test_kubectl_without_a_cluster_hands_nothing_over(
     assert (code, "kubernetes did not answer" in line) == (1, True), line
     (kept,) = told(capsys, "jobs", "list")
     assert (kept["state"], "did not answer" in kept["note"]) == ("unknown", True)
+    # A flag that kubectl does not know would be refused before anybody is asked.
+    for asked in (lambda: CLUSTER.look("a", 1), lambda: CLUSTER.recall("a"), lambda: CLUSTER.cancel("a")):
+        with pytest.raises(EngineUnreachable):
+            asked()
