@@ -45,6 +45,13 @@ def test_rows_without_a_score_are_left_out() -> None:
     assert found.disparate_impact == 1.0
 
 
+def test_a_missing_attribute_is_no_group_of_that_name() -> None:
+    """None and NaN among texts are rows without the attribute."""
+    found = slice_by("sex", ["f", None, float("nan")], [0.1, 0.1, 0.1], cutoff=0.5)
+
+    assert [(group.name, group.rows) for group in found.groups] == [("", 2), ("f", 1)]
+
+
 def test_small_groups_are_not_judged() -> None:
     """One large group and a small one: there is nothing to compare."""
     found = slice_by("sex", ["f"] * 99 + ["m"] * 500, scores(0, 99) + scores(500, 500), cutoff=0.5)

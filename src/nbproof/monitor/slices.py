@@ -74,7 +74,9 @@ def slice_by(
     without a score fare neither well nor badly, and are left out.
     """
     there = ~np.isnan(np.asarray(scores, dtype=np.float64))
-    values, scores = np.asarray(values)[there], np.asarray(scores, dtype=np.float64)[there]
+    # As objects, since numpy would spell a missing value among texts as one of them.
+    values = (values if isinstance(values, np.ndarray) else np.array(values, dtype=object))[there]
+    scores = np.asarray(scores, dtype=np.float64)[there]
     labels = None if labels is None else np.asarray(labels, dtype=np.float64)[there]
     favourable = scores < cutoff
     truth = labels
