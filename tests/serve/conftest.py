@@ -41,10 +41,13 @@ def estimator() -> HistGradientBoostingClassifier:
     )
 
 
-def write_package(folder: Path, model: Any, *, trusted: list[str] | None = None) -> Path:
-    """Write a package of `model` to `folder`."""
+def write_package(
+    folder: Path, model: Any, *, trusted: list[str] | None = None, content: bytes = b"", file: str = "model.skops"
+) -> Path:
+    """Write a package of `model` to `folder`; `content` is what its `file` holds, if it is not a skops file."""
     folder.mkdir(exist_ok=True)
-    content = skops.io.dumps(model)
+    trusted = [] if content else trusted
+    content = content or skops.io.dumps(model)
     signature = json.dumps(SIGNATURE.written()).encode()
     if trusted is None:
         trusted = skops.io.get_untrusted_types(data=content)
@@ -52,12 +55,12 @@ def write_package(folder: Path, model: Any, *, trusted: list[str] | None = None)
         "toy",
         "1.2.3",
         {
-            "model": ("model.skops", ContentHash.of(content)),
+            "model": (file, ContentHash.of(content)),
             "signature": ("signature.json", ContentHash.of(signature)),
         },
         tuple(trusted),
     )
-    (folder / "model.skops").write_bytes(content)
+    (folder / file).write_bytes(content)
     (folder / "signature.json").write_bytes(signature)
     (folder / "manifest.json").write_text(json.dumps(manifest.written()))
     return folder

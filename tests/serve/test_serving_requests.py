@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -186,6 +187,29 @@ def test_explanations_are_those_of_the_explainer(model: Any, tmp_path: Path) -> 
     assert found["base"] == pytest.approx(float(expected.base[0, 0]))
     totals = [found["base"] + sum(row["shares"]) for row in found["rows"]]
     np.testing.assert_allclose(totals, expected.prediction[:, 0], rtol=1e-6, atol=1e-9)
+
+
+def test_a_model_of_xgboost_is_loaded_from_its_own_file(tmp_path: Path) -> None:
+    """It scores as the library does, and explains itself; a file that is none is refused."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.random((300, 3)), columns=["age", "status", "ratio"]) * [60, 4, 1] + [18, -1, 0]
+    fitted = xgboost.XGBClassifier(n_estimators=10, n_jobs=1).fit(frame, (frame.status > 1).astype(int))
+    content = bytes(fitted.get_booster().save_raw("ubj"))
+    folder = write_package(tmp_path / "package", fitted, content=content, file="model.ubj")
+    rows = [ROW, {"age": 70, "status": -1, "ratio": None}]
+
+    with started(folder, explains=True) as client:
+        scores = client.post("/predict", json={"rows": rows}).json()["scores"]
+        found = client.post("/explain", json={"rows": rows}).json()
+
+    expected = fitted.predict_proba(pd.DataFrame(rows).astype(float))[:, 1].astype(float)
+    assert scores == expected.tolist()
+    assert [row["score"] for row in found["rows"]] == scores
+    margins = fitted.predict(pd.DataFrame(rows).astype(float), output_margin=True)
+    totals = [found["base"] + sum(row["shares"]) for row in found["rows"]]
+    np.testing.assert_allclose(totals, margins, rtol=1e-5, atol=1e-5)
+    with pytest.raises(ModelRefused, match="XGBoost"):
+        read(write_package(tmp_path / "bad", fitted, content=content[:50], file="model.ubj")).load()
 
 
 def test_reasons_are_what_pushed_up_in_the_words_of_the_package(estimator: Any, tmp_path: Path) -> None:

@@ -76,7 +76,12 @@ class Answering:
         loaded, table, found = await self._worked(asked, receive, self._explaining)
         await self._keep(asked, loaded, table, found.scores.tolist())
         manifest = loaded.package.manifest
-        about = {"model": manifest.name, "version": manifest.version, "unit": explainer.unit, "method": "trees"}
+        about = {
+            "model": manifest.name,
+            "version": manifest.version,
+            "unit": explainer.unit,
+            "method": explainer.method,
+        }
         if asked.wants_arrow:
             columns = {"score": found.scores, **{f"share.{name}": found.shares[:, at]
                                                  for at, name in enumerate(explainer.features)}}  # fmt: skip

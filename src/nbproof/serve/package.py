@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import ModelRefused
 from ..explain.model import LINEAR, TREES
-from ..extras import require
+from ..extras import is_installed, require
 from ..records import ContentHash
 from .contents import Contents, read_contents
 from .rows import Table
@@ -22,6 +22,8 @@ from .signature import Signature
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+# What XGBoost calls its own files.
+XGBOOST = (".ubj", ".json")
 # How many rows must come out the same when a model is asked without names.
 PROBES = 256
 
@@ -97,7 +99,10 @@ class Package:
     def load(self) -> Model:
         """Return the model, of the bytes that were read; raises `ModelRefused`."""
         content = _checked(self.contents, self.manifest, "model")
-        estimator = load_estimator(content, self.manifest.trusted_types, where=self.folder)
+        if Path(self.manifest.files["model"][0]).suffix in XGBOOST:
+            estimator = load_xgboost(content, where=self.folder)
+        else:
+            estimator = load_estimator(content, self.manifest.trusted_types, where=self.folder)
         return Model.of(self.signature, estimator, where=self.folder)
 
 
@@ -159,10 +164,14 @@ def without_names(estimator: Any, signature: Signature) -> Any:
     """
     probe = Table(PROBES, probes(signature))
     named = np.asarray(estimator.predict_proba(_as_fitted(estimator, probe, signature)))
-    if type(estimator).__name__ not in TREES | LINEAR:
+    if type(estimator).__name__ == "XGBClassifier":
+        # It looks at names only where it is given some.
+        bare = estimator
+    elif type(estimator).__name__ in TREES | LINEAR:
+        bare = copy.copy(estimator)
+        vars(bare).pop("feature_names_in_", None)
+    else:
         return None
-    bare = copy.copy(estimator)
-    vars(bare).pop("feature_names_in_", None)
     return bare if np.array_equal(named, np.asarray(bare.predict_proba(probe.block))) else None
 
 
@@ -213,6 +222,22 @@ def load_estimator(content: bytes, trusted_types: Iterable[str], *, where: Path)
             where, f"types that no one trusts: {', '.join(surplus)}", "only those that the manifest names"
         )
     return skops.io.loads(content, trusted=sorted(allowed))
+
+
+def load_xgboost(content: bytes, *, where: Path) -> Any:
+    """Return the classifier in one of XGBoost's own files, which hold numbers and no code; raises `ModelRefused`."""
+    if not is_installed("xgboost"):
+        raise ModelRefused(where, "a model of XGBoost, which is not installed", "pip install xgboost-cpu")
+    import xgboost
+
+    found = xgboost.XGBClassifier()
+    try:
+        found.load_model(bytearray(content))
+    except (ValueError, TypeError, xgboost.core.XGBoostError) as error:
+        said = (str(error).splitlines() or [""])[0]
+        raise ModelRefused(where, f"no model that XGBoost can read: {said}", "one that it saved as .ubj") from error
+    found.set_params(n_jobs=1)
+    return found
 
 
 def _parsed(contents: Contents, file: str, content: bytes, parse: Any) -> Any:
