@@ -264,11 +264,12 @@ def test_large_and_missing_data_is_named(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     with (tmp_path / "theirs/large.bin").open("wb") as large:
         large.truncate(LARGEST_COPY + 1)
-    proposal = proposed(tmp_path, {"a.ipynb": notebook("open('large.bin', 'rb')\nopen('gone.txt')")})
+    proposal = proposed(tmp_path, {"a.ipynb": notebook("open('large.bin', 'rb')\nopen('deep/gone.txt')")})
 
-    assert set(proposal.named) == {"pipelines/taken/large.bin", "pipelines/taken/gone.txt"}
+    assert set(proposal.named) == {"pipelines/taken/large.bin", "pipelines/taken/deep/gone.txt"}
     assert len(proposal.edits) == 2
     assert not (tmp_path / "project/pipelines/taken/large.bin").exists()
+    assert (tmp_path / "project/pipelines/taken/deep").is_dir()
 
 
 def test_a_folder_that_is_listed_is_data_or_products(tmp_path: Path) -> None:

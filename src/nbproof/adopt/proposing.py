@@ -76,7 +76,9 @@ def propose(folder: Path, name: str, *, kernels: Collection[str] = (), without: 
         *_of_kernels(joined, kernels),
     )  # fmt: skip
     proposal = Proposal(
-        texts=texts, copies=copies, folders=tuple(home / place for place in joined.folders),
+        texts=texts, copies=copies,
+        # Where something is to be put by hand, the folder is there.
+        folders=(*(home / place for place in joined.folders), *((home / place).parent for place in named)),
         tasks=tuple(_task(planned, copied[planned.notebook.name]) for planned in joined.tasks),
         rewritten=tuple(change for made in copied.values() for change in made.rewritten),
         remarks=tuple(dict.fromkeys(remarks)), named={str(home / place): why for place, why in named.items()},
