@@ -61,7 +61,8 @@ class Answering:
 
     async def predict(self, asked: Asked, receive: Receive) -> Reply:
         """The scores of the rows in a body."""
-        loaded, table, scores = await self._worked(asked, receive, self._scoring)
+        loaded = self._stage.current()
+        table, scores = await self._worked(loaded, asked, receive, self._scoring)
         await self._keep(asked, loaded, table, scores)
         about = {"model": loaded.package.manifest.name, "version": loaded.package.manifest.version}
         if asked.wants_arrow:
@@ -70,10 +71,11 @@ class Answering:
 
     async def explain(self, asked: Asked, receive: Receive) -> Reply:
         """The scores of the rows in a body, and what each field had to do with them."""
-        explainer = self._stage.current().explainer
+        loaded = self._stage.current()
+        explainer = loaded.explainer
         if explainer is None:
-            raise _Refused(reply.problems(409, [("model", f"no explanation: {self._stage.current().unexplained}")]))
-        loaded, table, found = await self._worked(asked, receive, self._explaining)
+            raise _Refused(reply.problems(409, [("model", f"no explanation: {loaded.unexplained}")]))
+        table, found = await self._worked(loaded, asked, receive, self._explaining)
         await self._keep(asked, loaded, table, found.scores.tolist())
         manifest = loaded.package.manifest
         about = {
@@ -126,14 +128,14 @@ class Answering:
             )
         self._counts.scored(scores)
 
-    async def _worked(self, asked: Asked, receive: Receive, batcher: Batcher) -> tuple[Loaded, Table, Any]:
-        loaded = self._stage.current()
+    async def _worked(self, loaded: Loaded, asked: Asked, receive: Receive, batcher: Batcher) -> tuple[Table, Any]:
+        """The rows of a body and what a model makes of them: the model of one moment, whatever is swapped meanwhile."""
         table = self._reader.read(await body_of(receive, self._bounds), asked.media)
         async with asyncio.timeout(self._bounds.answer_s):
             found = await batcher.ask(loaded, table)
         # Its approval may have been taken back while the model worked.
         self._stage.current()
-        return loaded, table, found
+        return table, found
 
 
 CLOSE = ((b"connection", b"close"),)
