@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from nbproof.assemble import load_pipeline, open_project
+from nbproof.errors import UpstreamStale
 from nbproof.records import LoggedEntry, TaskFinished, TaskStarted
 from nbproof.run.remote.events import Ended, Reading, TaskEvent, decode, encode
+from nbproof.run.remote.node import see_upstream
 from nbproof.run.remote.order import Order, order_of
 from nbproof.run.remote.place import Place, place_of, unfinished
 from nbproof.run.state import State, state_of
@@ -147,14 +150,32 @@ def test_a_start_that_was_killed_is_told_by_the_next_one(held: Workspace) -> Non
 
 def test_what_it_cannot_do_is_told_as_a_failure(tiny: Workspace) -> None:
     """In one line, as the end of the task; the whole of it is in what the job printed."""
-    place, _ = placed(tiny, "use")
+    place, _ = placed(tiny, "make")
     (tiny.root / "build").write_text("no folder")
 
-    assert begun(place, "use").wait(LONGEST_S) == 1
+    assert begun(place, "make").wait(LONGEST_S) == 1
 
-    assert "Traceback" in place.said("use").read_text()
-    assert outcomes(place, "use") == ["failed", "failed"]
+    assert "Traceback" in place.said("make").read_text()
+    assert outcomes(place, "make") == ["failed", "failed"]
     assert place in unfinished(state_of(load_pipeline(open_project(tiny.root), tiny.root / "pipeline.yaml").pipeline))
+
+
+def test_products_are_read_only_as_they_were_left(tiny: Workspace) -> None:
+    """What a file system still shows of before, or somebody has changed, is waited for, and then refused."""
+    tiny.run("--task", "make")
+    place, state = placed(tiny, "use")
+    loaded = place.order("use").loaded()
+    task = loaded.pipeline.task("use")
+    data = tiny.root / "build/make/data.txt"
+    made = data.read_text()
+
+    see_upstream(loaded, state, task, patience_s=0)
+    data.write_text("old")
+    threading.Timer(0.3, data.write_text, [made]).start()
+    see_upstream(loaded, state, task, patience_s=LONGEST_S)
+    data.unlink()
+    with pytest.raises(UpstreamStale, match="make: product `data` is not what it left"):
+        see_upstream(loaded, state, task, patience_s=0)
 
 
 def test_hooks_of_the_project_are_called_where_it_runs(tiny: Workspace) -> None:

@@ -6,6 +6,7 @@ products and records their fingerprint, as a build does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
@@ -13,19 +14,25 @@ import time
 import traceback
 from pathlib import Path
 
-from ...errors import NbproofError
-from ...records import Event, Outcome, TaskFinished, TaskStarted
+from ...errors import NbproofError, UpstreamStale
+from ...records import Event, Outcome, Task, TaskFinished, TaskStarted
 from ..checkpoints.plan import TAG, plan_checkpoints
+from ..fingerprint import reads
+from ..freshness import TaskRecord
+from ..pipeline.declared import Loaded
 from ..processes import end_orphans
 from ..scheduler import Build, Session
 from ..signals import interrupted_by_signals
+from ..sources.hashes import content_hash
 from ..staging import clear
-from ..state import state_of
+from ..state import State, state_of
 from .events import Ended
 from .order import Order
 from .place import Place, Start
 
 GOOD = ("done", "fresh")
+# How long a shared file system may take to show here what was written elsewhere.
+SEEN_LATE_S, LOOK_AGAIN_S = 60.0, 0.5
 
 
 def main() -> int:
@@ -65,6 +72,7 @@ def _outcome(order: Order, start: Start) -> Outcome:
 def _carried_out(order: Order, start: Start, tried: int) -> Outcome:
     loaded = order.loaded()
     state, task = state_of(loaded.pipeline), loaded.pipeline.task(order.task)
+    see_upstream(loaded, state, task)
     # An earlier start on this very machine may have left a kernel behind, and one elsewhere half of a product.
     end_orphans(state.scope_of(task.name))
     clear([task])
@@ -87,6 +95,35 @@ def _carried_out(order: Order, start: Start, tried: int) -> Outcome:
     build = Build(session)
     build.carry_out()
     return build.outcomes[task.name]
+
+
+def see_upstream(loaded: Loaded, state: State, task: Task, *, patience_s: float = SEEN_LATE_S) -> None:
+    """Wait until the products that `task` reads are seen here as those above it recorded them.
+
+    Another machine wrote them a moment ago, and a shared file system may still show what was there before. Raises
+    `UpstreamStale` when that does not change: somebody else has changed them.
+    """
+    deadline = time.monotonic() + patience_s
+    while unseen := _unseen(loaded, state, task):
+        if time.monotonic() > deadline:
+            raise UpstreamStale(task.name, unseen)
+        time.sleep(LOOK_AGAIN_S)
+
+
+def _unseen(loaded: Loaded, state: State, task: Task) -> dict[str, str]:
+    """The upstream tasks whose products are not, or not yet, what their records say, and the first such product."""
+    found: dict[str, str] = {}
+    for name, products in reads(task, loaded.contracts[task.name], loaded.pipeline).items():
+        record = state.records.read(name)
+        for key, path in products.items():
+            # What a folder is asked to list, it asks its server for.
+            with contextlib.suppress(OSError):
+                list(path.parent.iterdir())
+            content = content_hash(path)
+            recorded = record.products.get(key) if isinstance(record, TaskRecord) else None
+            if recorded is None or content is None or recorded.content != content.hex:
+                found.setdefault(name, f"product `{key}` is not what it left")
+    return found
 
 
 def _tell(start: Start, event: Event) -> None:
