@@ -33,9 +33,9 @@ ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks/results/export_code.json"
 GIVEN = (ROOT / "tests/notebooks/public", ROOT / "tests/export/notebooks")
 RUFF = ("--isolated", "--target-version", "py311", "--extend-select", "D,ANN", "--ignore", "D203,D213",
-        "--exclude", "_modules")  # fmt: skip
+        "--exclude", "_data,_modules")  # fmt: skip
 MYPY = ("--python-version", "3.11", "--ignore-missing-imports", "--disallow-untyped-defs", "--allow-redefinition",
-        "--no-error-summary", "--exclude", "/_modules/")  # fmt: skip
+        "--no-error-summary", "--exclude", "/_(data|modules)/")  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -118,7 +118,9 @@ def _judge(package: Path, found: Judged) -> None:
     found.ruff = dict(Counter(each["code"] or "syntax" for each in findings))
     found.errors += [f"{each['filename']}:{each['location']['row']}: {each['code']}" for each in findings]
     shown = subprocess.run(
-        [program(), "format", "--isolated", "--exclude", "_modules", "--check", package], capture_output=True, text=True
+        [program(), "format", "--isolated", "--exclude", "_data,_modules", "--check", package],
+        capture_output=True,
+        text=True,
     )
     found.unformatted = shown.stdout.count("Would reformat")
     cache = Path(tempfile.gettempdir()) / "nbproof-benchmark-mypy"

@@ -19,7 +19,7 @@ from nbproof.export.shaping.annotating import Facts, Signature, annotated
 from nbproof.export.shaping.documenting import commanding, documented
 from nbproof.export.shaping.following import followed
 from nbproof.export.shaping.polishing import kind_declared
-from nbproof.export.shaping.tidying import commented, findings, formatted, marked, mended
+from nbproof.export.shaping.tidying import commented, findings, formatted, marked, mended, tidied
 from nbproof.export.shaping.typechecking import SETTINGS, type_checked
 from nbproof.export.watching.called import MOST_CALLS, Called
 from nbproof.export.watching.executor import CellCode
@@ -414,3 +414,25 @@ def test_words_of_the_notebook_stand_where_they_stood(tmp_path: Path) -> None:
     assert '    r"""Carry out \'The game\'.\n\n    How $\\alpha$ is played.\n    """\n    a = 1\n' in text
     assert "    # Then more.\n    #\n    # And so on.\n    b = a + 1\n" in text
     assert "# A rule.\ndef rule(n: int) -> int:\n" in text
+
+
+def test_a_line_has_one_excuse_with_every_rule() -> None:
+    """A second one would not be read."""
+    text = 'def see() -> None:\n    """See."""\n    import sys, os\n'
+
+    made = tidied(f'"""A module."""\n\n\n{text}')
+
+    assert made.endswith("    import sys, os  # noqa: F401, I001\n")
+    assert not findings(made)
+
+
+def test_imports_stand_in_one_order_wherever_they_are_put_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that lies where the exporter runs is none of the package."""
+    text = '"""A module."""\n\nimport numpy\nimport own_module\nimport zlib\n\nprint(numpy, own_module, zlib)\n'
+    (tmp_path / "own_module.py").write_text("")
+    elsewhere = mended(text)
+    monkeypatch.chdir(tmp_path)
+
+    assert mended(text) == elsewhere

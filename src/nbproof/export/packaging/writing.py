@@ -211,8 +211,8 @@ testpaths = ["tests"]
 pythonpath = ["src"]
 
 [tool.ruff]
-# Modules that lay beside the notebook are as their authors wrote them.
-extend-exclude = ["_modules"]
+# What lay beside the notebook is as its authors wrote it.
+extend-exclude = ["_data", "_modules"]
 
 [tool.ruff.lint]
 extend-select = ["ANN", "D"]
@@ -221,7 +221,7 @@ ignore = ["D203", "D213"]
 
 [tool.mypy]
 files = ["src"]
-exclude = ["/_modules/"]
+exclude = ["/_data/", "/_modules/"]
 disallow_untyped_defs = true
 # In a notebook a name may take a value of another type.
 allow_redefinition = true

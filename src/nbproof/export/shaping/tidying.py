@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tokenize
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,7 +24,18 @@ _MENDED = (
     "PIE790", "PLR1711", "RET501", "UP004", "UP008", "UP009", "UP024", "UP025", "UP034", "UP039", "W605",
 )  # fmt: skip
 # Two pairs of rules say opposite things, and of each ruff's own defaults choose one.
-_CHOSEN = ("--isolated", "--extend-select", "D,ANN", "--ignore", "D203,D213", "--target-version", "py311")
+# Nor does it matter which files lie where this happens to run: nothing there is the package's own.
+_CHOSEN = (
+    "--isolated",
+    "--config",
+    "src = []",
+    "--extend-select",
+    "D,ANN",
+    "--ignore",
+    "D203,D213",
+    "--target-version",
+    "py311",
+)
 _NAME = "steps.py"
 _ROUNDS = 5
 
@@ -70,13 +81,24 @@ def marked(text: str) -> str:
         for each in findings(text):
             if each["code"] and each["noqa_row"]:
                 codes.setdefault(each["noqa_row"], set()).add(each["code"])
-        text = commented(text, {line: f"# noqa: {', '.join(sorted(found))}" for line, found in codes.items()})
+        text = _excused(text, codes)
         # A comment may break a line, and then belongs to another one.
         text = formatted(text)
         if text == before:
             return text
         text = _fixed(text, ("RUF100",))
     return text
+
+
+def _excused(text: str, codes: Mapping[int, Collection[str]]) -> str:
+    """The text with one `noqa` a line: ruff reads no second one."""
+    lines = text.split("\n")
+    comments = {}
+    for line, found in codes.items():
+        before, mark, known = lines[line - 1].partition("  # noqa: ")
+        lines[line - 1] = before
+        comments[line] = f"# noqa: {', '.join(sorted({*found, *(known.split(', ') if mark else ())}))}"
+    return commented("\n".join(lines), comments)
 
 
 def commented(text: str, comments: Mapping[int, str], *, is_first: bool = False) -> str:
