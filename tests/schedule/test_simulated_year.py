@@ -34,7 +34,8 @@ POLICIES = st.builds(
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
-@settings(max_examples=10, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=6, deadline=None)
 @given(POLICIES, st.sampled_from(TRIGGERS), st.integers(0, 2**32), st.booleans())
 def test_a_year_by_any_policy(policy: Policy, trigger: Trigger, seed: int, has_jumps: bool) -> None:
     """Two daemons, machines that are off, clocks that jump, processes that are killed: no tick is lost, none doubled.
