@@ -68,7 +68,7 @@ def test_the_pipeline_for_tables_runs(tmp_path: Path) -> None:
         return subprocess.run([sys.executable, "-m", "nbproof", "run", "--json", *arguments], cwd=project,
                               env=environment, capture_output=True, text=True, check=False)  # fmt: skip
 
-    first = run()
+    first = run("-p", "explain.rows=4")
     assert first.returncode == 0, first.stdout + first.stderr
     build = project / "pipelines/mine/build"
     assert json.loads((build / "metrics.json").read_text())["auc"] >= 0.97
@@ -77,7 +77,7 @@ def test_the_pipeline_for_tables_runs(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (build / "importance.svg").read_text().startswith("<svg")
 
-    second = run("-p", "train.least_auc=1")
+    second = run("-p", "explain.rows=4", "-p", "train.least_auc=1")
 
     assert second.returncode == 1
     assert "expected at least 1" in second.stdout + second.stderr
