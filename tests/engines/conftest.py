@@ -56,7 +56,8 @@ class Record:
     def text(self) -> str:
         lines = "".join(f"| {engine} | {what} | {said} | {took:.0f} |\n" for engine, what, said, took in self.rows)
         day, python = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}", platform.python_version()
-        on = f"{day}, {platform.system()}, {os.cpu_count()} processors, Python {python}"
+        load = f"a load of {os.getloadavg()[2]:.0f}"
+        on = f"{day}, {platform.system()}, {os.cpu_count()} processors under {load}, Python {python}"
         return f"{HEAD}{lines}\nRun on {on}; `make test-engines` writes this page again.\n"
 
 
@@ -75,13 +76,19 @@ def environment(name: str) -> Path:
     return found
 
 
+WRITTEN = pytest.StashKey[Record]()
+
+
 @pytest.fixture(scope="session")
-def record(request: pytest.FixtureRequest) -> Iterator[Record]:
-    """Written once all is done, if all went well and somebody asked for it."""
-    found = Record()
-    yield found
-    if os.environ.get("ENGINES_RECORD") and not request.session.testsfailed:
-        RECORD.write_text(found.text(), encoding="utf-8")
+def record(request: pytest.FixtureRequest) -> Record:
+    """What is written once all is done."""
+    return request.config.stash.setdefault(WRITTEN, Record())
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the page when every engine did what was asked of it, and not after an interruption."""
+    if exitstatus == 0 and os.environ.get("ENGINES_RECORD") and WRITTEN in session.config.stash:
+        RECORD.write_text(session.config.stash[WRITTEN].text(), encoding="utf-8")
 
 
 @dataclass(frozen=True, slots=True)
