@@ -71,6 +71,13 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "# More",
         "frames = 3",
     ),
+    "headings that begin with a digit": (
+        "x = 1",
+        "# 2D vectors",
+        "y = [x, x]\ny",
+        "# 3rd try",
+        "z = y + [x]\nz",
+    ),
     "a number that is imported": (
         "from math import pi, tau as turn",
         "# More",

@@ -330,6 +330,8 @@ def _name(title: str, binds: Sequence[str], taken: Collection[str]) -> str:
     wanted = "_".join(words) or (
         "_and_".join(["make", *binds[-2:]]).replace("make_and_", "make_") if binds else "show_results"
     )
+    # No name begins with a digit: "2D vectors", "3rd try".
+    wanted = f"do_{wanted}" if wanted[0].isdigit() else wanted
     name, number = wanted, 1
     while name in taken:
         number += 1
