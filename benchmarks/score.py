@@ -1,0 +1,246 @@
+"""What scoring costs beside the model itself, how much memory it takes, and whether it survives being killed.
+
+    python -m benchmarks.score                       # 10 million rows of 30 columns; writes results/score.json
+    python -m benchmarks.score --rows 1000000 --rounds 1 --kills 3
+
+The peer is the model alone: the same exported program in a process of its own, asked about tensors that lie ready in
+memory, in batches of the same size. Each round measures both, one after the other; `nbproof score` is the command as
+one types it, so that importing, verifying the approval, reading, copying, writing, syncing and hashing all count.
+Processor seconds stand beside, since they say the same on a machine that others use, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .machine import machine
+
+RESULT = Path(__file__).parent / "results" / "score.json"
+PACKAGES = ("nbproof", "torch", "pyarrow", "numpy")
+COLUMNS, FILE_ROWS, GROUP_ROWS, PART_ROWS = 30, 1_000_000, 250_000, 500_000
+BATCH_ROWS = 16_384
+FEATURES = [f"x{at}" for at in range(COLUMNS)]
+# What the house promises: so many times the model's own time.
+MOST = 1.2
+BARE = """
+import json, sys, time
+import numpy as np, pyarrow.parquet, torch
+from pathlib import Path
+model, rows, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+module = torch.export.load(model).module()
+features = [f"x{at}" for at in range(30)]
+files = sorted(rows.iterdir(), key=lambda path: int(path.stem))
+held = torch.cat([
+    torch.from_numpy(np.stack([pyarrow.parquet.read_table(file)[name].to_numpy() for name in features], 1))
+    for file in files
+])
+answers = np.empty(len(held), np.float32)
+with torch.inference_mode():
+    module(held[:batch])
+    began, used = time.perf_counter(), time.process_time()
+    for start in range(0, len(held), batch):
+        answers[start : start + batch] = module(held[start : start + batch])[:, 0].numpy()
+    took, used = time.perf_counter() - began, time.process_time() - used
+np.save(sys.argv[4], answers)
+print(json.dumps({"wall_s": took, "cpu_s": used}))
+"""
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--rows", type=int, default=10_000_000)
+    asked.add_argument("--rounds", type=int, default=3)
+    asked.add_argument("--kills", type=int, default=10)
+    asked.add_argument("--hidden", type=int, default=256, help="how wide the two hidden layers are")
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="nbproof-benchmark-", dir=os.environ.get("TMPDIR")) as folder:
+        place = Path(folder)
+        prepare(place, given.rows, given.hidden)
+        rounds = []
+        for _ in range(given.rounds):
+            bare, ours = alone(place), scored(place, "rows", "scores")
+            rounds.append({"bare": bare, "nbproof": ours, "apart": apart(place)})
+            print(f"model alone {bare['wall_s']:.1f} s ({bare['cpu_s']:.1f} s of processors), "
+                  f"nbproof score {ours['wall_s']:.1f} s ({ours['cpu_s']:.1f})", flush=True)  # fmt: skip
+            keep(place, "scores", "undisturbed")
+        small = scored(place, "few", "few_scores")
+        killed = kill(place, given.kills, statistics.median(each["nbproof"]["wall_s"] for each in rounds))
+    ratios = {
+        kind: statistics.median(each["nbproof"][kind] / each["bare"][kind] for each in rounds)
+        for kind in ("wall_s", "cpu_s")
+    }
+    peak = max(each["nbproof"]["peak_mib"] for each in rounds)
+    print(f"times the model's own: {ratios['wall_s']:.3f} (processors: {ratios['cpu_s']:.3f}), at most {MOST}: "
+          f"{'met' if ratios['wall_s'] <= MOST else 'falls short'}")  # fmt: skip
+    print(f"peak memory: {small['peak_mib']:.0f} MiB for {small['rows']:,} rows, {peak:.0f} MiB for {given.rows:,}")
+    print(f"killed {given.kills} times: {killed}")
+    told = {
+        "machine": machine(), "versions": {name: version(name) for name in PACKAGES},
+        "asked": vars(given), "ratio": ratios, "peak_mib": {"few": small, "all": peak}, "killed": killed,
+        "rounds": rounds,
+    }  # fmt: skip
+    RESULT.write_text(json.dumps(told, indent=1) + "\n")
+
+
+def prepare(place: Path, rows: int, hidden: int) -> None:
+    """Rows, a tenth of them by themselves, an exported program, and its approval."""
+    import numpy as np
+    import pyarrow
+    import pyarrow.parquet
+    import torch
+
+    drawn = np.random.default_rng(0)
+    for folder, count in (("rows", rows), ("few", rows // 10)):
+        (place / folder).mkdir()
+        for number, start in enumerate(range(0, count, FILE_ROWS)):
+            size = min(FILE_ROWS, count - start)
+            held = {"id": np.arange(start, start + size)}
+            held |= {name: drawn.standard_normal(size, dtype=np.float32) for name in FEATURES}
+            pyarrow.parquet.write_table(
+                pyarrow.table(held), place / folder / f"{number}.parquet", row_group_size=GROUP_ROWS
+            )
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(COLUMNS, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, hidden), torch.nn.ReLU(),
+        torch.nn.Linear(hidden, 1),
+    ).eval()  # fmt: skip
+    shapes = ({0: torch.export.Dim("rows")},)
+    torch.export.save(
+        torch.export.export(module, (torch.zeros(4, COLUMNS),), dynamic_shapes=shapes), place / "model.pt2"
+    )
+    approve(place)
+
+
+def approve(place: Path) -> None:
+    """Let a reviewer who is made up approve the program, since reading one can run code."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from nbproof.review.deciding import Verdict, decide, request
+    from nbproof.review.keys import PrivateKey
+    from nbproof.review.signers import line_of
+
+    keys = {name: PrivateKey(Ed25519PrivateKey.generate()) for name in ("Ana", "Bela")}
+    (place / "pyproject.toml").write_text('[tool.nbproof]\ntracking = false\nreview_name = "Bela"\n')
+    (place / "approvals").mkdir()
+    listed = [line_of(name, key.public) for name, key in keys.items()]
+    (place / "approvals/allowed_signers").write_text("\n".join([*listed, ""]))
+    (place / "approvals/reviewers.toml").write_text('[[reviewer]]\nname = "Ana"\n')
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cells = [
+        {"cell_type": "code", "id": name, "metadata": {"tags": tags}, "source": source, "outputs": [],
+         "execution_count": None}
+        for name, tags, source in (("p", ["parameters"], "rows: int = 3"), ("a", [], "print(rows)"))
+    ]  # fmt: skip
+    notebook = place / "train.ipynb"
+    notebook.write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": cells})
+    )
+    request(place, notebook, key=keys["Bela"], files={"model": "model.pt2"})
+    decide(place, notebook, Verdict(decision="approved"), keys["Ana"])
+
+
+def alone(place: Path) -> dict[str, float]:
+    """The model's own time."""
+    ran = subprocess.run(
+        [sys.executable, "-c", BARE, "model.pt2", "rows", str(BATCH_ROWS), "answers.npy"],
+        cwd=place, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, float] = json.loads(ran.stdout)
+    return found
+
+
+def command(rows: str, output: str) -> list[str]:
+    return [
+        sys.executable, "-m", "nbproof", "score", "model.pt2", rows, output, "--features", ",".join(FEATURES), "--keep",
+        "id", "--batch-rows", str(BATCH_ROWS), "--part-rows", str(PART_ROWS), "--json",
+    ]  # fmt: skip
+
+
+def scored(place: Path, rows: str, output: str) -> dict[str, Any]:
+    """The command, with what it took of time, processors and memory."""
+    shutil.rmtree(place / output, ignore_errors=True)
+    began = time.perf_counter()
+    process = subprocess.Popen(command(rows, output), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    said = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    took = time.perf_counter() - began
+    if process.returncode:
+        assert process.stderr is not None
+        raise SystemExit(process.stderr.read().decode())
+    return {
+        "rows": json.loads(said)["rows"], "wall_s": took, "cpu_s": used.ru_utime + used.ru_stime,
+        "peak_mib": used.ru_maxrss / 1024,
+    }  # fmt: skip
+
+
+def apart(place: Path) -> float:
+    """By how much the scores differ from the model's own answers at most; their ids must stand in order."""
+    import numpy as np
+    import pyarrow.parquet
+
+    parts = [pyarrow.parquet.read_table(path) for path in sorted((place / "scores").glob("part-*.parquet"))]
+    found = np.concatenate([part["prediction"].to_numpy() for part in parts])
+    ids = np.concatenate([part["id"].to_numpy() for part in parts])
+    expected = np.load(place / "answers.npy")
+    assert (ids == np.arange(len(expected))).all()
+    return float(np.abs(found - expected).max())
+
+
+def keep(place: Path, output: str, name: str) -> None:
+    shutil.rmtree(place / name, ignore_errors=True)
+    (place / output).rename(place / name)
+
+
+def kill(place: Path, kills: int, took_s: float) -> dict[str, Any]:
+    """Kill the command at random moments of the time that it takes; let it end, and compare with an undisturbed run."""
+    chance = random.Random(0)
+    before = []
+    for _ in range(kills):
+        process = subprocess.Popen(
+            command("rows", "scores"), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        # Each try goes on where the last one ended, so the moments are those of what is left.
+        time.sleep(chance.uniform(0.0, took_s / max(1, kills / 4)))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        before.append(len(list((place / "scores.unfinished").glob("part-*.json"))))
+        if (place / "scores").exists():
+            break
+    ended = scored_again(place)
+    same = hashes(place / "scores") == hashes(place / "undisturbed")
+    return {"parts_complete_after_each": before, "kept_parts": ended["kept_parts"], "parts": ended["parts"],
+            "same_bytes": same}  # fmt: skip
+
+
+def scored_again(place: Path) -> dict[str, Any]:
+    ran = subprocess.run(command("rows", "scores"), cwd=place, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(ran.stdout)
+    return found
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+if __name__ == "__main__":
+    main()
