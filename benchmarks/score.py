@@ -31,7 +31,7 @@ from .machine import machine
 
 RESULT = Path(__file__).parent / "results" / "score.json"
 PACKAGES = ("nbproof", "torch", "pyarrow", "numpy")
-COLUMNS, FILE_ROWS, GROUP_ROWS, PART_ROWS = 30, 1_000_000, 250_000, 500_000
+COLUMNS, FILES, GROUPS, PARTS = 30, 10, 40, 20
 BATCH_ROWS = 16_384
 FEATURES = [f"x{at}" for at in range(COLUMNS)]
 # What the house promises: so many times the model's own time.
@@ -74,7 +74,7 @@ def main() -> None:
         for _ in range(given.rounds):
             bare, ours = alone(place), scored(place, "rows", "scores")
             rounds.append({"bare": bare, "nbproof": ours, "apart": apart(place)})
-            print(f"model alone {bare['wall_s']:.1f} s ({bare['cpu_s']:.1f} s of processors), "
+            print(f"model alone {bare['wall_s']:.2f} s ({bare['cpu_s']:.2f} s of processors), "
                   f"nbproof score {ours['wall_s']:.1f} s ({ours['cpu_s']:.1f})", flush=True)  # fmt: skip
             keep(place, "scores", "undisturbed")
         small = scored(place, "few", "few_scores")
@@ -104,14 +104,14 @@ def prepare(place: Path, rows: int, hidden: int) -> None:
     import torch
 
     drawn = np.random.default_rng(0)
-    for folder, count in (("rows", rows), ("few", rows // 10)):
+    for folder, files in (("rows", FILES), ("few", 1)):
         (place / folder).mkdir()
-        for number, start in enumerate(range(0, count, FILE_ROWS)):
-            size = min(FILE_ROWS, count - start)
+        for number in range(files):
+            size, start = rows // FILES, number * (rows // FILES)
             held = {"id": np.arange(start, start + size)}
             held |= {name: drawn.standard_normal(size, dtype=np.float32) for name in FEATURES}
             pyarrow.parquet.write_table(
-                pyarrow.table(held), place / folder / f"{number}.parquet", row_group_size=GROUP_ROWS
+                pyarrow.table(held), place / folder / f"{number}.parquet", row_group_size=rows // GROUPS
             )
     torch.manual_seed(0)
     module = torch.nn.Sequential(
@@ -163,10 +163,13 @@ def alone(place: Path) -> dict[str, float]:
     return found
 
 
-def command(rows: str, output: str) -> list[str]:
+def command(place: Path, rows: str, output: str) -> list[str]:
+    import pyarrow.parquet
+
+    group_rows = pyarrow.parquet.read_metadata(place / "rows/0.parquet").row_group(0).num_rows
     return [
         sys.executable, "-m", "nbproof", "score", "model.pt2", rows, output, "--features", ",".join(FEATURES), "--keep",
-        "id", "--batch-rows", str(BATCH_ROWS), "--part-rows", str(PART_ROWS), "--json",
+        "id", "--batch-rows", str(BATCH_ROWS), "--part-rows", str(group_rows * GROUPS // PARTS), "--json",
     ]  # fmt: skip
 
 
@@ -174,7 +177,7 @@ def scored(place: Path, rows: str, output: str) -> dict[str, Any]:
     """The command, with what it took of time, processors and memory."""
     shutil.rmtree(place / output, ignore_errors=True)
     began = time.perf_counter()
-    process = subprocess.Popen(command(rows, output), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(command(place, rows, output), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
@@ -213,7 +216,7 @@ def kill(place: Path, kills: int, took_s: float) -> dict[str, Any]:
     before = []
     for _ in range(kills):
         process = subprocess.Popen(
-            command("rows", "scores"), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(place, "rows", "scores"), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         # Each try goes on where the last one ended, so the moments are those of what is left.
         time.sleep(chance.uniform(0.0, took_s / max(1, kills / 4)))
@@ -229,7 +232,7 @@ def kill(place: Path, kills: int, took_s: float) -> dict[str, Any]:
 
 
 def scored_again(place: Path) -> dict[str, Any]:
-    ran = subprocess.run(command("rows", "scores"), cwd=place, capture_output=True, text=True, check=True)
+    ran = subprocess.run(command(place, "rows", "scores"), cwd=place, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(ran.stdout)
     return found
 

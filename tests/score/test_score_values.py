@@ -28,7 +28,7 @@ def place(tmp_path: Path) -> Path:
     return made
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     sizes=st.lists(st.integers(0, 90), min_size=1, max_size=4), group_rows=st.integers(1, 60),
     batch_rows=st.integers(1, 100), part_rows=st.integers(1, 150), partitions=st.none() | st.integers(1, 5),
@@ -53,7 +53,7 @@ def test_any_cut_gives_the_scores_of_the_whole(
         assert found["prediction"].to_pylist() == list(expected)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     rows=st.integers(1, 400), group_rows=st.integers(1, 150), batch_rows=st.integers(1, 200),
     part_rows=st.integers(1, 300),

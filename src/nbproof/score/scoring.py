@@ -41,7 +41,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What came of it. `kept_parts` were complete before; `is_shown` is False while parts are missing."""
+    """What came of it; `kept_parts` were complete before."""
 
     output: str
     rows: int
@@ -52,7 +52,6 @@ class Scored:
     is_draft: bool
     device: str
     fingerprint: str
-    is_shown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,12 @@ def score(
         work.begin(described(made), force=force)
         kept = [part for part in made.plan.parts if work.complete(part) is not None]
         carry_out(made, work, [part for part in made.plan.parts if part not in kept], tell)
-        shown = finish(work, made.plan, made.told, made.schema, force=force)
-    return _scored(made, output, len(kept), is_shown=shown)
+        if not finish(work, made.plan, made.told, made.schema, force=force):
+            raise ScoreRefused(
+                f"`{work.folder}`", "a part that was changed after it was written", "every part as its record says",
+                hint="the same command again, which scores that part anew",
+            )  # fmt: skip
+    return _scored(made, output, len(kept))
 
 
 def prepare(
@@ -195,14 +198,14 @@ def _done_before(work: Work, made: Prepared, before: Mapping[str, Any]) -> Score
             hint="name another OUTPUT, or remove it",
         )  # fmt: skip
     work.remove()
-    return _scored(made, work.output, len(made.plan.parts), is_shown=True)
+    return _scored(made, work.output, len(made.plan.parts))
 
 
-def _scored(made: Prepared, output: Path, kept: int, *, is_shown: bool) -> Scored:
+def _scored(made: Prepared, output: Path, kept: int) -> Scored:
     admitted = made.loaded.admitted
     return Scored(
         str(output), made.plan.rows, len(made.plan.parts), kept, admitted.name, admitted.words,
-        bool(made.told["is_draft"]), made.loaded.device.name, made.plan.fingerprint.hex, is_shown,
+        bool(made.told["is_draft"]), made.loaded.device.name, made.plan.fingerprint.hex,
     )  # fmt: skip
 
 

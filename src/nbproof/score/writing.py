@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import os
@@ -278,11 +279,13 @@ def _show(work: Work, plan: Plan, manifest: bytes, *, force: bool) -> None:
         if path.name not in wanted:
             path.unlink()
     write_atomically(work.parts / MANIFEST, manifest)
-    before = _set_aside(work.output) if force else None
+    before = force and _set_aside(work.output)
     work.parts.rename(work.output)
     sync_folder(work.output.parent)
-    if before is not None:
-        shutil.rmtree(before, ignore_errors=True)
+    if before:
+        # Also what a process has left that was killed between the two renames.
+        for left in work.output.parent.glob(f".{glob.escape(work.output.name)}.*.replaced"):
+            shutil.rmtree(left, ignore_errors=True)
     work.remove()
 
 
@@ -317,13 +320,13 @@ def _locked(path: Path, *, is_shared: bool) -> int | None:
         os.close(descriptor)
 
 
-def _set_aside(output: Path) -> Path | None:
+def _set_aside(output: Path) -> bool:
     """Move what is to be replaced away; it goes once its successor is there."""
     if not output.exists() or not any(output.iterdir()):
-        return None
+        return False
     aside = output.with_name(f".{output.name}.{secrets.token_hex(8)}.replaced")
     output.rename(aside)
-    return aside
+    return True
 
 
 def _metadata(output: Path) -> Mapping[bytes, bytes]:
