@@ -170,7 +170,7 @@ def _write(program: Program, work: Work, part: Part, schema: Any, pair: tuple[Pa
     if asked.missing != "pass":
         for name in answer.column_names:
             _check_numbers(table[name], name, part)
-    with part_file(work, part, schema, ()) as file:
+    with part_file(work, part, schema) as file:
         for batch in table.to_batches(max_chunksize=65_536):
             file.add(batch)
 

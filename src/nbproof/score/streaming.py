@@ -210,7 +210,7 @@ def _write(job: Job, scored: _Queue[Any]) -> None:
         item = scored.get()
         if item == End(None):
             return
-        with part_file(job.work, item.part, job.schema, job.scorer.outputs) as file:
+        with part_file(job.work, item.part, job.schema) as file:
             while not isinstance(batch := scored.get(), End):
                 file.add(batch)
 

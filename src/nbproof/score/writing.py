@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -142,12 +142,12 @@ class Work:
 class PartFile:
     """The file of one part while it is being written."""
 
-    def __init__(self, path: Path, schema: Any, plain: Sequence[str]) -> None:
+    def __init__(self, path: Path, schema: Any) -> None:
         import pyarrow.parquet
 
-        # Scores hardly repeat; a dictionary of them would only be tried and thrown away.
-        kept = [name for name in schema.names if name not in plain]
-        self._writer = pyarrow.parquet.ParquetWriter(path, schema, use_dictionary=kept or False)
+        # Scores and the numbers of rows hardly repeat; a dictionary of them would only be tried and thrown away.
+        texts = [field.name for field in schema if pyarrow.types.is_string(field.type)]
+        self._writer = pyarrow.parquet.ParquetWriter(path, schema, use_dictionary=texts or False)
         self._held: list[Any] = []
         self._rows = self._bytes = 0
         self.rows = 0
@@ -182,11 +182,11 @@ class PartFile:
 
 
 @contextmanager
-def part_file(work: Work, part: Part, schema: Any, plain: Sequence[str]) -> Iterator[PartFile]:
+def part_file(work: Work, part: Part, schema: Any) -> Iterator[PartFile]:
     """A file for the scores of a part: there, with its record, when the block ends well and every row is in it."""
     with storing():
         with written_at_end(work.file(part.number)) as path:
-            file = PartFile(path, schema, plain)
+            file = PartFile(path, schema)
             try:
                 yield file
                 file.close()
