@@ -57,14 +57,19 @@ def main() -> None:
     parser.add_argument("--bento")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--only", default="", help="names that contain this")
+    parser.add_argument("--only", nargs="*", default=[], help="these services alone")
+    parser.add_argument("--folder", type=Path, help="keep the models there, and take them from there the next time")
+    parser.add_argument("--add", action="store_true", help="add to what was measured before, piece by piece")
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        services = [each for each in made(Path(name), asked.bento) if asked.only in each.name]
+    with tempfile.TemporaryDirectory() as temporary:
+        every = made(asked.folder or Path(temporary), asked.bento)
+        services = [each for each in every if each.name in asked.only or not asked.only]
         fast: dict[str, list[Measured]] = {each.name: [] for each in services}
         rated: dict[str, list[Measured]] = {each.name: [] for each in services}
         computed: dict[str, list[float]] = {each.name: [] for each in services}
         rate = 0.0
+        if asked.add and RESULTS.exists():
+            rate = recalled(json.loads(RESULTS.read_text()), fast, rated, computed)
         for _ in range(asked.rounds):
             for service in services:
                 with running(service) as (port, pid):
@@ -83,6 +88,19 @@ def main() -> None:
                         )
                 shown(service.name, found, computed[service.name][-1], rated[service.name][-1:])
     leave(fast, rated, computed, rate)
+
+
+def recalled(
+    found: dict[str, Any], fast: dict[str, list[Measured]], rated: dict[str, list[Measured]],
+    computed: dict[str, list[float]],
+) -> float:  # fmt: skip
+    """Put what was measured before in front of what will be; the rate of then comes back."""
+    for name, held in found["measured"].items():
+        fast[name] = [Measured(**each) for each in held]
+        rated[name] = [Measured(**each) for each in found["measured_at_rate"][name]]
+        computed[name] = list(found["cpu_ms"][name])
+    rate: float = found["rate_per_s"]
+    return rate
 
 
 def shown(name: str, fast: Measured, cpu_ms: float, rated: list[Measured]) -> None:
@@ -125,6 +143,7 @@ def leave(
         "machine": machine(), "clients": CLIENTS, "fields": FIELDS, "trees": TREES, "rate_per_s": round(rate, 1),
         "medians": middle, "ratios": ratios,
         "measured": {name: [asdict(each) for each in found] for name, found in fast.items()},
+        "cpu_ms": computed,
         "measured_at_rate": {name: [asdict(each) for each in found] for name, found in rated.items()},
     }  # fmt: skip
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")
@@ -160,7 +179,11 @@ def ratios_of(middle: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
 
 def made(folder: Path, bento: str | None) -> list[Service]:
     """The model in every form, approved where that is asked for, and the services of it."""
-    rows, names = model_in(folder)
+    if not (folder / "rows.json").exists():
+        folder.mkdir(exist_ok=True)
+        (folder / "rows.json").write_text(json.dumps(model_in(folder)[0]))
+    rows = json.loads((folder / "rows.json").read_text())
+    names = list(rows[0])
     values = [row[name] for row in rows for name in names]
     plain = json.dumps({"rows": rows}).encode()
     split = json.dumps({"dataframe_split": {"columns": names, "data": [values]}}).encode()

@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 
 from ..errors import ModelRefused
 from ..explain.model import LINEAR, TREES
-from ..extras import is_installed, require
+from ..extras import require
 from ..records import ContentHash
+from .boosted import XGBOOST, load_xgboost
 from .contents import Contents, read_contents
 from .rows import Table
 from .signature import Signature
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-# What XGBoost calls its own files.
-XGBOOST = (".ubj", ".json")
 # How many rows must come out the same when a model is asked without names.
 PROBES = 256
 
@@ -222,22 +221,6 @@ def load_estimator(content: bytes, trusted_types: Iterable[str], *, where: Path)
             where, f"types that no one trusts: {', '.join(surplus)}", "only those that the manifest names"
         )
     return skops.io.loads(content, trusted=sorted(allowed))
-
-
-def load_xgboost(content: bytes, *, where: Path) -> Any:
-    """Return the classifier in one of XGBoost's own files, which hold numbers and no code; raises `ModelRefused`."""
-    if not is_installed("xgboost"):
-        raise ModelRefused(where, "a model of XGBoost, which is not installed", "pip install xgboost-cpu")
-    import xgboost
-
-    found = xgboost.XGBClassifier()
-    try:
-        found.load_model(bytearray(content))
-    except (ValueError, TypeError, xgboost.core.XGBoostError) as error:
-        said = (str(error).splitlines() or [""])[0]
-        raise ModelRefused(where, f"no model that XGBoost can read: {said}", "one that it saved as .ubj") from error
-    found.set_params(n_jobs=1)
-    return found
 
 
 def _parsed(contents: Contents, file: str, content: bytes, parse: Any) -> Any:
