@@ -72,7 +72,7 @@ def test_an_error_nobody_foresaw_shows_where(capsys: pytest.CaptureFixture[str])
     ("arguments", "lines"),
     [
         (["bogus"], ["error: No such command 'bogus'.", "hint: nbproof --help"]),
-        (["init"], ["error: Missing argument 'DIR'.", "hint: nbproof init --help"]),
+        (["export"], ["error: Missing argument 'NOTEBOOK'.", "hint: nbproof export --help"]),
         (
             ["run", "--workers", "0"],
             ["error: Invalid value for '--workers': 0 is not in the range x>=1.", "hint: nbproof run --help"],
