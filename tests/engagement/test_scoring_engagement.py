@@ -42,7 +42,7 @@ def test_the_champion_scores_as_in_its_notebook(engagement: Engagement, tmp_path
 
     told = pd.read_parquet(engagement.product("06_training", "predictions"))
     told = told[told["split"] == "test"].reset_index(drop=True)
-    assert len(told) > 1000
+    assert len(told) == 600
     pd.testing.assert_frame_equal(found[KEYS], told[KEYS], check_dtype=False)
     np.testing.assert_allclose(found["score"], told["score"], rtol=0, atol=1e-12)
 

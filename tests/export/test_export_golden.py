@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from exported import Cell, write_notebook
+from exported import Cell, exported, write_notebook, write_project
 
 from nbproof.export.exporting import Asked, export
 from nbproof.export.golden.coverage import Coverage
@@ -223,3 +223,17 @@ def test_a_looser_contract_is_found(with_parameters: Made, tmp_path: Path) -> No
     found = outcomes(*packages)
 
     assert [code for code, _ in found] == [1] * len(LOOSER), found
+
+
+def test_where_somebody_stands_is_no_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who exports from within the notebook's own folder, where its modules lie, gets the same tests."""
+    notebook = write_project(tmp_path / "project")
+    monkeypatch.chdir(notebook.parent)
+
+    package = exported(notebook)
+
+    recorded = json.loads((package / "tests/recorded/steps.json").read_text())
+    assert len(recorded["steps"]) == 3
+    assert {
+        step for step in recorded["steps"] if (package / f"tests/recorded/{step.replace(':', '.')}.json").exists()
+    } == set(recorded["steps"])

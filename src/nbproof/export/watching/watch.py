@@ -73,7 +73,8 @@ def carried_out(
         output = Path(place) / "left.json"
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", module],
+                # Without -P modules would be found in the folder that somebody stands in before all others.
+                [sys.executable, "-P", "-m", module],
                 input=json.dumps({**job, "output": str(output)}),
                 capture_output=True,
                 text=True,
