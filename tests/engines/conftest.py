@@ -22,9 +22,7 @@ for name in ("engagement", "jobs"):
     sys.path.insert(0, str(ROOT / "tests" / name))
 
 from engagement_project import Engagement, start  # noqa: E402
-from every_target import every_target  # noqa: E402
 
-__all__ = ["every_target"]
 PLACE = ROOT / ".venv-engines"
 RECORD = ROOT / "docs/reference/engines-tested.md"
 HEAD = """\

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from cluster import Cluster, cluster, is_installed
-from every_target import every_target
 
 from nbproof.cli.main import carry_out
 
-__all__ = ["every_target"]
 # It counts its starts beside its checkpoint, and takes as long as it is told.
 WORK = """\
 import os, time

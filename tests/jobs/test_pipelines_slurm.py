@@ -90,9 +90,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_slurm: Cluster) 
     """An empty project that is the current folder; no job of its tasks is left."""
     (tmp_path / "pyproject.toml").write_text("[tool.nbproof]\ntracking = false\n")
     monkeypatch.chdir(tmp_path)
-    # A job is a new process: it would take what only tests put on the path for another environment.
-    path = [folder for folder in sys.path if not Path(folder, "nbproof_targets-0.dist-info").exists()]
-    monkeypatch.setattr(sys, "path", path)
     yield Project(tmp_path)
     end = time.monotonic() + LONGEST_S
     # A job that has said its last word takes a moment to go.
