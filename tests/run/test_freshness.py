@@ -96,6 +96,16 @@ def test_a_changed_environment_names_its_packages() -> None:
     assert found.reasons == ("the environment changed: pandas 2.3.3 → 3.1.1",)
 
 
+def test_packages_that_nobody_noted_are_not_called_absent() -> None:
+    """Of an environment in which nothing has run yet only its hash is known; that is all that can be said."""
+    packages = {"env": {"pandas": "2.3.3"}, "new": dict[str, str]()}
+    record = TaskRecord(NOW, PRODUCTS, "run", 0.0)
+
+    found = verdict("task", record, replace(NOW, environment="new"), {"data": "4"}, packages.__getitem__)
+
+    assert found.reasons == ("the environment changed",)
+
+
 @given(st.integers(min_value=0, max_value=200))
 def test_a_record_cut_short_costs_one_rerun(tmp_path_factory: pytest.TempPathFactory, kept: int) -> None:
     """However short the file is cut, reading it gives a reason and no error."""

@@ -185,7 +185,7 @@ def _value_changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
 
 def _environment_difference(then: Mapping[str, str], now: Mapping[str, str]) -> str:
     changed = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
-    if not then or not changed:
+    if not then or not now or not changed:
         return "the environment changed"
     told = [f"{name} {then.get(name, 'absent')} → {now.get(name, 'absent')}" for name in changed[:NAMED]]
     more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""

@@ -256,7 +256,8 @@ def test_progress_names_the_method(page: Page) -> None:
     """First SHAP, then LIME, each up to its end."""
     identity = page.ask("explain", model="line", table="frame", rows=90, is_brief=True)
     heard = []
-    while (told := page.told.get(timeout=60))["is"] != "end":
+    # What was asked before may end meanwhile.
+    while (told := page.told.get(timeout=60))["is"] != "end" or told["id"] != identity:
         if told["id"] == identity and told["is"] == "progress":
             heard.append((told["content"]["method"], told["content"]["done"] == told["content"]["total"]))
 
