@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,17 @@ SIGNATURE = Signature(
         Input("ratio", "number", nullable=True, minimum=0),
     )
 )
+
+
+@pytest.fixture
+def own_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Opening a registry sets variables that MLflow reads; none of them outlives its test."""
+    before = dict(os.environ)
+    for name in [each for each in before if each.startswith("MLFLOW_TRACKING")]:
+        monkeypatch.delenv(name)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture(scope="session")

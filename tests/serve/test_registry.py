@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +24,7 @@ from nbproof.serve.registry import Registry
 numbers = st.dictionaries(st.sampled_from(moves.ALIASES), st.integers(1, 5))
 
 # The command, in a process that is killed after so many writes of aliases.
+pytestmark = pytest.mark.usefixtures("own_variables")
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -51,17 +50,6 @@ if kind == "promote":
 else:
     promoting.roll_back(registry, project, "toy", by="Ana")
 """
-
-
-@pytest.fixture(autouse=True)
-def _environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Opening a registry sets variables that MLflow reads; none of them outlives its test."""
-    before = dict(os.environ)
-    for name in [each for each in before if each.startswith("MLFLOW_TRACKING")]:
-        monkeypatch.delenv(name)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def killed(project: Path, kind: str, after: int) -> None:

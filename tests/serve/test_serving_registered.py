@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +28,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from fastapi.testclient import TestClient
 
+pytestmark = pytest.mark.usefixtures("own_variables")
 ROWS = {"rows": [{"age": 30, "status": 2, "ratio": 0.25}]}
-
-
-@pytest.fixture(autouse=True)
-def _environment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Opening a registry sets variables that MLflow reads; none of them outlives its test."""
-    before = dict(os.environ)
-    for name in [each for each in before if each.startswith("MLFLOW_TRACKING")]:
-        monkeypatch.delenv(name)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
 
 
 def register(registry: Registry, project: Path, model: Any) -> Entry:
