@@ -10,6 +10,7 @@ NbproofError
 │   ├── PipelineInvalid             pipeline.yaml does not describe a DAG of notebooks
 │   ├── SettingsInvalid             [tool.nbproof] or NBPROOF_* holds something unknown
 │   ├── EntryInvalid                what a notebook logs about itself cannot be recorded
+│   ├── DataAbsent                  declared data is not there, or not in the version that is asked for
 │   ├── DataUnusable                rows that are to be explained or scored do not fit
 │   ├── ModelUnusable               a model that is to be explained or scored is not fitted, or cannot be asked
 │   ├── KernelUnusable              the interpreter of a kernel does not run
@@ -158,6 +159,16 @@ class DataUnusable(AskedWrongly):
     """Rows that are to be explained or scored do not fit the model, the background or the method."""
 
     hint = "see docs/guides/explaining.md for what can be explained"
+
+    def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what}: found {found}, expected {expected}", hint=hint)
+
+
+class DataAbsent(AskedWrongly):
+    """Declared data is not there, or not in the version that is asked for."""
+
+    hint = "look which data there is"
 
     def __init__(self, what: str, found: str, expected: str, *, hint: str | None = None) -> None:
         self.what, self.found, self.expected = what, found, expected

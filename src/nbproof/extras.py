@@ -10,6 +10,7 @@ EXTRA_OF = {
     "bandit": "review",
     "confluent_kafka": "stream",
     "cryptography": "review",
+    "deltalake": "delta",
     "detect_secrets": "review",
     "fastapi": "serve",
     "httpx": "serve",

@@ -168,6 +168,19 @@ def test_data_that_is_another_one_is_named(project: Path) -> None:
     ]  # fmt: skip
 
 
+def test_data_that_dvc_knows_otherwise_is_named(project: Path) -> None:
+    """The commit's `.dvc` file tells another content than the one that was read."""
+    pointer = "outs:\n- md5: {}\n  path: raw.csv\n"
+    (project / "raw.csv.dvc").write_text(pointer.format(hashlib.md5(b"age\n40\n").hexdigest()))
+    assert messages(evidence.fingerprints, inspected(project)) == []
+
+    (project / "raw.csv.dvc").write_text(pointer.format("0" * 32))
+
+    assert messages(evidence.fingerprints, inspected(project)) == [
+        "raw.csv: it is not what `raw.csv.dvc` says, so no commit names it (dvc add)"
+    ]
+
+
 def test_data_that_breaks_its_schema_is_named(project: Path) -> None:
     """Column, rule and how often."""
     pytest.importorskip("pandera")

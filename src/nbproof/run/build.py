@@ -100,11 +100,11 @@ def build(
     one runs alone, beside others that are run so. With an `engine` every task is a job
     there, which an end of this process does not end: whoever runs the pipeline next goes on with it. `note` is told
     what becomes of the jobs.
-    Raises `CheckpointRefused` when a notebook cannot be resumed from the checkpoints that it asks for, `Busy` when
-    another build of the pipeline is running and `wait` is false, `UpstreamStale` when what `only` reads is not fresh,
-    `Unwritable` when a product or the
-    state cannot be written, `EngineUnreachable` and `JobRefused`, and KeyboardInterrupt after an interrupt, once every
-    worker and kernel has ended.
+    Raises `DataAbsent` when data that DVC tracks has not been fetched, `CheckpointRefused` when a notebook cannot be
+    resumed from the checkpoints that it asks for, `Busy` when another build of the pipeline is running and `wait` is
+    false, `UpstreamStale` when what `only` reads is not fresh, `Unwritable` when a product or the state cannot be
+    written, `EngineUnreachable` and `JobRefused`, and KeyboardInterrupt after an interrupt, once every worker and
+    kernel has ended.
     """
     from .checkpoints.plan import plan_all
 
@@ -136,8 +136,10 @@ def build(
             only=only,
         )
         builder = _here(session) if engine is None else _elsewhere(session, engine, note)
-        may_run = builder.look_ahead()
-        _check_writable(may_run if only is None else _alone(session, may_run))
+        not_fresh = builder.look_ahead()
+        may_run = not_fresh if only is None else _alone(session, not_fresh)
+        _check_data(may_run, loaded)
+        _check_writable(may_run)
         listen(_started(loaded, run_id, only))
         outcome: Any = "stopped"
         try:
@@ -238,6 +240,11 @@ def _clear_up(loaded: Loaded, state: State) -> None:
     """End and remove what earlier builds left behind, of tasks that are fresh, too; call it while holding the lock."""
     end_orphans(state.scope)
     clear(loaded.pipeline.tasks)
+
+
+def _check_data(tasks: Iterable[Task], loaded: Loaded) -> None:
+    for task in tasks:
+        fingerprints.refuse_unfetched(task, loaded.notebooks[task.name].said.contract, loaded.pipeline.folder)
 
 
 def _check_writable(tasks: Iterable[Task]) -> None:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..data import dvc
+from ..errors import DataAbsent
 from ..notebook.contract import Contract
 from ..notebook.imports import Imports, imports
 from ..records import ContentHash, Pipeline, Task
@@ -56,9 +58,22 @@ def _upstream(task: Task, contract: Contract, pipeline: Pipeline, look: Look) ->
 
 
 def _data(task: Task, contract: Contract, folder: Path, look: Look) -> Hashes:
-    """Every parameter typed as a path declares data; a relative one is read from the pipeline's folder."""
-    declared = contract.paths(task.parameters).values()
-    return {os.path.normpath(path): _hex(look.content(folder / path)) for paths in declared for path in paths}
+    """Every parameter typed as a path declares data; a relative one is read from the pipeline's folder.
+
+    Of what DVC tracks, the file that says so counts beside the data: it tells which version a commit means.
+    """
+    declared = [os.path.normpath(path) for paths in contract.paths(task.parameters).values() for path in paths]
+    pointers = [f"{path}{dvc.SUFFIX}" for path in declared if dvc.pointer_of(folder / path)]
+    return {path: _hex(look.content(folder / path)) for path in [*declared, *pointers]}
+
+
+def refuse_unfetched(task: Task, contract: Contract, folder: Path) -> None:
+    """Raise `DataAbsent` for declared data that DVC tracks and that nobody has fetched."""
+    for path in (path for paths in contract.paths(task.parameters).values() for path in paths):
+        pointer = dvc.pointer_of(folder / path)
+        if pointer is not None and not (folder / path).exists():
+            hint = f"dvc pull {pointer}"
+            raise DataAbsent(f"`{path}`", f"only `{pointer.name}`, which tracks it", "the data itself", hint=hint)
 
 
 def contents(task: Task, look: Look) -> Hashes:

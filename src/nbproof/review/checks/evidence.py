@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ...data import dvc
 from ...extras import is_installed
 from ...notebook.contract import read as read_contract
 from ...records import Task
@@ -96,12 +97,23 @@ def fingerprints(found: Inspected) -> Iterator[Finding]:
         elif now.hex != recorded:
             yield Finding(f"{name}: it is another one than was recorded ({now.short}, not {str(recorded)[:12]})")
     declared = read_contract(_loaded(found).documents[task.name]).paths(task.parameters)
+    yield from _unlike_dvc(folder / place for places in declared.values() for place in places)
     recorded_names = {str(source.get("file")) for source in sources} | {
         str(one.get("file")) for one in _json(path).values() if isinstance(one, dict)
     }
     for place in sorted(str(place) for places in declared.values() for place in places):
         if place not in recorded_names:
             yield Finding(f"{place}: it is read, and not in the catalogue")
+
+
+def _unlike_dvc(declared: Iterable[Path]) -> Iterator[Finding]:
+    """Data that is not what its `.dvc` file says: a checkout of this commit would bring another one."""
+    for data in declared:
+        pointer = dvc.pointer_of(data)
+        if pointer is not None and not dvc.is_as_said(dvc.read(pointer)):
+            yield Finding(
+                f"{data.name}: it is not what `{pointer.name}` says, so this commit does not name it (dvc add)"
+            )
 
 
 def validation(found: Inspected) -> Iterator[Finding]:

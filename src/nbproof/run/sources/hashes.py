@@ -8,14 +8,21 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ...data import delta
 from ...records import ContentHash
 
 
 def content_hash(path: Path) -> ContentHash | None:
-    """The hash of a file's bytes, or of a folder's relative paths and bytes; None when nothing is there."""
+    """The hash of a file's bytes, or of a folder's relative paths and bytes; None when nothing is there.
+
+    What is no file may be a table of Delta Lake at a version (`panel@v3`): then it is the hash of that version.
+    """
     if path.is_dir():
         return folder_hash((file.relative_to(path).as_posix(), _file_digest(file)) for file in files_below(path))
-    return ContentHash(_file_digest(path).hex()) if path.is_file() else None
+    if path.is_file():
+        return ContentHash(_file_digest(path).hex())
+    versioned = delta.place_of(path)
+    return delta.content(*versioned) if versioned else None
 
 
 def folder_hash(digests: Iterable[tuple[str, bytes]]) -> ContentHash:
