@@ -111,9 +111,7 @@ def _unlike_dvc(declared: Iterable[Path]) -> Iterator[Finding]:
     for data in declared:
         pointer = dvc.pointer_of(data)
         if pointer is not None and not dvc.is_as_said(dvc.read(pointer)):
-            yield Finding(
-                f"{data.name}: it is not what `{pointer.name}` says, so this commit does not name it (dvc add)"
-            )
+            yield Finding(f"{data.name}: it is not what `{pointer.name}` says, so no commit names it (dvc add)")
 
 
 def validation(found: Inspected) -> Iterator[Finding]:
