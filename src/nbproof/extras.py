@@ -32,6 +32,7 @@ EXTRA_OF = {
     "skops": "serve",
     "torch": "engagement",
     "uvicorn": "serve",
+    "wandb": "wandb",
     "woodelf": "explain-more",
 }
 

@@ -222,6 +222,44 @@ def _read(path: Path) -> RunStory | None:
     return told(journal.read(path), is_running=journal.is_live(path))
 
 
+@runs.command()
+@click.argument("run", required=False, shell_complete=completing.runs)
+@click.option("--to", "to", type=click.Choice(["wandb"]), required=True, help="The other tracker.")
+@click.option("--out", type=click.Path(path_type=Path), help="The folder to write to (default: wandb/).")
+@as_json
+def mirror(run: str | None, to: str, out: Path | None, as_json: bool) -> None:
+    """Write runs for another tracker, offline.
+
+    RUN, or every run that has ended, becomes folders that `wandb sync` takes. Nothing is sent from here, and what was
+    written before is not written again.
+
+    \b
+    Example:
+      nbproof runs mirror --to wandb
+      nbproof runs mirror 20260301-0930 --to wandb --out mirrored
+    """
+    from ..track import journal
+    from ..track.mirroring import mirror as tell
+    from ..track.wandb_tracker import WandbTracker, end
+
+    project = _project()
+    folder = (out or project.root / to).resolve()
+    chosen = [History(project.root).find(run).run_id] if run else [each.run_id for each in journal.runs(project.root)]
+    tracker = WandbTracker(folder, project.settings.experiment)
+    try:
+        waiting = tell(project.root, reversed(chosen), tracker)
+    finally:
+        end()
+    if as_json:
+        print_json({"written": [str(path) for path in tracker.written], "waiting": waiting})
+        return
+    click.echo(f"{len(tracker.written)} runs written to {near(folder)}")
+    if waiting:
+        click.echo(f"{', '.join(waiting)} still runs: mirror it when it has ended")
+    if tracker.written:
+        click.echo(f"to send them: wandb sync {near(folder)}/offline-run-*")
+
+
 def _project() -> Project:
     from ..assemble import open_project
 
