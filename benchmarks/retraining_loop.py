@@ -88,7 +88,7 @@ class Play:
 
     def approve(self) -> None:
         """Bela asks about the candidate's bytes, Ana says yes; both sign."""
-        model = (self.product("register/service/model.skops")).relative_to(self.folder)
+        model = self.product("register/service").relative_to(self.folder)
         notebook = self.folder / PIPELINE / "register.ipynb"
         request(self.folder, notebook, key=self.keys["Bela"], files={"model": model.as_posix()})
         decide(self.folder, notebook, Verdict(decision="approved"), self.keys["Ana"])

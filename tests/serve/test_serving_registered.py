@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from reviewed import BELA, key
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from conftest import SIGNATURE
+from nbproof.cli.main import carry_out
 from nbproof.errors import NotApproved, RegistryHolds, UnknownName
 from nbproof.records import ContentHash
 from nbproof.review.deciding import Verdict, decide, request
 from nbproof.serve.admission import ByApproval
 from nbproof.serve.app import Ways, served
 from nbproof.serve.package import of_contents
+from nbproof.serve.promoting import promote
+from nbproof.serve.registered import fetch
 from nbproof.serve.registry import Entry, Registry
-from nbproof.serve.source import Source, find
+from nbproof.serve.source import Source, find, local_place
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -43,10 +47,28 @@ def register(registry: Registry, project: Path, model: Any) -> Entry:
     return entry
 
 
-def approve(project: Path) -> None:
+def approve(project: Path, registry: Registry, entry: Entry) -> None:
+    """Ana approves the version as `nbproof models fetch` lays it before her."""
     notebook = project / "notebooks/score.ipynb"
-    request(project, notebook, key=BELA, files={"model": "model.skops"})
+    fetch(registry, entry, project / f"fetched/{entry.number}")
+    request(project, notebook, key=BELA, files={"model": f"fetched/{entry.number}"})
     decide(project, notebook, Verdict(decision="approved"), key(1))
+
+
+def alter_signature(project: Path, registry: Registry, entry: Entry) -> None:
+    """Another signature takes the place of the registered one; the tag with its hash, which nobody signed, follows."""
+    stored = next(each for each in (project / "mlruns").rglob("signature.json"))
+    other = stored.read_text().replace('"minimum": 18', '"minimum": 0')
+    assert other != stored.read_text()
+    stored.write_text(other)
+    registry.client.set_model_version_tag(
+        "toy", str(entry.number), "signature_sha256", ContentHash.of(other.encode()).hex
+    )
+
+
+def alter_version(project: Path, registry: Registry, entry: Entry) -> None:
+    """The version is said to be another one than the one that was approved."""
+    registry.client.set_model_version_tag("toy", str(entry.number), "semver", "7.0.0")
 
 
 def source_of(project: Path) -> Source:
@@ -69,7 +91,7 @@ def test_a_registered_version_answers_once_its_model_is_approved(
 
     with pytest.raises(NotApproved), TestClient(app()):
         pass
-    approve(project)
+    approve(project, registry, first)
     with TestClient(app()) as client:
         found = client.get("/model").json()
         assert (found["name"], found["version"]) == ("toy", "1.0.0")
@@ -82,12 +104,82 @@ def test_a_registered_version_answers_once_its_model_is_approved(
         # Nobody has approved it: the one of before goes on, for it is what it was.
         time.sleep(0.5)
         assert client.post("/predict", json=ROWS).json()["version"] == "1.0.0"
-        approve(project)
+        approve(project, registry, second)
         deadline = time.monotonic() + 30
         while (held := client.post("/predict", json=ROWS)).json().get("version") != "1.1.0":
             assert held.status_code == 200, held.text
             assert time.monotonic() < deadline
             time.sleep(0.05)
+
+
+def test_an_approval_covers_all_that_decides_the_answers(
+    tmp_path: Path, estimator: HistGradientBoostingClassifier, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Not the model's file alone: another signature under the same model is neither promoted nor served."""
+    project, registry = start(tmp_path / "project")
+    entry = register(registry, project, estimator)
+    registry.move("toy", "candidate", entry.number)
+    notebook = project / "notebooks/score.ipynb"
+    request(project, notebook, key=BELA, files={"model": "model.skops"})
+    decide(project, notebook, Verdict(decision="approved"), key(1))
+    with pytest.raises(NotApproved) as refused:
+        promote(registry, project, "toy", None, by="Ana")
+    assert "nbproof models fetch toy 1.0.0 FOLDER" in str(refused.value.hint)
+
+    monkeypatch.chdir(project)
+    assert carry_out(["models", "fetch", "toy", "candidate", "fetched", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["files"] == ["manifest.json", "model.skops", "signature.json"]
+    assert carry_out(["models", "fetch", "toy", "candidate", "fetched"]) == 2
+    request(project, notebook, key=BELA, files={"model": "fetched"})
+    decide(project, notebook, Verdict(decision="approved"), key(1))
+    promote(registry, project, "toy", None, by="Ana")
+    assert source_of(project).contents().digest.hex == told["digest"]
+    alter_signature(project, registry, entry)
+
+    source = source_of(project)
+    with (
+        pytest.raises(NotApproved) as refused,
+        TestClient(served(of_contents(source.contents()), source, ByApproval(project), Ways())),
+    ):
+        pass
+    assert "nbproof models fetch toy champion FOLDER" in str(refused.value.hint)
+
+
+@pytest.mark.parametrize("alter", [alter_signature, alter_version])
+def test_what_was_altered_in_the_registry_ends_the_answers(
+    tmp_path: Path, estimator: HistGradientBoostingClassifier, alter: Callable[[Path, Registry, Entry], None]
+) -> None:
+    """While it answers: whatever lies there now is not what was approved, and /ready says so."""
+    project, registry = start(tmp_path / "project")
+    entry = register(registry, project, estimator)
+    registry.move("toy", "champion", entry.number)
+    approve(project, registry, entry)
+    source = source_of(project)
+
+    ways = Ways(check_s=0.1)
+    with TestClient(served(of_contents(source.contents()), source, ByApproval(project), ways)) as client:
+        time.sleep(0.5)
+        assert client.post("/predict", json=ROWS).status_code == 200
+        alter(project, registry, entry)
+        deadline = time.monotonic() + 30
+        while (said := client.get("/ready")).status_code != 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        answer = client.post("/predict", json=ROWS)
+
+    assert "other files or another version than was loaded" in said.json()["detail"]
+    assert answer.status_code == 503
+
+
+def test_a_store_elsewhere_is_no_folder_of_this_machine() -> None:
+    """Only what names one is looked at as one; anything else is fetched."""
+    assert local_place("/a/b") == local_place("file:///a/b") == Path("/a/b")
+    assert local_place("file:///a%20b") == Path("/a b")
+    assert [
+        local_place(each) for each in ("s3://a/b", "mlflow-artifacts:/a", "models:/m-1", "file://host/a", "a/b")
+    ] == ([None] * 5)
 
 
 def test_bytes_that_were_exchanged_in_the_registry_are_refused(
@@ -97,7 +189,7 @@ def test_bytes_that_were_exchanged_in_the_registry_are_refused(
     project, registry = start(tmp_path / "project")
     entry = register(registry, project, estimator)
     registry.move("toy", "champion", entry.number)
-    approve(project)
+    approve(project, registry, entry)
     (stored,) = (project / "mlruns").rglob("model.skops")
     stored.write_bytes(b"another")
 

@@ -139,6 +139,35 @@ def rollback(name: str, version: str | None, as_json: bool) -> None:
 
 @models.command()
 @click.argument("name")
+@click.argument("version")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@as_json
+def fetch(name: str, version: str, folder: Path, as_json: bool) -> None:
+    """Write a version to FOLDER as it is served: model, signature, and the manifest that names both.
+
+    An approval of a registered version is about this folder: the model alone does not say which columns it takes.
+    VERSION is an alias, a semantic version or v and the registry's number.
+
+    \b
+    Example:
+      nbproof models fetch credit-default candidate build/candidate
+    """
+    from ..serve.registered import fetch as carry_out
+
+    _, registry = _open()
+    with _answering():
+        entry = registry.holding(name).entry(version)
+        found = carry_out(registry, entry, folder)
+    if as_json:
+        print_json({"version": _entry_as_json(entry), "folder": folder, "files": sorted(found.files),
+                    "digest": found.digest.hex})  # fmt: skip
+        return
+    click.echo(f"{entry.told} is in {folder}, {found.digest.short}; for its approval: "
+               f"nbproof review request NOTEBOOK --model {folder}")  # fmt: skip
+
+
+@models.command()
+@click.argument("name")
 @as_json
 def mend(name: str, as_json: bool) -> None:
     """Finish a change that was cut short; it is taken back if its model is approved no more.

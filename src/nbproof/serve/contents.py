@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,15 @@ from ..run.sources.hashes import files_below, folder_hash
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The files of `folder` by their relative names; `digest` is the content hash of them all, as reviewers sign it."""
+    """The files of `folder` by their relative names; `digest` is the content hash of them all, as reviewers sign it.
+
+    `mark` is what their source called them when they were read.
+    """
 
     folder: Path
     files: Mapping[str, bytes]
     digest: ContentHash
+    mark: Hashable = None
 
     def of(self, file: str) -> bytes:
         """The bytes of one file; raises `ModelRefused` where there is none."""

@@ -17,6 +17,7 @@ from ..review.covering import require_cover
 from ..review.gate import let_pass_model
 from . import moves
 from .moves import CANDIDATE, CHAMPION, PREVIOUS, Change, Kind
+from .registered import contents_of, how_to_ask
 from .registry import Entry, Holding, Registry
 
 LOCK, LOCK_S = ".nbproof/registry.lock", 60.0
@@ -73,7 +74,7 @@ def mend(registry: Registry, project: Path, name: str) -> Change | None:
 def approval_of(registry: Registry, project: Path, entry: Entry) -> tuple[bool, str]:
     """Whether a version may serve today, and why or why not, in words. Its bytes are read."""
     try:
-        return True, require_cover(project, entry.told, registry.digest_of(entry)).sentence
+        return True, require_cover(project, entry.told, contents_of(registry, entry).digest).sentence
     except NotApproved as error:
         return False, error.found
     except Refused as error:
@@ -81,7 +82,11 @@ def approval_of(registry: Registry, project: Path, entry: Entry) -> tuple[bool, 
 
 
 def _approval(registry: Registry, project: Path, entry: Entry, *, doing: str) -> str:
-    cover = let_pass_model(project, entry.told, registry.digest_of(entry), doing=doing)
+    try:
+        cover = let_pass_model(project, entry.told, contents_of(registry, entry).digest, doing=doing)
+    except NotApproved as error:
+        error.hint = how_to_ask(entry.name, str(entry.version or f"v{entry.number}"))
+        raise
     if cover is None:
         raise RegistryHolds(entry.told, "nobody who approved it", "an approval")
     return cover.sentence

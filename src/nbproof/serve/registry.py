@@ -16,7 +16,6 @@ from typing import Any
 from ..errors import RegistryHolds, TrackerUnavailable, UnknownName
 from ..extras import require
 from ..records import ContentHash
-from ..run.sources.hashes import content_hash
 from ..settings import Settings
 from ..track.store import ARTIFACT_ROOT_VARIABLE, QUIET, artifacts, check_reachable, file_of, is_embedded, store_uri
 from . import moves
@@ -154,19 +153,6 @@ class Registry:
             ))  # fmt: skip
             _check_hashes(entry, path)
             yield path
-
-    def digest_of(self, entry: Entry) -> ContentHash:
-        """The content hash of the model of a version: of its bytes as they lie in the registry now.
-
-        That is the file that `model_sha256` names; of a version without that tag, the whole folder or file.
-        """
-        with self.fetched(entry) as path:
-            if entry.digest is not None:
-                return entry.digest
-            found = content_hash(path)
-            if found is None:
-                raise RegistryHolds(entry.told, "no file", "a model")
-            return found
 
     def same_as(self, name: str, model: ContentHash) -> Entry | None:
         """The newest version whose model has this hash; None where there is none, or no model of this name."""

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
+from urllib.parse import unquote, urlsplit
 
-from ..errors import AskedWrongly, ModelRefused, NbproofError, TrackerUnavailable
-from ..records import ContentHash
+from ..errors import AskedWrongly, ModelRefused, NbproofError, RegistryHolds, TrackerUnavailable
 from .contents import Contents, fingerprint, read_contents
-from .package import MANIFEST, TRUSTED_ROOTS, Manifest
+from .registered import contents_of, how_to_ask
 from .registry import Entry, Registry, registry_at
-from .spelling import untrusted_types
 
 REGISTERED = re.compile(r"models:/([^/@]+)@([^/@]+)")
+# How often the bytes of a version are fetched again from a store that is not on this machine.
+FAR_S = 300.0
 
 
 class Source(Protocol):
@@ -27,6 +28,10 @@ class Source(Protocol):
         """What people call it."""
 
     @property
+    def asking(self) -> str | None:
+        """What to type for an approval of it; None where that is said already."""
+
+    @property
     def is_in_place(self) -> bool:
         """Whether what answers lies here, so that it was altered when something else does."""
 
@@ -35,6 +40,12 @@ class Source(Protocol):
 
     def mark(self) -> Hashable:
         """What is another value, cheaply told, as soon as something else is there."""
+
+    def looked(self, held: Contents, before: Hashable) -> Hashable:
+        """Look whether what was read still lies where it did; what comes back is given as `before` the next time.
+
+        Raises `NbproofError` where it does not, and `TrackerUnavailable` where nobody can say.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +59,16 @@ class Folder:
     def name(self) -> str:
         return str(self.path)
 
+    @property
+    def asking(self) -> str | None:
+        return None
+
     def contents(self) -> Contents:
-        return read_contents(self.path)
+        mark = self.mark()
+        return replace(read_contents(self.path), mark=mark)
+
+    def looked(self, held: Contents, before: Hashable) -> Hashable:
+        return before
 
     def mark(self) -> Hashable:
         try:
@@ -73,22 +92,43 @@ class Registered:
     def name(self) -> str:
         return f"models:/{self.model}@{self.alias}"
 
+    @property
+    def asking(self) -> str | None:
+        return how_to_ask(self.model, self.alias)
+
     def contents(self) -> Contents:
-        registry, entry = self._entry()
-        try:
-            with registry.fetched(entry) as path:
-                found = read_contents(path)
-        except Exception as error:
-            raise _unreachable(error) from error
-        return with_manifest(found, entry)
+        registry, entry = self._entry(self.alias)
+        return self._read(registry, entry)
 
     def mark(self) -> Hashable:
-        return self._entry()[1].number
+        return self._entry(self.alias)[1].number
 
-    def _entry(self) -> tuple[Registry, Entry]:
+    def looked(self, held: Contents, before: Hashable) -> Hashable:
+        registry, entry = self._entry(f"v{held.mark}")
+        now = self._seen(entry)
+        if now != before and self._read(registry, entry).digest != held.digest:
+            raise RegistryHolds(entry.told, "other files or another version than was loaded", held.digest.short)
+        return now
+
+    def _seen(self, entry: Entry) -> Hashable:
+        """What tells that the files of a version, or what is said of it, may have changed."""
+        told = (str(entry.version), entry.digest)
+        place = local_place(entry.source)
+        if place is not None:
+            return told, Folder(place).mark()
+        # A store elsewhere tells nothing but the bytes themselves.
+        return told, int(time.monotonic() / FAR_S)
+
+    def _read(self, registry: Registry, entry: Entry) -> Contents:
+        try:
+            return replace(contents_of(registry, entry), mark=entry.number)
+        except Exception as error:
+            raise _unreachable(error) from error
+
+    def _entry(self, named: str) -> tuple[Registry, Entry]:
         try:
             registry = registry_at(self.uri)
-            return registry, registry.holding(self.model).entry(self.alias)
+            return registry, registry.holding(self.model).entry(named)
         except Exception as error:
             raise _unreachable(error) from error
 
@@ -106,24 +146,12 @@ def find(model: str, *, uri: str | None) -> Source:
     return Folder(Path(model).absolute())
 
 
-def with_manifest(found: Contents, entry: Entry) -> Contents:
-    """The files of a registered version, with the manifest that the registry stands for where they have none.
-
-    The content hash is the one by which the version is approved: that of the model file that its tags name, else of
-    all the files. Raises `ModelRefused` where the bytes that were read are not those.
-    """
-    digest = entry.digest or found.digest
-    if entry.digest is not None and entry.digest not in map(ContentHash.of, found.files.values()):
-        raise ModelRefused(found.folder, "no file with the hash that was registered", entry.digest.short)
-    if MANIFEST in found.files:
-        return Contents(Path(entry.told), found.files, digest)
-    files = {"model": "model.skops", "signature": "signature.json"}
-    hashes = {key: (file, ContentHash.of(found.of(file))) for key, file in files.items()}
-    # Types of foreign packages are refused all the same; those of the trusted ones came with the approved file.
-    types = [each for each in untrusted_types(found.of("model.skops")) if each.split(".")[0] in TRUSTED_ROOTS]
-    manifest = Manifest(entry.name, str(entry.version or f"{entry.number}.0.0"), hashes, tuple(types))
-    held = {**found.files, MANIFEST: json.dumps(manifest.written()).encode()}
-    return Contents(Path(entry.told), held, digest)
+def local_place(uri: str) -> Path | None:
+    """The folder of this machine that an artifact URI names; None for one that is elsewhere."""
+    parts = urlsplit(uri)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(unquote(parts.path))
+    return Path(uri) if not parts.scheme and Path(uri).is_absolute() else None
 
 
 def _unreachable(error: Exception) -> NbproofError:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..errors import ApprovalInvalid, LedgerBroken, ModelRefused, NbproofError
+from ..errors import ApprovalInvalid, LedgerBroken, ModelRefused, NbproofError, NotApproved, TrackerUnavailable
 from ..records import ContentHash
 from .admission import Admission, Grant
 from .explaining import Explainer
@@ -33,6 +33,8 @@ class Loaded:
     model: Model
     grant: Grant
     mark: Hashable
+    # What its source showed when it was looked at last.
+    seen: Hashable = None
     explainer: Explainer | None = None
     unexplained: str = ""
     card: Mapping[str, Any] = field(default_factory=dict)
@@ -57,7 +59,7 @@ class Stage:
         self._problem = "the model is not loaded"
         # What an alias names and nobody has approved yet, and what was told of it.
         self._refused: tuple[Hashable, Package] | None = None
-        self._told = ""
+        self._told = ("", "")
         self._ends = 0.0
         self._changing = threading.Lock()
         self._stopping = threading.Event()
@@ -86,21 +88,27 @@ class Stage:
 
     def _load(self, package: Package | None) -> Loaded:
         before = self._loaded
-        mark = self._source.mark()
         package = package or of_contents(self._source.contents())
-        digest = package.contents.digest
-        grant = self._admission.admit(self.source, digest)
+        digest, mark = package.contents.digest, package.contents.mark
+        grant = self._admitted(digest)
         if before is not None and package.signature != before.package.signature:
             raise ModelRefused(package.folder, "a signature with which callers must change",
                                "the signature of the model that answers now; restart to exchange it, too")  # fmt: skip
         model = package.load()
         explainer, unexplained = Explainer.of(model) if self._explains else (None, "explanations are off")
         card, texts = package.said(CARD), package.said(REASONS)
-        loaded = Loaded(package, digest, model, grant, mark, explainer, unexplained, card, texts)
+        loaded = Loaded(package, digest, model, grant, mark, None, explainer, unexplained, card, texts)
         self._show(loaded)
         if before is not None:
             self._tell("swapped", f"{package.manifest.name} {package.manifest.version} answers, {grant.sentence}")
         return loaded
+
+    def _admitted(self, digest: ContentHash) -> Grant:
+        try:
+            return self._admission.admit(self.source, digest)
+        except NotApproved as error:
+            error.hint = self._source.asking or error.hint
+            raise
 
     def check(self) -> None:
         """Verify once more that the model may answer, and that what was loaded is what lies there."""
@@ -129,8 +137,8 @@ class Stage:
         """The loaded model with its grant of now; with `follow` the one that has taken its place."""
         if self._source.is_in_place:
             loaded = self._in_place(loaded)
-        elif self._follow:
-            loaded = self._by_alias(loaded)
+        else:
+            loaded = self._elsewhere(self._by_alias(loaded) if self._follow else loaded)
         return replace(loaded, grant=self._admission.again(self.source, loaded.digest))
 
     def _in_place(self, loaded: Loaded) -> Loaded:
@@ -144,6 +152,16 @@ class Stage:
             return self._load(of_contents(found))
         raise ModelRefused(found.folder, f"other files than those that were loaded, {found.digest.short}",
                            f"{loaded.digest.short}; what is there now is loaded by `kill -HUP`")  # fmt: skip
+
+    def _elsewhere(self, loaded: Loaded) -> Loaded:
+        """The loaded model, unless what it was read from is another one by now. Raises `NbproofError`."""
+        try:
+            seen = self._source.looked(loaded.package.contents, loaded.seen)
+        except TrackerUnavailable as error:
+            # Nobody says that it was altered, and what answers is what was approved.
+            self._tell_once("not looked", str(error))
+            return loaded
+        return replace(loaded, seen=seen)
 
     def _by_alias(self, loaded: Loaded) -> Loaded:
         """The version that the alias names now, where it may answer; else the one of before, which is what it was."""
@@ -161,10 +179,13 @@ class Stage:
         except Exception as error:
             # Whatever is wrong with the next version, the one that answers is what it was.
             words = str(error) if isinstance(error, NbproofError) else f"{type(error).__name__}: {error}"
-            if words != self._told:
-                self._told = words
-                self._tell("not swapped", words)
+            self._tell_once("not swapped", words)
             return loaded
+
+    def _tell_once(self, event: str, words: str) -> None:
+        if (event, words) != self._told:
+            self._told = (event, words)
+            self._tell(event, words)
 
     def watch(self) -> threading.Thread:
         """Verify every few seconds, and when an approval ends, until `stop`."""
