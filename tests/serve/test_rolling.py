@@ -113,6 +113,21 @@ def test_swaps_and_restarts_under_load_lose_no_request(package_folder: Path, tmp
 
 
 @pytest.mark.slow
+def test_signals_that_come_in_a_crowd_end_nothing(package_folder: Path, tmp_path: Path) -> None:
+    """Not while one is being followed, and not by way of a thread that some library has started."""
+    with command(package_folder, tmp_path / "project") as (process, said):
+        for _ in range(300):
+            process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGUSR2)
+        process.send_signal(signal.SIGHUP)
+        answer = httpx.post(f"{said['url']}/predict", json=ROWS, trust_env=False, timeout=90)
+        assert answer.status_code == 200
+        assert process.poll() is None
+
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
 def test_a_killed_process_is_followed_by_another(package_folder: Path, tmp_path: Path) -> None:
     """Whoever connects meanwhile waits; and when the starter is killed, nobody is left."""
     with command(package_folder, tmp_path / "project") as (process, said):

@@ -42,7 +42,7 @@ def supervise(options: Options, bound: socket.socket, *, processes: int, ready: 
     is ready before the last one takes no further connection. The socket stays open all the while, so that whoever
     connects waits at worst. Returns the exit code: that of a process which may not serve, if it is the first.
     """
-    with _only_when_asked(), _lease() as lease:
+    with _heard() as heard, _lease() as lease:
         workers: list[Worker] = []
         try:
             for _ in range(processes):
@@ -52,16 +52,17 @@ def supervise(options: Options, bound: socket.socket, *, processes: int, ready: 
                 workers.append(started)
                 if len(workers) == 1:
                     ready(started.said)
-            return _until_told(options, bound, lease, workers)
+            return _until_told(options, bound, lease, workers, heard)
         finally:
             _end(workers)
 
 
-def _until_told(options: Options, bound: socket.socket, lease: int, workers: list[Worker]) -> int:
+def _until_told(
+    options: Options, bound: socket.socket, lease: int, workers: list[Worker], heard: Callable[[float], int | None]
+) -> int:
     early = 0
     while True:
-        heard = signal.sigtimedwait(HANDLED, 1.0)
-        number = heard.si_signo if heard is not None else signal.SIGCHLD
+        number = heard(1.0)
         if number in (signal.SIGTERM, signal.SIGINT):
             return 0
         if number == signal.SIGHUP:
@@ -156,13 +157,29 @@ def _end(workers: list[Worker]) -> None:
 
 
 @contextmanager
-def _only_when_asked() -> Iterator[None]:
-    """Signals wait until they are asked for, so that none comes between two steps."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+def _heard() -> Iterator[Callable[[float], int | None]]:
+    """Signals wait until they are asked for, so that none comes between two steps; None: none came in so many seconds.
+
+    They have a handler and are not blocked: a thread that a library has started before would not block them, and the
+    one that comes while this thread is at work would end the process there.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    handlers = {number: signal.signal(number, lambda *_: None) for number in HANDLED}
+    # More of them than a pipe holds are told once as well.
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def heard(within_s: float) -> int | None:
+        return os.read(reading, 1)[0] if select.select([reading], [], [], within_s)[0] else None
+
     try:
-        yield
+        yield heard
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.set_wakeup_fd(before)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        os.close(reading)
+        os.close(writing)
 
 
 @contextmanager
