@@ -105,17 +105,16 @@ def draft(
     What a type checker finds in the code is marked if it `checks_types`. `folder` is where the notebook works, else its
     own; `also` are files there that it needs, besides those that it is seen reading.
     """
-    document = documents.read(notebook)
-    reading = read(document)
+    home = (folder or notebook.parent).resolve()
+    reading = read(documents.read(notebook), home.joinpath)
     if reading.refusals:
         raise NotExported(notebook, [str(refusal) for refusal in reading.refusals])
-    home = (folder or notebook.parent).resolve()
     asked = dict(parameters or {})
     injected = injection(reading, asked)
     tell(f"runs the notebook, {len(reading.steps)} cells")
     first = watched(reading, home, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
-    needed = working(first, home, also=also)
-    reasons = [*_beyond_reach(reading, first), *_own_input(first, needed)]
+    needed = working(first, home, also=also | {each.path for each in reading.runs})
+    reasons = [*_beyond_reach(reading, first), *_own_input(first, needed), *_run_otherwise(reading, first, needed)]
     if reasons:
         raise NotExported(notebook, reasons)
     ids = {step.number: step.id for step in reading.steps}
@@ -188,14 +187,31 @@ def _beyond_reach(reading: Reading, run: Run) -> Iterator[str]:
         far = [place for place in cell.network if _is_far(place)]
         if far:
             yield (
-                f"cell {cell.cell}: it needs the network ({far[0]}), which may answer otherwise tomorrow; "
+                f"{reading.place(cell.cell)}: it needs the network ({far[0]}), which may answer otherwise tomorrow; "
                 "save what it answers as a file, and read that"
             )
         if cell.processes and _PROGRAMS.search(sources.get(cell.cell, "")):
             yield (
-                f"cell {cell.cell}: it runs another program ({cell.processes[0]}), which is none of the package; "
-                "do it in Python, or before"
+                f"{reading.place(cell.cell)}: it runs another program ({cell.processes[0]}), which is none of the "
+                "package; do it in Python, or before"
             )
+
+
+def _run_otherwise(reading: Reading, run: Run, needed: Working) -> Iterator[str]:
+    """What a run shows against notebooks that are run by this one: that it was not as it was read."""
+    held = {each.source: each.digest for each in needed.data}
+    for ran in reading.runs:
+        if held.get(ran.path) != ran.digest:
+            yield f"`%run {ran.name}`: it is not as it was read, or lies too far away; leave it as it is, near by"
+        elif any(str(ran.path) in cell.files_written for cell in run.cells):
+            yield f"`%run {ran.name}`: the notebook writes it itself; write a module, and import that"
+    has_moved = False
+    for cell in run.cells:
+        if cell.cell in reading.inside and has_moved:
+            yield f"{reading.place(cell.cell)} is run from another folder; use `os.chdir` below it"
+        if cell.cell in reading.leading and cell.figures:
+            yield f"{reading.place(cell.cell)} draws, and then runs a notebook; give `%run` a cell of its own"
+        has_moved = has_moved or "working folder" in cell.changes
 
 
 def _is_far(place: str) -> bool:
@@ -330,8 +346,8 @@ def _place(reading: Reading, failed: Seen) -> str:
     """The cell that failed, and the line in it, as they stand in the notebook."""
     lines = next((step.lines for step in reading.steps if step.number == failed.cell), ())
     if failed.line is None or not 0 < failed.line <= len(lines):
-        return f"cell {failed.cell}"
-    return f"cell {failed.cell}, line {lines[failed.line - 1]}"
+        return reading.place(failed.cell)
+    return f"{reading.place(failed.cell)}, line {lines[failed.line - 1]}"
 
 
 def notebook_runner(reading: Reading) -> Callable[..., Run]:

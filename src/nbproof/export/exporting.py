@@ -88,6 +88,10 @@ def export(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Exp
         return {path.removeprefix(within): content for path, content in merged.items()}
 
     proven, proofs = _proven(asked, name, complete, tell)
+    if agreed:
+        # What such a notebook does is no part of what was signed for the one that runs it.
+        for ran in proven.reading.runs:
+            approved.approval(asked.project, ran.path, asked.lock)
     told_s = time.monotonic() - began
     with folder.staged(target) as place:
         assert proven.first.loaded is not None
@@ -201,7 +205,11 @@ def _provenance(
         "name": told.name,
         "title": told.title,
         "made_by": told.generator,
-        "notebook": {"file": f"notebook/{told.notebook}", "digest": told.digest},
+        "notebook": {
+            "file": f"notebook/{told.notebook}",
+            "digest": told.digest,
+            "runs": [{"name": ran.name, "sha256": ran.digest} for ran in reading.runs],
+        },
         "approval": {
             "state": agreed.sentence if agreed else approved.DRAFT,
             "decisions": list(agreed.decisions) if agreed else [],
@@ -224,7 +232,10 @@ def _provenance(
         },
         "shape": proven.shape,
         "passed_over": list(proven.passed_over),
-        "notes": [{"cell": cell, "line": note.line, "text": note.text} for cell, note in reading.notes],
+        "notes": [
+            {"cell": cell, "place": reading.place(cell), "line": note.line, "text": note.text}
+            for cell, note in reading.notes
+        ],
         "equivalence": [
             {
                 "parameters": plain(dict(proof.parameters)),

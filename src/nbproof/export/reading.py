@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ..errors import ContractInvalid
 from ..notebook import contract as contracts
@@ -15,6 +15,7 @@ from ..notebook.dataflow import steps as top_level
 from ..notebook.document import Cell, Document
 from ..notebook.syntax import python_tree
 from .plain import Note, Plain, as_plain
+from .unrolling import Find, Piece, Ran, unrolled
 
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
 # Many write their headings so to colour them.
@@ -41,23 +42,27 @@ _ASKING = "it waits for somebody to type"
 
 @dataclass(frozen=True, slots=True)
 class CellRefusal:
-    """Why a notebook cannot be exported: its cell (counted from 1), the line in it, the reason, and what would help."""
+    """Why a notebook cannot be exported: its cell (counted from 1), the line in it, the reason, and what would help.
+
+    `place` names the cell where it stands in a notebook that this one runs.
+    """
 
     cell: int
     line: int
     reason: str
     hint: str
+    place: str = ""
 
     def __str__(self) -> str:
-        return f"cell {self.cell}, line {self.line}: {self.reason}; {self.hint}"
+        return f"{self.place or f'cell {self.cell}'}, line {self.line}: {self.reason}; {self.hint}"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One code cell.
 
-    `number` counts all cells of the notebook from 1, `title` is the heading that it stands below, `level` the level of
-    that heading (0: none), and `words` the markdown since the last code cell.
+    `number` counts all cells from 1, with those of notebooks that are run; `title` is the heading that it
+    stands below, `level` the level of that heading (0: none), and `words` the markdown since the last code cell.
     """
 
     number: int
@@ -78,7 +83,9 @@ class Reading:
     """What was read of a notebook. With any `refusals` nothing may be made of it.
 
     `contract` is what its `parameters` cell declares, None where it declares nothing that could be read as a contract.
-    That cell is a step as any other.
+    That cell is a step as any other. `runs` are the notebooks whose cells stand among the steps, and `inside` the
+    numbers of these; `leading` are those of what stands in a cell above a line that runs one. `places` names the cells
+    whose number is another one than that of the step.
     """
 
     document: Document
@@ -87,6 +94,14 @@ class Reading:
     notes: tuple[tuple[int, Note], ...]
     needs: tuple[str, ...]
     contract: Contract | None = None
+    runs: tuple[Ran, ...] = ()
+    inside: frozenset[int] = frozenset()
+    leading: frozenset[int] = frozenset()
+    places: Mapping[int, str] = field(default_factory=dict)
+
+    def place(self, number: int) -> str:
+        """The cell that a step is, or is part of, as its reader would look for it."""
+        return self.places.get(number, f"cell {number}")
 
     @property
     def parameters_cell(self) -> Step | None:
@@ -96,8 +111,11 @@ class Reading:
         return next((step for step in self.steps if contracts.TAG in step.tags), None)
 
 
-def read(document: Document) -> Reading:
-    """Read every cell; whatever is wrong with any of them is told at once."""
+def read(document: Document, find: Find | None = None) -> Reading:
+    """Read every cell; whatever is wrong with any of them is told at once.
+
+    `find` gives the file that a name stands for where the notebook works: else in its own folder.
+    """
     steps: list[Step] = []
     refusals: list[CellRefusal] = []
     notes: list[tuple[int, Note]] = []
@@ -108,41 +126,78 @@ def read(document: Document) -> Reading:
     if not document.is_python:
         refusals.append(CellRefusal(1, 1, f"the notebook is in {document.language}", "only Python becomes a package"))
         return Reading(document, (), tuple(refusals), (), ())
-    for number, cell in enumerate(document.cells, start=1):
+    pieces, runs, problems = unrolled(document, find or document.path.parent.joinpath)
+    refusals += [
+        CellRefusal(each.piece.number, each.line, each.reason, each.hint, each.piece.place) for each in problems
+    ]
+    for number, piece in enumerate(pieces, start=1):
+        cell = piece.cell
         if cell.kind == "markdown":
             found = _last_heading(cell.source)
-            if found is None:
-                words = f"{words}\n\n{cell.source}".strip()
+            if found is None or piece.is_of_another:
+                words = f"{words}\n\n{found[2] if found else cell.source}".strip()
             else:
                 level, title, words = found
                 is_first = True
-        if cell.kind != "code" or "skip-execution" in cell.tags or not cell.source.strip():
+        is_left_out = "skip-execution" in cell.tags and not piece.is_of_another
+        if cell.kind != "code" or is_left_out or not cell.source.strip():
             continue
         try:
-            plain = as_plain(cell.source, written)
+            plain = _below(as_plain(cell.source, written), piece)
             tree = python_tree(plain.source) if not plain.refusals else ast.Module([], [])
         except SyntaxError as error:
-            refusals.append(CellRefusal(number, error.lineno or 1, f"{error.msg}", "mend the code"))
+            line = piece.above + (error.lineno or 1)
+            refusals.append(CellRefusal(piece.number, line, f"{error.msg}", "mend the code", piece.place))
             continue
         if to_file := _WRITTEN.match(cell.source):
             written[to_file["file"]] = cell.source[to_file.end() :]
         elif _MAY_WRITE.search(cell.source):
             # Nobody who only reads knows any more what lies in the files above.
             written.clear()
-        refusals += [CellRefusal(number, each.line, each.reason, each.hint) for each in plain.refusals]
-        refusals += _blind(tree, plain, number)
+        told = [CellRefusal(piece.number, each.line, each.reason, each.hint) for each in plain.refusals]
+        refusals += [replace(each, place=piece.place) for each in (*told, *_blind(tree, plain, piece.number))]
         notes += [(number, note) for note in plain.notes]
         needs += plain.needs
         modules |= plain.modules
         if plain.source.strip():
             steps.append(_step(number, cell, plain, tree, title, level, is_first, words))
             is_first, words = False, ""
-    refusals += _shadowed(steps, modules)
+    places = {number: piece.place for number, piece in enumerate(pieces, start=1) if piece.place != f"cell {number}"}
+    refusals += [replace(each, place=places.get(each.cell, "")) for each in _shadowed(steps, modules)]
     contract, remarks = _contract(document)
     if contract is not None:
         refusals += _injected(document)
-    notes += remarks
-    return Reading(document, tuple(steps), tuple(refusals), tuple(notes), tuple(needs), contract)
+    notes += [(_numbered(pieces, at), note) for at, note in remarks]
+    return Reading(
+        document,
+        tuple(steps),
+        tuple(refusals),
+        tuple(notes),
+        tuple(needs),
+        contract,
+        runs,
+        frozenset(number for number, piece in enumerate(pieces, start=1) if piece.is_of_another),
+        frozenset(number for number, piece in enumerate(pieces, start=1) if piece.leads_to),
+        places,
+    )
+
+
+def _below(plain: Plain, piece: Piece) -> Plain:
+    """A part of a cell, with the lines of the whole."""
+    if not piece.above and not piece.is_silent:
+        return plain
+    return replace(
+        plain,
+        lines=tuple(line + piece.above for line in plain.lines),
+        notes=tuple(replace(note, line=note.line + piece.above) for note in plain.notes),
+        refusals=tuple(replace(each, line=each.line + piece.above) for each in plain.refusals),
+        is_silenced=plain.is_silenced or piece.is_silent,
+    )
+
+
+def _numbered(pieces: Sequence[Piece], cell: int) -> int:
+    """The last number of what a cell of the notebook itself became."""
+    return max(number for number, piece in enumerate(pieces, start=1) if piece.number == cell)
 
 
 def _contract(document: Document) -> tuple[Contract | None, list[tuple[int, Note]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,7 +129,13 @@ def _problem(told: Mapping[str, Any], source: Path, how: str) -> Iterator[str]:
 
 
 def _pair(package: Path, found: Provenance, document: Document, needed: Working) -> Pair:
-    reading = read(document)
+    held = {each.path: each.source for each in needed.data}
+
+    def find(name: str) -> Path:
+        path = os.path.normpath(f"{needed.folder}/{name}")
+        return held.get(path, needed.root / path)
+
+    reading = read(document, find)
     if reading.refusals:
         raise NotExported(document.path, [str(refusal) for refusal in reading.refusals])
     within = f"src/{found.name}/"

@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -21,8 +22,10 @@ from .coverage import Coverage
 TESTS = "tests"
 _HERE, _PYTEST = "nbproof.export.golden", "pytest>=8"
 # Other hashes, other leftovers in memory, and as many threads as there are: what holds nevertheless holds anywhere.
-# Where chance has a part, two runs often agree by chance: two words of a set stand in one order half of the time.
-_OTHERWISE = tuple({"PYTHONHASHSEED": str(seed), **STIRRED} for seed in (1, 2, 3, 5))
+# Where chance has a part, two runs often agree by chance: two words of a set stand in one order half of the time. So
+# there are more runs until so many in a row have shown nothing new, or it takes too long.
+_OTHERWISE = tuple({"PYTHONHASHSEED": str(seed), **STIRRED} for seed in range(1, 25))
+_QUIET, _LONG_S = 3, 60.0
 
 
 def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None = None) -> Coverage:
@@ -55,12 +58,16 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
     try:
         carried_out(_HERE, {**job, "do": "record"}, timeout_s=timeout_s, environ=environ)
         not_alone: dict[str, str] = {}
-        has_chance = _has_sets(source)
+        has_chance, began = _has_sets(source), time.monotonic()
+        known: Any = None
+        quiet = 0
         for steady in _OTHERWISE:
             checked = carried_out(_HERE, {**job, "do": "check"}, timeout_s=timeout_s, environ=environ, steady=steady)
             not_alone |= checked["not_alone"]
+            found = checked["loose"], checked["alone"]
+            quiet, known = (quiet + 1 if found == known else 0), found
             has_chance = has_chance or bool(checked["loose"])
-            if not has_chance:
+            if not has_chance or quiet >= _QUIET or time.monotonic() - began > _LONG_S:
                 break
     except NotWatched as error:
         shutil.rmtree(tests)

@@ -123,4 +123,4 @@ def _proven(proofs: Sequence[tuple[Mapping[str, Any], Sequence[Compared]]], shap
 def _notes(reading: Reading) -> Iterator[str]:
     if reading.notes:
         yield "What of the notebook was left out or said otherwise:"
-        yield "\n".join(f"- cell {cell}, line {note.line}: {note.text}" for cell, note in reading.notes)
+        yield "\n".join(f"- {reading.place(cell)}, line {note.line}: {note.text}" for cell, note in reading.notes)

@@ -156,11 +156,13 @@ def _notebook(told: Described, reading: Reading, shaped: Shaped, needed: Working
         ]
         for module, origins in shaped.origins.items()
     }  # fmt: skip
+    places = {str(number): place for number, place in reading.places.items()}
     about: dict[str, Any] = {
         "name": told.notebook,
         "digest": told.digest,
         "folder": needed.folder,
         "folders": list(needed.folders),
+        **({"places": places} if places else {}),
         **({"displaying": {str(cell): own for cell, own in shaped.displaying.items()}} if shaped.displaying else {}),
     }
     head = "".join(f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)},\n" for name, value in about.items())

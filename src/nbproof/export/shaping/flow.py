@@ -327,8 +327,9 @@ def _name(title: str, binds: Sequence[str], taken: Collection[str]) -> str:
     words = words[:_LONGEST]
     while words and (words[-1] in _LINKS or sum(map(len, words)) > _WIDEST):
         words.pop()
+    made = [name.strip("_") or "value" for name in binds[-2:]]
     wanted = "_".join(words) or (
-        "_and_".join(["make", *binds[-2:]]).replace("make_and_", "make_") if binds else "show_results"
+        "_and_".join(["make", *made]).replace("make_and_", "make_") if binds else "show_results"
     )
     # No name begins with a digit: "2D vectors", "3rd try".
     wanted = f"do_{wanted}" if wanted[0].isdigit() else wanted

@@ -191,7 +191,8 @@ def _origin(error: Exception) -> Iterator[str]:
         if file.parent != HERE:
             continue
         found = [each for each in known["lines"].get(file.name, ()) if each[0] == line]
-        places[:0] = [f"cell {cell}, line {at}" for _, cell, at in found]
+        named = known.get("places", {})
+        places[:0] = [f"{named.get(str(cell), f'cell {cell}')}, line {at}" for _, cell, at in found]
     if places:
         yield f"in {known['name']}: {', called in '.join(places)}"
     outside = [path for path in DATA.glob("*") if known["folder"] != "." and path.name != known["folder"].split("/")[0]]
