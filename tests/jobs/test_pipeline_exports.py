@@ -25,7 +25,9 @@ from nbproof.records import Resources
 
 Caught = pytest.CaptureFixture[str]
 ARGO = {"image": "registry/credit:1", "claim": "project", "user": "1000"}
-OPTIONS: dict[str, dict[str, str]] = {"airflow": {"gpu_pool": "gpus"}, "argo": ARGO, "slurm": {"partition": "gpu"}}
+OPTIONS: dict[str, dict[str, str]] = {
+    "airflow": {"gpu_pool": "gpus"}, "argo": ARGO, "prefect": {"gpu_tag": "gpus"}, "slurm": {"partition": "gpu"},
+}  # fmt: skip
 
 
 def step(name: str, *above: str, **resources: Any) -> Step:
@@ -210,6 +212,55 @@ def test_what_argo_would_not_do_is_refused(options: dict[str, str], words: str) 
         exporting.load("argo", given, {}).spell(DIAMOND)
 
 
+# Prefect
+
+
+def futures(text: str) -> list[dict[str, Any]]:
+    """What each task of a flow is given, as Python reads the file."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "submit":
+            assert isinstance(node.func.value, ast.Call)
+            options = {str(each.arg): ast.literal_eval(each.value) for each in node.func.value.keywords}
+            (waits,) = (ast.unparse(each.value) for each in node.keywords)
+            found.append({"command": ast.literal_eval(node.args[0]), "above": waits, **options})
+    return found
+
+
+def with_gpus(count: int) -> Steps:
+    return Steps("credit", Path("/p"), "python", (step("top"), step("left", "top", gpus=count), step("right", "top")))
+
+
+def test_prefect_is_told_what_waits_for_what() -> None:
+    """A task for each notebook, one after those above it; a tag counts the GPUs."""
+    text = spelled("prefect", with_gpus(1))
+
+    assert futures(text) == [
+        {"name": "top", "above": "[]",
+         "command": ["python", "-m", "nbproof", "run", "/p/pipeline.yaml", "--only", "top", "--wait"]},
+        {"name": "left", "tags": ["gpus"], "above": "[task_1]",
+         "command": ["python", "-m", "nbproof", "run", "/p/pipeline.yaml", "--only", "left", "--wait"]},
+        {"name": "right", "above": "[task_1]",
+         "command": ["python", "-m", "nbproof", "run", "/p/pipeline.yaml", "--only", "right", "--wait"]},
+    ]  # fmt: skip
+    assert text.endswith('if __name__ == "__main__":\n    pipeline()\n')
+    served = "pipeline.serve(name='credit', cron='0 6 * * *', limit=1)"
+    assert served in spelled("prefect", with_gpus(1), schedule="0 6 * * *")
+
+
+@pytest.mark.parametrize(("gpus", "options"), [(1, {}), (2, {"gpu_tag": "gpus"})])
+def test_prefect_is_given_no_gpus_that_it_cannot_count(gpus: int, options: dict[str, str]) -> None:
+    """Without a tag, or with two for one task, tasks would take the same one."""
+    with pytest.raises(JobRefused, match="counts at most one a task"):
+        exporting.load("prefect", options, {}).spell(with_gpus(gpus))
+
+
+def test_a_flow_has_a_name_that_prefect_takes() -> None:
+    """A slash would be a deployment's."""
+    with pytest.raises(SettingsInvalid, match="without / and %"):
+        spelled("prefect", with_gpus(1), flow="a/b")
+
+
 # All of them
 
 
@@ -227,6 +278,8 @@ def test_any_name_is_one_task_of_its_own(name: str, names: list[str]) -> None:
     elif name == "airflow":
         raw = [held["bash_command"].removeprefix("{% raw %}") for held in operators(text).values()]
         commands = [shlex.split(each.removesuffix("{% endraw %} ")) for each in raw]
+    elif name == "prefect":
+        commands = [submitted["command"] for submitted in futures(text)]
     else:
         commands = [each["container"]["command"] for each in yaml.safe_load(text)["spec"]["templates"][1:]]
     assert [command[command.index("--only") + 1] for command in commands] == names

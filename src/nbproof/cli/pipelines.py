@@ -24,7 +24,7 @@ def pipeline() -> None:
 
 @pipeline.command()
 @pipeline_argument
-@click.option("--to", "engine", required=True, metavar="ENGINE", help="airflow, argo or slurm.")
+@click.option("--to", "engine", required=True, metavar="ENGINE", help="airflow, argo, prefect or slurm.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="The file; named as the pipeline if left out."
 )
@@ -55,6 +55,7 @@ def export(
     Example:
       nbproof pipeline export pipelines/credit --to slurm --out credit.sh
       nbproof pipeline export --to airflow -o schedule="0 6 * * *"
+      nbproof pipeline export --to prefect -o schedule='0 6 * * *'
       nbproof pipeline export --to argo -o image=registry/credit:1 -o claim=project
     """
     from ..assemble import load_pipeline, open_project

@@ -73,7 +73,7 @@ class Exported:
             dag_id=self._dag_id(pipeline),
             schedule=self.schedule,
             project=str(pipeline.project),
-            environment=_environment(),
+            environment=own_environment(),
             tasks="\n".join(tasks),
             edges="\n".join(edges),
         ).rstrip() + "\n"  # fmt: skip
@@ -116,7 +116,7 @@ def _command(step: Step, pipeline: Steps) -> str:
     return f"{{% raw %}}{command}{{% endraw %}} " if is_template else f"{command} "
 
 
-def _environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """Airflow's own environment need not know where the Python that exports finds nbproof."""
     return {name: os.environ[name] for name in ("PYTHONPATH",) if os.environ.get(name)}
 

@@ -21,7 +21,7 @@ from ...run.remote.resources import whole
 
 # By this line a file of ours is known from one that somebody wrote.
 MARK = "Written by `nbproof pipeline export`"
-_MODULES = {"airflow": "airflow", "argo": "argo", "slurm": "slurm_script"}
+_MODULES = {"airflow": "airflow", "argo": "argo", "prefect": "prefect", "slurm": "slurm_script"}
 
 
 @dataclass(frozen=True, slots=True)
