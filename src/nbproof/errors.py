@@ -35,6 +35,7 @@ NbproofError
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
 │   ├── JournalDamaged              the record of a run holds a line that cannot be read
 │   ├── ChecksFailed                a notebook does not pass the checks before its review
+│   ├── ContractBroken              rows do not keep the contract of their data
 │   ├── Cancelled                   an explanation was cancelled before its end
 │   ├── EngineUnreachable           an engine that jobs run on did not answer
 │   │   └── EngineAbsent            this machine has no program that could ask it
@@ -389,6 +390,16 @@ class ChecksFailed(WorkFailed):
             f"`{notebook}`: {len(self.failed)} checks failed ({', '.join(self.failed)}); expected none",
             hint=f"nbproof review check {notebook}",
         )
+
+
+class ContractBroken(WorkFailed):
+    """Rows do not keep the contract of their data."""
+
+    hint = "mend the data, or, if it is right, the contract"
+
+    def __init__(self, table: str, count: int, contract: str) -> None:
+        self.table, self.count, self.contract = table, count, contract
+        super().__init__(f"`{table}`: found {count} lines of `{contract}` broken, expected none")
 
 
 class Cancelled(WorkFailed):

@@ -14,6 +14,7 @@ INTERRUPTED = 130
 # The module of each command: only that of the command that is carried out is imported.
 MODULES = {
     "completion": "completing",
+    "data": "validating",
     "doctor": "health",
     "explain": "explaining",
     "export": "exporting",

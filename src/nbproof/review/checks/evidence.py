@@ -121,7 +121,7 @@ def validation(found: Inspected) -> Iterator[Finding]:
     if len(tables) != 1:
         raise NotEvaluated(f"beside `{path.name}` there are {len(tables)} tables; it is the schema of one")
     if not (is_installed("pandera") and is_installed("pandas")):
-        raise NotEvaluated("pandera is not installed (pip install 'nbproof[engagement]')")
+        raise NotEvaluated("pandera is not installed (pip install 'nbproof[validate]')")
     yield from _against_schema(path, tables[0])
 
 
