@@ -24,7 +24,7 @@ _CODE = (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType, 
 _SAID = {"range", "slice", "datetime", "date", "timedelta", "Decimal", "Fraction", "time", "Timestamp", "Timedelta",
          "Period"}  # fmt: skip
 _DEEPEST, _MOST = 5, 200
-# Where classes of the notebook live: in the main program, or in a package that was made of it.
+# Where classes of the notebook live besides the main program: in a package that was made of it.
 own = "__main__"
 # And what was beside it, in that package.
 BESIDE = "_modules"
@@ -148,7 +148,7 @@ def _compound(value: Any, depth: int, around: tuple[int, ...]) -> Told:
         return {"k": "text", "v": str(value)}
     parts = getattr(value, "__dict__", None)
     top, _, inside = kind.__module__.partition(".")
-    is_own = top == own and not inside.startswith(BESIDE)
+    is_own = top in (own, "__main__") and not inside.startswith(BESIDE)
     if depth < 4 and is_own and isinstance(parts, dict) and 0 < len(parts) <= 40:
         held = {k: _tell(v, depth + 1, around) for k, v in sorted(parts.items()) if not k.startswith("__")}
         return {"k": "object", "t": kind.__name__, "v": held}

@@ -184,7 +184,7 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
     ),
 }
 REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
-    "code in a text": (("x = eval('1 + 1')",), "`eval`"),
+    "all names": (("x = len(globals())",), "`globals`"),
     "a question": (("name = input('who? ')",), "`input`"),
     "the shell's memory": (("1", "Out[1]"), "memory of earlier cells"),
     "a program": (("!rm -f nothing",), "runs a program"),

@@ -144,6 +144,20 @@ def test_what_runs_disagree_on_by_a_bit_may_vary_by_a_bit() -> None:
     assert [each.at for each in counted(far, loose)] == ["v.sum", "v.n"]
 
 
+def test_rounding_spreads() -> None:
+    """Where runs round differently once, another run may round elsewhere in the same step; more than that counts."""
+    loose = loosened(told({"a": 1.0, "b": 2.0}), told({"a": 1.0 + 1e-15, "b": 2.0}), "v")
+
+    def found(b: float, held: dict[str, float | None]) -> list[str]:
+        return [
+            each.at for each in counted(differences(told({"a": 1.0, "b": 2.0}), told({"a": 1.0, "b": b}), "v"), held)
+        ]
+
+    assert found(2.0 + 1e-15, loose) == []
+    assert found(2.0 + 1e-15, {}) == ["v.b"]
+    assert found(2.001, loose) == ["v.b"]
+
+
 class Rude:
     def __reduce_ex__(self, protocol: Any) -> Any:
         return 5

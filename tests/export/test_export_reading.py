@@ -51,7 +51,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     """Each refusal has its cell, its line in the cell as written, the reason, and what would help."""
     found = reading_of(
         tmp_path,
-        "%matplotlib inline\nx = eval('1')",
+        "%matplotlib inline\nx = list(globals())",
         "name = input('who? ')",
         "%%bash\nls",
         "def f(:",
@@ -65,7 +65,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert all(refusal.reason and refusal.hint for refusal in found.refusals)
     assert str(found.refusals[0]) == (
-        "cell 1, line 2: `eval`: it runs code that stands in a text; say what it does in Python"
+        "cell 1, line 2: `globals`: it looks at all names of the notebook at once; say what it does in Python"
     )
 
 

@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[Cells, str]] = {
     "a question": (("name = input('who? ')",), "waits for somebody to type"),
     "a password": (("import getpass\nword = getpass.getpass()",), "waits for somebody to type"),
     "the shell's memory": (("1 + 1", "Out[1]"), "memory of earlier cells"),
-    "code in a text": (("x = eval('1 + 1')",), "`eval`"),
+    "all names": (("x = len(globals())",), "`globals`"),
     "another notebook": (("%run other.ipynb",), "`%run other.ipynb`: there is no such notebook"),
     "an extension": (("%load_ext sql",), "the extension `sql`"),
     "what only the shell catches": (("%%capture said\n'shown'", "said.outputs"), "`%%capture`"),

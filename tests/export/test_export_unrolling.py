@@ -123,9 +123,9 @@ REFUSED: dict[str, tuple[dict[str, tuple[str, ...]], tuple[str, ...], str]] = {
         "cell 1 of setup.ipynb, line 1: `%run setup.ipynb`: it is run by itself",
     ),
     "what it does": (
-        {"setup": ("a = 1", "\nx = eval('1')")},
+        {"setup": ("a = 1", "\nx = dir()")},
         ("%run setup.ipynb",),
-        "cell 2 of setup.ipynb, line 2: `eval`",
+        "cell 2 of setup.ipynb, line 2: `dir`",
     ),
     "its own file": ({"setup": ("here = __file__",)}, ("%run setup.ipynb",), "it asks for its own file"),
     "the path": ({"setup": ("import sys\nx = sys.path[0]",)}, ("%run setup.ipynb",), "where modules come from"),

@@ -283,3 +283,13 @@ def test_what_a_library_reads_of_its_own_is_no_data_of_the_notebook(tmp_path: Pa
 
     assert run.values["found"].text == "'plainown'"
     assert run.cells[0].files_read == (str(tmp_path / "work/own.txt"),)
+
+
+def test_the_code_of_the_watching_itself_is_no_data(tmp_path: Path) -> None:
+    """A notebook that asks for the lines of all its callers reads this package, too."""
+    cell = "import inspect\nn = len(inspect.stack())"
+
+    run = watch([CellCode(1, cell)], tmp_path)
+
+    assert run.cells[0].error == ""
+    assert run.cells[0].files_read == ()

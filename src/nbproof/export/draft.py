@@ -131,6 +131,9 @@ def draft(
             if shape != "script" and any(passes_over(step.tree) for step in reading.steps):
                 reasons.append(f"as {shape}: a function means by `global` what a function around it has of its own")
                 continue
+            if shape != "script" and reading.by_text:
+                reasons.append(f"as {shape}: {reading.by_text[0]}")
+                continue
             made = shaped(reading, first, shape=shape, checks_types=checks_types)
             sources = dict(complete(reading, made, needed) if complete else _plainly(made, needed))
             with clean_folder(needed, is_with_modules=False) as (package_root, place):

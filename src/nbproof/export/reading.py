@@ -14,6 +14,7 @@ from ..notebook.dataflow import bindings
 from ..notebook.dataflow import steps as top_level
 from ..notebook.document import Cell, Document
 from ..notebook.syntax import python_tree
+from .by_text import asks_for_the_shell, looked_up
 from .plain import Note, Plain, as_plain
 from .unrolling import Find, Piece, Ran, unrolled
 
@@ -29,14 +30,9 @@ _MAY_WRITE = re.compile(
 _FENCES = ("```", "~~~")
 # The shell's memory of earlier cells is none that a package has.
 _HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
-_BLIND = {
-    "eval": "it runs code that stands in a text",
-    "exec": "it runs code that stands in a text",
-    "globals": "it looks at all names of the notebook at once",
-    "locals": "it looks at all names of the notebook at once",
-}
 # papermill marks so what it has put in.
 _INJECTED = "injected-parameters"
+_SAID = "say what it does in Python"
 _ASKING = "it waits for somebody to type"
 
 
@@ -85,7 +81,8 @@ class Reading:
     `contract` is what its `parameters` cell declares, None where it declares nothing that could be read as a contract.
     That cell is a step as any other. `runs` are the notebooks whose cells stand among the steps, and `inside` the
     numbers of these; `leading` are those of what stands in a cell above a line that runs one. `places` names the cells
-    whose number is another one than that of the step.
+    whose number is another one than that of the step. `by_text` are places where code or names stand in texts, which
+    mean the same only where all names are global.
     """
 
     document: Document
@@ -98,6 +95,7 @@ class Reading:
     inside: frozenset[int] = frozenset()
     leading: frozenset[int] = frozenset()
     places: Mapping[int, str] = field(default_factory=dict)
+    by_text: tuple[CellRefusal, ...] = ()
 
     def place(self, number: int) -> str:
         """The cell that a step is, or is part of, as its reader would look for it."""
@@ -121,6 +119,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
     notes: list[tuple[int, Note]] = []
     needs: list[str] = []
     modules: set[str] = set()
+    by_text: list[CellRefusal] = []
     title, level, is_first, words = "", 0, False, ""
     written: dict[str, str] = {}
     if not document.is_python:
@@ -156,6 +155,10 @@ def read(document: Document, find: Find | None = None) -> Reading:
             written.clear()
         told = [CellRefusal(piece.number, each.line, each.reason, each.hint) for each in plain.refusals]
         refusals += [replace(each, place=piece.place) for each in (*told, *_blind(tree, plain, piece.number))]
+        by_text += [
+            CellRefusal(piece.number, _line_of(each.node, plain), f"`{each.node.id}`: {each.why}", _SAID, piece.place)
+            for each in looked_up(tree) if not each.why_not
+        ]  # fmt: skip
         notes += [(number, note) for note in plain.notes]
         needs += plain.needs
         modules |= plain.modules
@@ -164,6 +167,8 @@ def read(document: Document, find: Find | None = None) -> Reading:
             is_first, words = False, ""
     places = {number: piece.place for number, piece in enumerate(pieces, start=1) if piece.place != f"cell {number}"}
     refusals += [replace(each, place=places.get(each.cell, "")) for each in _shadowed(steps, modules)]
+    if by_text and asks_for_the_shell(step.tree for step in steps):
+        refusals += by_text
     contract, remarks = _contract(document)
     if contract is not None:
         refusals += _injected(document)
@@ -179,6 +184,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
         frozenset(number for number, piece in enumerate(pieces, start=1) if piece.is_of_another),
         frozenset(number for number, piece in enumerate(pieces, start=1) if piece.leads_to),
         places,
+        tuple(by_text),
     )
 
 
@@ -279,12 +285,14 @@ def _last_heading(source: str) -> tuple[int, str, str] | None:
 
 def _blind(tree: ast.Module, plain: Plain, number: int) -> Iterator[CellRefusal]:
     """What a cell does that nobody who reads it can follow."""
+    for found in looked_up(tree):
+        if found.why_not:
+            line = _line_of(found.node, plain)
+            yield CellRefusal(number, line, f"`{found.node.id}`: {found.why_not}", _SAID)
     for node in ast.walk(tree):
-        line = plain.lines[min(getattr(node, "lineno", 1), len(plain.lines)) - 1] if plain.lines else 1
+        line = _line_of(node, plain)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            if node.id in _BLIND:
-                yield CellRefusal(number, line, f"`{node.id}`: {_BLIND[node.id]}", "say what it does in Python")
-            elif node.id == "input":
+            if node.id == "input":
                 yield CellRefusal(number, line, f"`input`: {_ASKING}", "make the answer a parameter")
             elif _HISTORY.fullmatch(node.id) and not _is_bound(tree, node.id):
                 yield CellRefusal(
@@ -292,6 +300,10 @@ def _blind(tree: ast.Module, plain: Plain, number: int) -> Iterator[CellRefusal]
                 )
         elif isinstance(node, ast.Call) and "getpass" in (getattr(node.func, "attr", ""), getattr(node.func, "id", "")):
             yield CellRefusal(number, line, f"`getpass`: {_ASKING}", "make the answer a secret parameter")
+
+
+def _line_of(node: ast.AST, plain: Plain) -> int:
+    return plain.lines[min(getattr(node, "lineno", 1), len(plain.lines)) - 1] if plain.lines else 1
 
 
 def _is_bound(tree: ast.Module, name: str) -> bool:

@@ -44,6 +44,8 @@ class Watch:
         self.current: Touched | None = None
         # Libraries are read by importing them; nobody asks for these files.
         places: list[str | Path] = [sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/usr/share/zoneinfo"]
+        # Whoever looks at where a call came from reads the code of this package.
+        places += [Path(__file__).parents[2]]
         # Some lie in the user's own folder, or are led to by a `.pth` file.
         places += [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
         # matplotlib keeps a list of fonts; whoever draws first writes it.

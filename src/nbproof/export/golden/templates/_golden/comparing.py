@@ -11,6 +11,8 @@ from typing import Any
 CLOSE = 1e-6
 # Two runs show a part of how far runs may be apart.
 ROOM = 100.0
+# Where runs round differently in one place, they do in what is computed from it: so far, wherever it stands.
+ROUNDED = 1e-9
 LONGEST = 160
 _DAYS_S = 2 * 86400
 
@@ -217,7 +219,8 @@ def _is_allowed(difference: Difference, loose: Mapping[str, float | None]) -> bo
         is_close = bound is not None and difference.by is not None and difference.by <= bound
         if is_close and _place(difference.at) == _place(at):
             return True
-    return False
+    rounded = max((bound for bound in loose.values() if bound is not None), default=0.0)
+    return difference.by is not None and difference.by <= min(rounded, ROUNDED)
 
 
 def _place(at: str) -> str:
