@@ -22,6 +22,7 @@ EXTRA_OF = {
     "mlflow": "track",
     "nbconvert": "report",
     "numpy": "monitor",
+    "onnxruntime": "onnx",
     "pandas": "serve",
     "pandera": "validate",
     "prometheus_client": "serve",

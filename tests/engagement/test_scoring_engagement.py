@@ -10,10 +10,11 @@ import pytest
 import torch
 from engagement_project import Engagement
 
+from nbproof.explain.torch_files import filled, weights
 from nbproof.review.gate import UnsafeBypass
 from nbproof.score.asked import Asked
 from nbproof.score.device import CPU
-from nbproof.score.network import Network, filled, weights
+from nbproof.score.network import Network
 from nbproof.score.scoring import score
 
 pytestmark = [pytest.mark.engagement, pytest.mark.slow]

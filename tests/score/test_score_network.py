@@ -12,8 +12,9 @@ import pytest
 from rows_and_models import FEATURES, approve, project, read, scored, table, written
 
 from nbproof.errors import ModelUnsteady, ModelUnusable, ScoreRefused
+from nbproof.explain.torch_files import filled, is_weights, weights
 from nbproof.score.device import CPU, Transfers, choose
-from nbproof.score.network import Network, filled, is_weights, weights
+from nbproof.score.network import Network
 from nbproof.score.scorer import refuse_unsteady
 
 torch = pytest.importorskip("torch")

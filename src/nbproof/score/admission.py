@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelUnusable, NotApproved, ScoreRefused
+from ..explain.torch_files import is_weights
 from ..export.packaging import provenance
 from ..jobs import admission as packages
 from ..records import ContentHash
 from ..review.gate import UnsafeBypass, let_pass_model
 from ..run.sources.hashes import content_hash
 from ..serve.package import MANIFEST
-from .network import is_weights
 from .writing import storing
 
 DOING = "score"

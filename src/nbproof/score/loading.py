@@ -12,13 +12,16 @@ from typing import Any
 
 from ..errors import AskedWrongly, ModelUnusable
 from ..explain import loading as estimators
+from ..explain.onnx_files import ONNX, read_graph
+from ..explain.torch_files import filled, is_weights, program, weights
 from ..review.gate import UnsafeBypass
 from .admission import Admitted, admit, admit_package, copied, is_code, is_exported, is_packaged
 from .asked import ALL, Asked
 from .columns import is_number
 from .device import Device, choose
 from .estimator import Estimator
-from .network import Network, filled, is_weights, program, weights
+from .graph import GraphScorer
+from .network import Network
 from .program import Program
 from .scorer import Scorer
 from .signed import Signed
@@ -52,9 +55,12 @@ def load(
         admitted = admit(copy, model, project=project, unsafe=unsafe, is_again=is_again)
         if is_packaged(copy):
             device = choose("cpu") if asked.device == "auto" else choose(asked.device)
-            return Loaded(Signed.read(copy, device, name=asked.name, model=admitted.name), admitted, device)
+            signed = Signed.read(copy, device, name=asked.name, model=admitted.name, runs_code=not admitted.is_draft)
+            return Loaded(signed, admitted, device)
         if copy.suffix.lower() in _TORCH:
             return _torch(copy, admitted, asked, source, project=project, unsafe=unsafe, is_again=is_again)
+        if copy.suffix.lower() == ONNX:
+            return _onnx(copy, admitted, asked, source)
         fitted = estimators.model(copy, trusted=asked.trust, unsafe_read_pickles=is_code(copy))
         device = choose(asked.device)
         features = None if asked.features is None else _features(asked, source)
@@ -80,6 +86,14 @@ def _torch(
         made = program(copy, admitted.name)
     features = _features(asked, source)
     return Loaded(Network(made, features, device, name=asked.name, model=admitted.name), admitted, device, module)
+
+
+def _onnx(copy: Path, admitted: Admitted, asked: Asked, source: Callable[[], Source]) -> Loaded:
+    if asked.device == "cuda":
+        raise AskedWrongly("found --device cuda, expected the processor for a model in ONNX", hint="--device cpu")
+    graph = read_graph(copy.read_bytes(), admitted.name)
+    features = graph.features if asked.features is None and graph.features else _features(asked, source)
+    return Loaded(GraphScorer(graph, features, name=asked.name, model=admitted.name), admitted, choose("cpu"))
 
 
 @contextmanager

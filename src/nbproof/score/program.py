@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import AskedWrongly, ScoreRefused, TaskFailed
+from ..explain.steadiness import LOOSE
 from .asked import Asked
 from .plan import Part
-from .scorer import LOOSE, PROBE_ROWS
+from .scorer import PROBE_ROWS
 from .source import Source, batches
 from .writing import Work, part_file
 

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelUnsteady, ModelUnusable, ScoreRefused
+from ..explain.steadiness import apart as how_far
 from .columns import Form, Missing
 
 PROBE_ROWS = 64
-# How far answers may differ when a batch is cut otherwise: additions in another order, and no more than that.
-LOOSE = {"float16": 2e-2, "float32": 1e-4, "float64": 1e-9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +78,20 @@ def refuse_unsteady(scorer: Scorer, rows: Any, name: str) -> None:
     """
     size = len(rows)
     whole = scorer.begin(rows).wait()
-    apart = _apart(whole, scorer.begin(rows).wait())
+    apart = how_far(whole, scorer.begin(rows).wait())
     if apart:
         raise ModelUnsteady(name, apart)
     if size < 2:
         return
     cut = max(1, size // 3)
     pieces = np.concatenate([scorer.begin(rows[:cut]).wait(), scorer.begin(rows[cut:]).wait()])
-    apart = _apart(whole, pieces) if pieces.shape == whole.shape else float("inf")
+    apart = how_far(whole, pieces)
     if apart:
         raise ScoreRefused(
             name, f"answers that differ by {apart:.3g} when the same rows come in two batches",
             "each row scored by itself",
             hint="model.eval() before it is saved; a step that looks at the whole table belongs before the scoring",
         )  # fmt: skip
-
-
-def _apart(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """By how much answers differ; 0 for what rounding explains."""
-    if one.dtype.kind != "f":
-        return 0.0 if np.array_equal(one, other) else float("inf")
-    loose = LOOSE.get(str(one.dtype), 1e-9)
-    if np.allclose(one, other, rtol=loose, atol=loose, equal_nan=True):
-        return 0.0
-    with np.errstate(invalid="ignore"):
-        return float(np.nanmax(np.abs(one.astype(float) - other.astype(float))))
 
 
 def named(outputs: Sequence[str], name: str) -> tuple[str, ...]:

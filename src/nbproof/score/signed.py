@@ -9,40 +9,64 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataUnusable
+from ..serve.network import Network
 from ..serve.package import read
+from ..serve.rows import RowsRefused
 from ..serve.signature import Input, Signature
 from .columns import Form, Missing
 from .device import Device
 from .estimator import Estimator
-from .scorer import Pending
+from .scorer import Pending, named
 
 
 class Signed:
-    """The estimator of a packaged model, which is only asked about rows that its signature allows."""
+    """The scorer of a packaged model, which is only asked about rows that its signature allows."""
 
     form: Form = "frame"
     missing: Missing = "pass"
 
-    def __init__(self, signature: Signature, estimator: Estimator, model: str) -> None:
-        self._signature, self._estimator, self._model = signature, estimator, model
+    def __init__(self, signature: Signature, inner: Estimator | Served, model: str) -> None:
+        self._signature, self._inner, self._model = signature, inner, model
         self.features = tuple(each.name for each in signature.inputs)
-        self.outputs, self.dtype, self.answer_dtype = estimator.outputs, estimator.dtype, estimator.answer_dtype
+        self.outputs, self.dtype, self.answer_dtype = inner.outputs, inner.dtype, inner.answer_dtype
 
     @classmethod
-    def read(cls, folder: Path, device: Device, *, name: str, model: str) -> Signed:
-        """The packaged model in a folder. Raises `ModelRefused` when it is not whole, or not what it says."""
-        found = read(folder).load()
+    def read(cls, folder: Path, device: Device, *, name: str, model: str, runs_code: bool = False) -> Signed:
+        """The packaged model in a folder. Raises `ModelRefused` when it is not whole, or not what it says.
+
+        So it does for a model that runs code when it is loaded, unless somebody vouches for that (`runs_code`).
+        """
+        found = read(folder).load(runs_code=runs_code)
+        if isinstance(found.estimator, Network):
+            return cls(found.signature, Served(found.estimator, name), model)
         names = [each.name for each in found.signature.inputs]
         return cls(found.signature, Estimator(found.estimator, names, device, name=name, model=model), model)
 
     def block(self, rows: int) -> NDArray[Any]:
-        return self._estimator.block(rows)
+        return np.empty((rows, 0))
 
     def begin(self, rows: Any) -> Pending:
         import pandas as pd
 
         columns = {each.name: _checked(each, rows[each.name], self._model) for each in self._signature.inputs}
-        return self._estimator.begin(pd.DataFrame(columns))
+        return self._inner.begin(pd.DataFrame(columns))
+
+
+class Served:
+    """A network as the service asks it: the same numbers, for the same rows."""
+
+    dtype = answer_dtype = np.dtype("float64")
+
+    def __init__(self, network: Network, name: str) -> None:
+        self._network, self.outputs = network, named(["1"], name)
+
+    def begin(self, rows: Any) -> Pending:
+        """Answer rows of a frame."""
+        try:
+            found = self._network.predict_proba(rows.to_numpy(dtype=np.float64))[:, 1]
+        except RowsRefused as error:
+            raise DataUnusable("the rows", error.problems[0][1], "smaller numbers") from None
+        return Pending(lambda: found)
 
 
 def _checked(field: Input, column: Any, model: str) -> Any:

@@ -18,11 +18,15 @@ DOING = "serve"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """That a model may answer: why in words, whether by an approval, and until when (None: until it is taken back)."""
+    """That a model may answer: why in words, whether by an approval, and until when (None: until it is taken back).
+
+    With `runs_code` somebody vouches for what the model does when it is loaded, too.
+    """
 
     sentence: str
     is_approved: bool
     ends: datetime | None = None
+    runs_code: bool = False
 
 
 class Admission(Protocol):
@@ -71,6 +75,27 @@ class Unasked:
         return self.admit(name, digest)
 
 
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """These very bytes are served and no others: for a place that knows no project, as a container does.
+
+    `words` say who approved them when it was built; whether that still holds nobody can ask there.
+    """
+
+    digest: ContentHash
+    words: str = ""
+
+    def admit(self, name: str, digest: ContentHash) -> Grant:
+        if digest != self.digest:
+            found = f"it has the content {digest.short}, and the service was built for {self.digest.short}"
+            raise NotApproved(name, found, hint="build the service again, of what is approved")
+        said = f"; when it was built: {self.words}" if self.words else ""
+        return Grant(f"pinned to {self.digest.short}{said}", False, runs_code=True)
+
+    def again(self, name: str, digest: ContentHash) -> Grant:
+        return self.admit(name, digest)
+
+
 def _granted(cover: Cover) -> Grant:
     ends = None if cover.expires is None else read_moment(cover.expires).astimezone(UTC)
-    return Grant(cover.sentence, True, ends)
+    return Grant(cover.sentence, True, ends, runs_code=True)

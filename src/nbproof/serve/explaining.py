@@ -17,6 +17,7 @@ from ..explain.shapley.completeness import refuse_gap
 from ..explain.shapley.native import contributions_of_xgboost
 from ..explain.shapley.trees import Ensemble, is_sum_of_trees
 from ..extras import is_installed
+from .network import Network
 from .package import PROBES, Model, probes
 from .rows import Table
 
@@ -57,6 +58,8 @@ class Explainer:
         """The explainer of a model; None, and the reason, where it has no exact one that needs no background."""
         if model.bare is None:
             return None, f"{type(model.estimator).__name__} is no model of trees that takes plain numbers"
+        if isinstance(model.bare, Network):
+            return None, "a network is no sum of trees, and a package holds no background for another explanation"
         try:
             read = models.read(model.bare)
             if read.family == "xgboost":

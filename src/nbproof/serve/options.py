@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..records import ContentHash
 from ..review.gate import UnsafeBypass
-from .admission import Admission, ByApproval, Unasked
+from .admission import Admission, ByApproval, Pinned, Unasked
 from .batching import Batching
 from .limits import Bounds
 from .stage import CHECK_S
@@ -19,6 +20,7 @@ _BOUNDS, _BATCHING = Bounds(), Batching()
 class Options:
     """A model by its name, and how it is served. Without a `project` nobody is asked about an approval.
 
+    `pinned` is the content hash that alone is served, and `pinned_words` who approved it then.
     `registry` is the tracker that `models:/NAME@ALIAS` is looked up in. `keys` is a file of API keys, `log` the folder
     of the prediction log, of which `log_share` of all requests are kept. With `follow` what takes the model's place is
     loaded by itself. `tells_requests` writes a line about every request.
@@ -26,6 +28,8 @@ class Options:
 
     model: str
     project: str | None = None
+    pinned: str | None = None
+    pinned_words: str = ""
     registry: str | None = None
     unsafe_by: str = ""
     unsafe_why: str = ""
@@ -56,7 +60,7 @@ class Options:
     def admission(self) -> Admission:
         """Who is asked whether the model may answer."""
         if self.project is None:
-            return Unasked()
+            return Unasked() if self.pinned is None else Pinned(ContentHash(self.pinned), self.pinned_words)
         unsafe = UnsafeBypass(self.unsafe_by, self.unsafe_why) if self.unsafe_why else None
         return ByApproval(Path(self.project), unsafe)
 

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from ..errors import ModelRefused
 from ..explain.model import LINEAR, TREES
+from ..explain.torch_files import EXPORTED
 from ..extras import require
 from ..records import ContentHash
 from .boosted import XGBOOST, load_xgboost
 from .contents import Contents, read_contents
+from .network import SUFFIXES, Network, load_network, refuse_odd
 from .rows import Table
 from .signature import Signature
 
@@ -34,6 +36,7 @@ TRUSTED_ROOTS = ("builtins", "collections", "numpy", "scipy", "sklearn")
 class Manifest:
     """What a package says of itself. `files` maps `model` and `signature` to a file name and its content hash.
 
+    Weights of torch have a third one, `module`, whose code makes what they are put into.
     `trusted_types` are the classes that the model file may bring to life beyond those that skops trusts by itself.
     """
 
@@ -43,7 +46,7 @@ class Manifest:
     trusted_types: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if set(self.files) != {"model", "signature"}:
+        if not {"model", "signature"} <= set(self.files) <= {"model", "signature", "module"}:
             raise ValueError(f"a package has the files `model` and `signature`, found {sorted(self.files)}")
         for file, _ in self.files.values():
             if Path(file).name != file:
@@ -95,10 +98,28 @@ class Package:
             raise ModelRefused(self.folder, f"`{file}` with no object", "names and what is said of them")
         return found
 
-    def load(self) -> Model:
-        """Return the model, of the bytes that were read; raises `ModelRefused`."""
+    @property
+    def is_code(self) -> bool:
+        """Whether loading the model carries out what its writer wrote: an exported program, or code of a module."""
+        return "module" in self.manifest.files or self._suffix == EXPORTED
+
+    @property
+    def _suffix(self) -> str:
+        return Path(self.manifest.files["model"][0]).suffix.lower()
+
+    def load(self, *, runs_code: bool = False) -> Model:
+        """Return the model, of the bytes that were read; `runs_code` where somebody has vouched for what they do.
+
+        Raises `ModelRefused`.
+        """
+        if self.is_code and not runs_code:
+            raise ModelRefused(self.folder, "a model that runs code when it is loaded", "an approval of its content")
         content = _checked(self.contents, self.manifest, "model")
-        if Path(self.manifest.files["model"][0]).suffix in XGBOOST:
+        if self._suffix in SUFFIXES:
+            code = _checked(self.contents, self.manifest, "module") if "module" in self.manifest.files else None
+            return Model.of_network(self.signature, load_network(content, self._suffix, code, where=self.folder),
+                                    where=self.folder)  # fmt: skip
+        if self._suffix in XGBOOST:
             estimator = load_xgboost(content, where=self.folder)
         else:
             estimator = load_estimator(content, self.manifest.trusted_types, where=self.folder)
@@ -132,6 +153,15 @@ class Model:
                 where, f"a signature that admits rows which {type(estimator).__name__} cannot answer: "
                 f"{str(error).splitlines()[0]}", "one that admits only what it can",
             ) from error  # fmt: skip
+
+    @classmethod
+    def of_network(cls, signature: Signature, network: Network, *, where: Path) -> Model:
+        """The model of a network, which takes numbers alone; raises `ModelRefused` where the two do not fit."""
+        if any(each.type == "string" for each in signature.inputs):
+            raise ModelRefused(where, "a signature with text", "numbers, which are all that a network takes")
+        names = tuple(each.name for each in signature.inputs)
+        refuse_odd(network, names, probes(signature), where=where)
+        return cls(signature, network, network)
 
     def score(self, rows: Sequence[Mapping[str, Any]]) -> list[float]:
         """Return the probability of the positive class for each validated row.

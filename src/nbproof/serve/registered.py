@@ -17,7 +17,7 @@ from .package import MANIFEST, TRUSTED_ROOTS, Manifest
 from .registry import SIGNATURE, Entry, Registry
 from .spelling import untrusted_types
 
-SKOPS = ".skops"
+SKOPS, MODULE = ".skops", "module.py"
 
 
 def whole(found: Contents, entry: Entry) -> Contents:
@@ -66,7 +66,8 @@ def how_to_ask(name: str, version: str) -> str:
 def _manifest(found: Contents, entry: Entry) -> Manifest:
     """What the registry says of the version: its name, its semantic version, and which of the files is what."""
     model = _model_file(found, entry)
-    hashes = {key: (file, ContentHash.of(found.of(file))) for key, file in (("model", model), ("signature", SIGNATURE))}
+    named = {"model": model, "signature": SIGNATURE, **({"module": MODULE} if MODULE in found.files else {})}
+    hashes = {key: (file, ContentHash.of(found.of(file))) for key, file in named.items()}
     # Types of foreign packages are refused all the same; those of the trusted ones come with the approved file.
     types = untrusted_types(found.of(model)) if model.endswith(SKOPS) else ()
     trusted = tuple(each for each in types if each.split(".")[0] in TRUSTED_ROOTS)

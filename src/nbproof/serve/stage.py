@@ -94,7 +94,7 @@ class Stage:
         if before is not None and package.signature != before.package.signature:
             raise ModelRefused(package.folder, "a signature with which callers must change",
                                "the signature of the model that answers now; restart to exchange it, too")  # fmt: skip
-        model = package.load()
+        model = package.load(runs_code=grant.runs_code)
         explainer, unexplained = Explainer.of(model) if self._explains else (None, "explanations are off")
         card, texts = package.said(CARD), package.said(REASONS)
         loaded = Loaded(package, digest, model, grant, mark, None, explainer, unexplained, card, texts)
