@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from named_tests import is_there
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
@@ -64,16 +64,6 @@ def problem_of(row: Row) -> str:
     if not tests:
         return "no test"
     return next((f"no {test}" for test in tests if not is_there(test)), "") or versions_of(row) or extras_of(row)
-
-
-def is_there(test: str) -> bool:
-    """Whether the file is there, and the test in it."""
-    file, _, name = test.partition("::")
-    path = ROOT / file
-    if not path.is_file():
-        return False
-    defined = {node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)}
-    return name in defined if name else any(found.startswith("test_") for found in defined)
 
 
 def versions_of(row: Row) -> str:
