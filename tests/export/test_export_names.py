@@ -221,3 +221,13 @@ def test_a_function_knows_where_its_global_names_live(tmp_path: Path) -> None:
     assert "nonlocal made, count" in made.files["steps.py"]
     assert "global" not in made.files["steps.py"]
     assert made.first.values["count"].text == "5"
+
+
+def test_the_name_of_an_exception_is_no_earlier_value(tmp_path: Path) -> None:
+    """Where a handler names it as a variable above, that one is not handed on for it."""
+    failing = "try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    said = str(e)"
+
+    made = drafted(tmp_path, ("# Take", "e = 2.5\nx = e", "# Try", failing, "# Again", f"{failing}\nx"))
+
+    assert made.shape == "sections"
+    assert "def again(x: float)" in made.files["steps.py"]

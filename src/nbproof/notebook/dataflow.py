@@ -187,11 +187,14 @@ class _Reader:
             return killed
         if isinstance(node, ast.Try | ast.TryStar):
             self.read_block(node.body, killed)
-            for block in (*(handler.body for handler in node.handlers), node.orelse, node.finalbody):
-                for statement in block:
-                    self._read(statement, killed)
+            for statement in (*node.orelse, *node.finalbody):
+                self._read(statement, killed)
             for handler in node.handlers:
                 self._read(handler.type, killed)
+                # The name of the exception is the handler's own, whatever had it before.
+                own = killed | {handler.name} if handler.name else killed
+                for statement in handler.body:
+                    self._read(statement, own)
             return killed
         if isinstance(node, ast.Match):
             self._read(node, killed)
