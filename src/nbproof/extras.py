@@ -18,6 +18,7 @@ EXTRA_OF = {
     "ipywidgets": "lab",
     "interpret": "explain-more",
     "jupyterlab": "lab",
+    "jwt": "oidc",
     "matplotlib": "engagement",
     "mlflow": "track",
     "nbconvert": "report",

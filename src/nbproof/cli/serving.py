@@ -22,6 +22,13 @@ from .output import as_json, print_json
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes a free one.")
 @click.option("--api-keys", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Who may ask; see nbproof serve-key.")  # fmt: skip
+@click.option("--oidc-issuer", metavar="URL", help="Whose tokens let in, too: the `iss` that they name.")
+@click.option("--oidc-audience", metavar="NAME", default="", help="Whom its tokens must be meant for: their `aud`.")
+@click.option(
+    "--oidc-jwks", metavar="FILE|URL", help="Its keys; the issuer's own description says where when left out."
+)
+@click.option("--oidc-scope", metavar="NAME", default="", help="The scope or role that a token needs.")
+@click.option("--oidc-admin-scope", metavar="NAME", default="", help="The one that may also exchange the model.")
 @click.option("--follow", is_flag=True, help="Load by itself what takes the model's place, once it is approved.")
 @click.option("--no-explain", is_flag=True, help="Offer no explanations, and start sooner.")
 @click.option("--log", "log", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
@@ -45,7 +52,9 @@ from .output import as_json, print_json
 @click.option("--unsafe-public-host", is_flag=True, help="Let everybody in who can reach the host.")
 @as_json
 def serve(
-    model: str, project: Path | None, host: str, port: int, api_keys: Path | None, follow: bool, no_explain: bool,
+    model: str, project: Path | None, host: str, port: int, api_keys: Path | None,
+    oidc_issuer: str | None, oidc_audience: str, oidc_jwks: str | None, oidc_scope: str, oidc_admin_scope: str,
+    follow: bool, no_explain: bool,
     log: Path | None, log_share: float, log_requests: bool,
     batch_rows: int, batch_wait: float, max_rows: int, max_bytes: int, timeout: float,
     check_s: float, processes: int, unsafe_draft: str | None, unsafe_public_host: bool, as_json: bool,
@@ -60,6 +69,7 @@ def serve(
       nbproof serve build/08_serving/service
       nbproof serve models:/credit-default@champion --host 0.0.0.0 --api-keys keys.txt
     """
+    from ..extras import require
     from ..serve.keys import read as read_keys
     from ..serve.options import Options
     from ..serve.process import refuse_public
@@ -69,17 +79,23 @@ def serve(
         raise click.UsageError("--unsafe-draft: found no reason, expected why nobody needs to approve it")
     if api_keys is not None:
         read_keys(api_keys)
-    elif not unsafe_public_host:
+    elif oidc_issuer is None and not unsafe_public_host:
         refuse_public(host)
+    if oidc_issuer is None and (oidc_audience or oidc_jwks or oidc_scope or oidc_admin_scope):
+        raise click.UsageError("--oidc-…: found no --oidc-issuer, expected whose tokens let in")
     root, by, registry = _project(project)
     options = Options(
         model=model if model.startswith("models:") else str(Path(model).absolute()),
         project=str(root), registry=registry, unsafe_by=by if unsafe_draft else "", unsafe_why=unsafe_draft or "",
         keys=None if api_keys is None else str(api_keys.absolute()), follow=follow, explains=not no_explain,
+        oidc_issuer=oidc_issuer, oidc_audience=oidc_audience, oidc_scope=oidc_scope, oidc_admin_scope=oidc_admin_scope,
+        oidc_jwks=oidc_jwks if oidc_jwks is None or "://" in oidc_jwks else str(Path(oidc_jwks).absolute()),
         log=None if log is None else str(log.absolute()), log_share=log_share,
         tells_requests=log_requests, check_s=check_s, rows=max_rows, body_bytes=max_bytes, answer_s=timeout,
         batch_rows=batch_rows, batch_wait_s=batch_wait / 1000, waiting_rows=max(10_000, 2 * max_rows),
     )  # fmt: skip
+    if options.provider is not None:
+        require("jwt")
     with _listening(host, port) as bound:
         address = bound.getsockname()[:2]
         shown = f"[{address[0]}]" if ":" in address[0] else address[0]

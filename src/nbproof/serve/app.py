@@ -24,6 +24,7 @@ from .rows import Reader
 from .source import Folder, Source
 from .stage import CHECK_S, Stage
 from .states import add_states, swapping
+from .tokens import Provider, Tokens
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -38,6 +39,7 @@ class Ways:
     bounds: Bounds = field(default_factory=Bounds)
     batching: Batching = field(default_factory=Batching)
     keys: Keys | None = None
+    provider: Provider | None = None
     log: Path | None = None
     log_share: float = 1.0
     follow: bool = False
@@ -101,6 +103,7 @@ def served(package: Package, source: Source, admission: Admission, ways: Ways) -
         bounds=ways.bounds,
         counts=counts,
         keys=ways.keys,
+        tokens=None if ways.provider is None else Tokens(ways.provider, tell=ways.tell),
         is_draining=lambda: app.state.is_draining,
         told=ways.told,
     )

@@ -12,10 +12,11 @@ from ..extras import is_installed
 from . import reply
 from .answering import Asked
 from .counts import Counts
-from .keys import Keys
+from .keys import Key, Keys
 from .limits import Bounds, Gone, TooLarge, TooSlow, body_of
 from .reply import Reply
 from .rows import ARROW
+from .tokens import Holder, KeysUnreachable, Tokens, looks_like_token
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -34,10 +35,10 @@ class Door:
 
     def __init__(
         self, app: ASGIApp, *, answers: Mapping[tuple[str, str], Answer], bounds: Bounds, counts: Counts,
-        keys: Keys | None, is_draining: Callable[[], bool], told: Told | None,
+        keys: Keys | None, is_draining: Callable[[], bool], told: Told | None, tokens: Tokens | None = None,
     ) -> None:  # fmt: skip
         self._app, self._answers, self._bounds, self._counts = app, answers, bounds, counts
-        self._keys, self._is_draining, self._told = keys, is_draining, told
+        self._keys, self._tokens, self._is_draining, self._told = keys, tokens, is_draining, told
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +53,7 @@ class Door:
             # Whoever keeps the connection would find it closed at the next request.
             extra.append((b"connection", b"close"))
         try:
-            given = self._refusal(scope["path"], headers)
+            given = await self._refusal(scope["path"], headers)
             answer = self._answers.get((scope["method"], scope["path"]))
             if answer is not None:
                 route = scope["path"]
@@ -70,23 +71,33 @@ class Door:
             if self._told is not None:
                 self._told(request.decode(), route, status, took)
 
-    def _refusal(self, path: str, headers: Mapping[bytes, bytes]) -> Reply | None:
+    async def _refusal(self, path: str, headers: Mapping[bytes, bytes]) -> Reply | None:
         """Why this request is not let in, or None."""
         if path in OPEN:
             return None
-        if self._keys is None:
+        if self._keys is None and self._tokens is None:
             if path.startswith(ADMIN):
                 return reply.problems(
                     403, [("header.authorization", "this service has no keys: start it with --api-keys")]
                 )
             return None
-        holder = self._keys.holder(_presented(headers))
+        try:
+            holder = await self._holder(_presented(headers))
+        except KeysUnreachable:
+            # Why is for whoever runs the service; it is told there.
+            return reply.problems(503, [("header.authorization", "no token can be verified now")])
         if holder is None:
-            return reply.problems(401, [("header.authorization", "no key that is known")],
-                                  ((b"www-authenticate", b"Bearer"),))  # fmt: skip
+            what = "no key that is known" if self._tokens is None else "no key or token that is known"
+            return reply.problems(401, [("header.authorization", what)], ((b"www-authenticate", b"Bearer"),))
         if path.startswith(ADMIN) and holder.scope != "admin":
             return reply.problems(403, [("header.authorization", "a key that may only use the model")])
         return None
+
+    async def _holder(self, presented: str) -> Key | Holder | None:
+        """Whose key or token it is. Raises `KeysUnreachable`."""
+        if self._tokens is not None and looks_like_token(presented):
+            return await self._tokens.holder(presented)
+        return None if self._keys is None else self._keys.holder(presented)
 
     async def _passed_on(
         self, scope: Scope, receive: Receive, send: Send, extra: list[tuple[bytes, bytes]]

@@ -12,6 +12,7 @@ from .admission import Admission, ByApproval, Pinned, Unasked
 from .batching import Batching
 from .limits import Bounds
 from .stage import CHECK_S
+from .tokens import Provider
 
 _BOUNDS, _BATCHING = Bounds(), Batching()
 
@@ -20,10 +21,10 @@ _BOUNDS, _BATCHING = Bounds(), Batching()
 class Options:
     """A model by its name, and how it is served. Without a `project` nobody is asked about an approval.
 
-    `pinned` is the content hash that alone is served, and `pinned_words` who approved it then.
-    `registry` is the tracker that `models:/NAME@ALIAS` is looked up in. `keys` is a file of API keys, `log` the folder
-    of the prediction log, of which `log_share` of all requests are kept. With `follow` what takes the model's place is
-    loaded by itself. `tells_requests` writes a line about every request.
+    `pinned` is the content hash that alone is served then, and `pinned_words` say who approved it. `registry` is the
+    tracker that `models:/NAME@ALIAS` is looked up in. `keys` is a file of API keys, and `oidc_…` say whose tokens let
+    in. `log` is the folder of the prediction log, of which `log_share` of all requests are kept. With `follow` what
+    takes the model's place is loaded by itself. `tells_requests` writes a line about every request.
     """
 
     model: str
@@ -34,6 +35,11 @@ class Options:
     unsafe_by: str = ""
     unsafe_why: str = ""
     keys: str | None = None
+    oidc_issuer: str | None = None
+    oidc_audience: str = ""
+    oidc_jwks: str | None = None
+    oidc_scope: str = ""
+    oidc_admin_scope: str = ""
     log: str | None = None
     log_share: float = 1.0
     follow: bool = False
@@ -55,6 +61,16 @@ class Options:
     @property
     def batching(self) -> Batching:
         return Batching(self.batch_rows, self.batch_wait_s)
+
+    @property
+    def provider(self) -> Provider | None:
+        """Whose tokens let in; None: nobody's."""
+        if self.oidc_issuer is None:
+            return None
+        return Provider(
+            issuer=self.oidc_issuer, audience=self.oidc_audience, jwks=self.oidc_jwks, scope=self.oidc_scope,
+            admin=self.oidc_admin_scope,
+        )  # fmt: skip
 
     @property
     def admission(self) -> Admission:

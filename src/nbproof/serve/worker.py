@@ -61,6 +61,7 @@ def ways_of(options: Options) -> Ways:
         bounds=options.bounds,
         batching=options.batching,
         keys=None if options.keys is None else Keys(Path(options.keys)),
+        provider=options.provider,
         log=None if options.log is None else Path(options.log),
         log_share=options.log_share,
         follow=options.follow,
