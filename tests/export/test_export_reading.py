@@ -93,3 +93,16 @@ def test_headings_may_be_written_as_html(tmp_path: Path) -> None:
     )
 
     assert [(step.title, step.level, step.words) for step in found.steps] == [("Load all data", 2, "From a file.")]
+
+
+def test_what_is_only_loaded_into_a_cell_has_to_be_there(tmp_path: Path) -> None:
+    """`%load` runs nothing, and yet a notebook fails where it finds nothing."""
+    (tmp_path / "there.py").write_text("x = 1\n")
+
+    found = reading_of(tmp_path, "%load there.py", "y = 1\n%load not_there.py", "%load 3-5")
+
+    assert [str(each).partition(";")[0] for each in found.refusals] == [
+        "cell 2, line 2: `%load not_there.py`: there is no such file",
+        "cell 3, line 1: `%load` of what is no file beside the notebook",
+    ]
+    assert found.steps[0].source == "y = 1\n"

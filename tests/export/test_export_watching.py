@@ -293,3 +293,18 @@ def test_the_code_of_the_watching_itself_is_no_data(tmp_path: Path) -> None:
 
     assert run.cells[0].error == ""
     assert run.cells[0].files_read == ()
+
+
+def test_the_order_of_a_set_of_objects_is_nobodys_doing(tmp_path: Path) -> None:
+    """It is that of their addresses; what the set holds counts all the same, also in a graph that leads back."""
+    cell = (
+        "class Node:\n    def __init__(self, size, *parts):\n        self.size, self.parts = size, set(parts)\n"
+        "def made(sizes):\n    nodes = {size: Node(size) for size in sizes}\n"
+        "    top = Node(0, *(nodes[size] for size in sorted(sizes)))\n    nodes[1].parts.add(top)\n    return top\n"
+        "a, b, c = made(range(1, 40)), made(range(39, 0, -1)), made([*range(1, 39), 40])"
+    )
+
+    run = watch([CellCode(1, cell)], tmp_path)
+
+    assert run.values["a"].digest == run.values["b"].digest is not None
+    assert run.values["a"].digest != run.values["c"].digest

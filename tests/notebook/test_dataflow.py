@@ -77,7 +77,7 @@ READ = {
     "an annotation of a function": ("def h(p: x) -> y: pass", {"x", "y"}),
     "an f-string": ("print(f'{a:{x}}')", {"a", "x"}),
     "an exception's name": ("try:\n    pass\nexcept ValueError as a:\n    print(a)", set()),
-    "an exception's name elsewhere": ("try:\n    pass\nexcept f as a:\n    pass\nexcept ValueError:\n    print(a)", {"f", "a"}),
+    "an exception elsewhere": ("try:\n    pass\nexcept f as a:\n    0\nexcept E:\n    print(a)", {"f", "a"}),
     "a starred target": ("a, *b = [1, 2]\nprint(a, b)", set()),
     "an await": ("await a", {"a"}),
     "an import": ("np.zeros(1)", {"np"}),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from ..notebook.syntax import cell_tree, is_silenced
 
+# What `%load` finds as a file, and not among earlier cells.
+LOADED = re.compile(r"[\w./-]*[A-Za-z_][\w./-]*\.py")
 _NO_VALUE = "a package has no shell that could answer"
 
 
@@ -215,6 +217,12 @@ def _load_ext(line: str) -> Meaning:
     return Refused(f"the extension `{line.strip()}` may change what every cell does", "import what it offers instead")
 
 
+def _load(line: str) -> Meaning:
+    if not LOADED.fullmatch(line.strip()):
+        return Refused("`%load` of what is no file beside the notebook", "leave it out")
+    return Left((f"`%load {line.strip()}` only shows a file to whoever edits, and was left out",))
+
+
 def _time(line: str) -> Meaning:
     return Unwrapped(line) if line.strip() else Refused("`%time` without anything to time", "leave it out")
 
@@ -259,7 +267,9 @@ _LINE: dict[str, Callable[[str], Meaning]] = {
     "cd": _cd,
     "conda": _pip,
     "env": _env,
+    "load": _load,
     "load_ext": _load_ext,
+    "loadpy": _load,
     "mamba": _pip,
     "pip": _pip,
     "prun": _prun,
@@ -271,7 +281,7 @@ _LINE: dict[str, Callable[[str], Meaning]] = {
     "time": _time,
     **{
         name: _shell_only(name)
-        for name in ("debug", "edit", "load", "loadpy", "macro", "pdb", "popd", "pushd", "recall", "rerun", "reset",
+        for name in ("debug", "edit", "macro", "pdb", "popd", "pushd", "recall", "rerun", "reset",
                      "reset_selective", "save", "store", "unload_ext", "who_ls", "xdel")
     },
 }  # fmt: skip

@@ -27,6 +27,7 @@ _WRITTEN = re.compile(r"\s*%%(?:writefile|file)[ \t]+(?P<quote>['\"]?)(?P<file>[
 _MAY_WRITE = re.compile(
     r"\bcd\b|chdir|open\(|\.write_|shutil|rename|replace\(|^\s*!|^%%(?:!|bash|sh|script)", re.MULTILINE
 )
+_LOADS = re.compile(r"%load(?:py)?[ \t]+(\S+)[ \t]*")
 _FENCES = ("```", "~~~")
 # The shell's memory of earlier cells is none that a package has.
 _HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
@@ -159,6 +160,9 @@ def read(document: Document, find: Find | None = None) -> Reading:
             CellRefusal(piece.number, _line_of(each.node, plain), f"`{each.node.id}`: {each.why}", _SAID, piece.place)
             for each in looked_up(tree) if not each.why_not
         ]  # fmt: skip
+        refusals += [
+            replace(each, place=piece.place) for each in _not_there(piece, find or document.path.parent.joinpath)
+        ]
         notes += [(number, note) for note in plain.notes]
         needs += plain.needs
         modules |= plain.modules
@@ -186,6 +190,14 @@ def read(document: Document, find: Find | None = None) -> Reading:
         places,
         tuple(by_text),
     )
+
+
+def _not_there(piece: Piece, find: Find) -> Iterator[CellRefusal]:
+    """The files that `%load` would not find: nothing is done with them, but a notebook fails without."""
+    for at, line in enumerate(piece.cell.source.split("\n"), start=piece.above + 1):
+        match = _LOADS.fullmatch(line)
+        if match and not find(match[1]).is_file():
+            yield CellRefusal(piece.number, at, f"`%load {match[1]}`: there is no such file", "leave it out")
 
 
 def _below(plain: Plain, piece: Piece) -> Plain:

@@ -12,6 +12,7 @@ from typing import Any
 from ...run.checkpoints.comparing import Digest
 from ...run.checkpoints.values import Unstorable, library
 
+_BY_ADDRESS: Any = object.__hash__
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 
 
@@ -31,6 +32,7 @@ class Look(Digest):
         self.tells_layout = not is_shown
         self.is_drawing = is_drawing
         self.pictures: dict[int, str] = {} if pictures is None else pictures
+        self.alone: dict[int, str] = {}
 
     def walk_inside(self, value: Any, kind: type) -> None:
         if _is(value, "matplotlib.artist", "Artist"):
@@ -41,6 +43,10 @@ class Look(Digest):
         elif _is(value, "matplotlib.cbook", "CallbackRegistry") or _is(value, "matplotlib.animation", "Animation"):
             # Who is told of a change, and how far it has gone, depends on how often it was drawn.
             return
+        elif kind in (set, frozenset) and any(type(each).__hash__ is _BY_ADDRESS for each in value):
+            # They stand in the order of where they lie in memory, which is nobody's doing.
+            self.put(len(value))
+            self.all(sorted(value, key=self._of_itself))
         elif isinstance(value, _VIEWS):
             self.all(value)
         elif kind is re.Pattern:
@@ -59,6 +65,16 @@ class Look(Digest):
             raise Unstorable("a file that is open cannot be looked into")
         else:
             super().walk_inside(value, kind)
+
+    def _of_itself(self, value: Any) -> str:
+        """A hash of a part by itself, as if nothing else had been walked."""
+        if id(value) not in self.alone:
+            # What leads back to itself is told apart no further.
+            self.alone[id(value)] = ""
+            look = Look(is_drawing=self.is_drawing, pictures=self.pictures, is_shown=not self.tells_layout)
+            look.alone = self.alone
+            self.alone[id(value)] = look.of(value)
+        return self.alone[id(value)]
 
     def column(self, values: Any) -> None:
         """Also take numbers of which some are missing at once."""
