@@ -15,6 +15,7 @@ from ..notebook.dataflow import steps as top_level
 from ..notebook.document import Cell, Document
 from ..notebook.syntax import python_tree
 from .by_text import asks_for_the_shell, looked_up
+from .magics import LOADED
 from .plain import Note, Plain, as_plain
 from .unrolling import Find, Piece, Ran, unrolled
 
@@ -27,7 +28,8 @@ _WRITTEN = re.compile(r"\s*%%(?:writefile|file)[ \t]+(?P<quote>['\"]?)(?P<file>[
 _MAY_WRITE = re.compile(
     r"\bcd\b|chdir|open\(|\.write_|shutil|rename|replace\(|^\s*!|^%%(?:!|bash|sh|script)", re.MULTILINE
 )
-_LOADS = re.compile(r"%load(?:py)?[ \t]+(\S+)[ \t]*")
+_LOADS = re.compile(rf"%load(?:py)?[ \t]+({LOADED.pattern})[ \t]*")
+_MOVES = re.compile(r"chdir|^\s*%?cd\b", re.MULTILINE)
 _FENCES = ("```", "~~~")
 # The shell's memory of earlier cells is none that a package has.
 _HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
@@ -115,6 +117,8 @@ def read(document: Document, find: Find | None = None) -> Reading:
 
     `find` gives the file that a name stands for where the notebook works: else in its own folder.
     """
+    find = find or document.path.parent.joinpath
+    has_moved = any(_MOVES.search(cell.source) for cell in document.cells if cell.kind == "code")
     steps: list[Step] = []
     refusals: list[CellRefusal] = []
     notes: list[tuple[int, Note]] = []
@@ -126,7 +130,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
     if not document.is_python:
         refusals.append(CellRefusal(1, 1, f"the notebook is in {document.language}", "only Python becomes a package"))
         return Reading(document, (), tuple(refusals), (), ())
-    pieces, runs, problems = unrolled(document, find or document.path.parent.joinpath)
+    pieces, runs, problems = unrolled(document, find)
     refusals += [
         CellRefusal(each.piece.number, each.line, each.reason, each.hint, each.piece.place) for each in problems
     ]
@@ -160,9 +164,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
             CellRefusal(piece.number, _line_of(each.node, plain), f"`{each.node.id}`: {each.why}", _SAID, piece.place)
             for each in looked_up(tree) if not each.why_not
         ]  # fmt: skip
-        refusals += [
-            replace(each, place=piece.place) for each in _not_there(piece, find or document.path.parent.joinpath)
-        ]
+        refusals += [replace(each, place=piece.place) for each in _not_there(piece, find, has_moved)]
         notes += [(number, note) for note in plain.notes]
         needs += plain.needs
         modules |= plain.modules
@@ -192,12 +194,14 @@ def read(document: Document, find: Find | None = None) -> Reading:
     )
 
 
-def _not_there(piece: Piece, find: Find) -> Iterator[CellRefusal]:
+def _not_there(piece: Piece, find: Find, has_moved: bool) -> Iterator[CellRefusal]:
     """The files that `%load` would not find: nothing is done with them, but a notebook fails without."""
     for at, line in enumerate(piece.cell.source.split("\n"), start=piece.above + 1):
         match = _LOADS.fullmatch(line)
         if match and not find(match[1]).is_file():
             yield CellRefusal(piece.number, at, f"`%load {match[1]}`: there is no such file", "leave it out")
+        elif match and has_moved:
+            yield CellRefusal(piece.number, at, f"`%load {match[1]}` from a folder that is changed to", "leave it out")
 
 
 def _below(plain: Plain, piece: Piece) -> Plain:
