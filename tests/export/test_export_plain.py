@@ -276,7 +276,6 @@ def test_a_file_that_the_notebook_wrote_is_run_as_its_text() -> None:
     assert as_plain("%run -i 'own.py'", written).refusals == ()
     for source in (
         "%run -i other.py",
-        "%run own.py",
         "%run -i -t own.py",
         "%run -i own.py 3",
         "if a:\n    %run -i own.py",

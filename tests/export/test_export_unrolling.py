@@ -115,6 +115,66 @@ def test_one_runs_another(tmp_path: Path) -> None:
     assert {each.path for each in made.needed.data} == {"setup.ipynb", "more/inner.ipynb"}
 
 
+SCRIPT = "import math\nscale = 2\n\ndef scaled(number):\n    return number * scale\n\nif scale > 5:\n    more = 1\n"
+SCRIPTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "by itself": (
+        SCRIPT,
+        ("scale, more = 7, 0\n%run own.py\na = scale", "scale = 10\nx = scaled(1)\ny = math.floor(2.5)"),
+    ),
+    "among the names": ("x = x + 1\ndef f():\n    return x", ("x = 1\n%run -i own.py", "x = 5\ny = f()")),
+    "as the main program": ("if __name__ == '__main__':\n    x = 1\ny = 2", ("%run 'own.py'  # now\nz = y + x",)),
+    "a name that is gone": ("for i in range(3):\n    pass\ndel i\nk = 1", ("i = 9\n%run own.py\nz = i + k",)),
+    "one that fails halfway": (
+        "try:\n    x = 1 / 0\nexcept ZeroDivisionError as e:\n    y = str(e)",
+        ("%run own.py", "z = y"),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.slow if at > 1 else ()) for at, case in enumerate(SCRIPTS)]
+)
+def test_a_script_gives_what_it_gives_in_ipython(tmp_path: Path, case: str) -> None:
+    """Its functions keep names of their own unless it runs among those of the notebook."""
+    text, own_cells = SCRIPTS[case]
+    (tmp_path / "own.py").write_text(text)
+    own = write_notebook(tmp_path / "own.ipynb", *own_cells)
+
+    made = draft(own, timeout_s=100)
+
+    assert made.equivalence.holds
+    wanted = {name: repr(value) for name, value in shown_by_a_shell(tmp_path, own).items()}
+    assert {name: value.text for name, value in made.first.values.items()} == wanted
+    assert [each.path for each in made.needed.data] == ["own.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("import sys\nx = sys.argv[0]", "%run own.py"),
+        ("from math import *", "%run own.py"),
+        ("x = __file__", "%run -i own.py"),
+        ("x = len(globals())", "%run own.py"),
+        ("x = 1", "%run own.py 3"),
+        ("x = 1", "if 1:\n    %run own.py"),
+        ("x = 1", "import os\nos.chdir('lib')\n%run own.py"),
+        ("x = 1", "%run lib/own.py"),
+        ("x = (", "%run own.py"),
+    ],
+)
+def test_a_script_that_would_find_something_else_is_refused(tmp_path: Path, text: str, line: str) -> None:
+    """What it is told, where it lies, and which names it leaves have to be known."""
+    (tmp_path / "lib").mkdir()
+    for place in ("own.py", "lib/own.py"):
+        (tmp_path / place).write_text(text)
+    own = write_notebook(tmp_path / "own.ipynb", line)
+
+    told = [str(each) for each in read(document.read(own)).refusals]
+
+    assert len(told) == 1
+    assert "brings names that nobody can see here" in told[0]
+
+
 REFUSED: dict[str, tuple[dict[str, tuple[str, ...]], tuple[str, ...], str]] = {
     "none": ({}, ("x = 1\n%run setup.ipynb",), "cell 1, line 2: `%run setup.ipynb`: there is no such notebook"),
     "itself": (

@@ -91,7 +91,8 @@ def export(asked: Asked, *, tell: Callable[[str], None] = lambda _: None) -> Exp
     if agreed:
         # What such a notebook does is no part of what was signed for the one that runs it.
         for ran in proven.reading.runs:
-            approved.approval(asked.project, ran.path, asked.lock)
+            if ran.path.suffix == ".ipynb":
+                approved.approval(asked.project, ran.path, asked.lock)
     told_s = time.monotonic() - began
     with folder.staged(target) as place:
         assert proven.first.loaded is not None

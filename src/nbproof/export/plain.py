@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..notebook.syntax import as_python, is_silenced, python_tree
+from . import scripts
 from .magics import Left, Refused, Said, Unwrapped, of_cell_magic, of_command, of_line_magic
 
-_RUN_AMONG_NAMES = re.compile(r"-i\s+(?P<quote>['\"]?)(?P<file>[\w./-]+\.py)(?P=quote)")
 _CALLS = {"run_line_magic", "run_cell_magic", "system", "getoutput", "magic"}
 
 
@@ -44,7 +43,8 @@ class Plain:
     Line `i` of `source` (counted from 0) came from line `lines[i]` of the cell (counted from 1). `modules` are those
     that the new words use and the cell may not import; `needs` are requirements that the cell would have installed.
     With any `refusals` the source is not to be used. `is_silenced` where no last value is shown: a `;` hides it, or
-    what stood last was left out, and what stands last now never showed.
+    what stood last was left out, and what stands last now never showed. `runs` are the scripts beside the notebook that
+    it runs.
     """
 
     source: str
@@ -54,6 +54,7 @@ class Plain:
     modules: frozenset[str] = frozenset()
     needs: tuple[str, ...] = ()
     is_silenced: bool = False
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -64,14 +65,19 @@ class _Found:
     needs: list[str] = field(default_factory=list)
     is_last_silent: bool = False
     written: Mapping[str, str] = field(default_factory=dict)
+    beside: Callable[[str], str | None] = lambda _: None
+    runs: list[str] = field(default_factory=list)
 
 
-def as_plain(source: str, written: Mapping[str, str] | None = None) -> Plain:
+def as_plain(
+    source: str, written: Mapping[str, str] | None = None, beside: Callable[[str], str | None] = lambda _: None
+) -> Plain:
     """Read a cell; raises `SyntaxError` where IPython could not read it either.
 
-    `written` are the texts of files that cells above it write, by the names that `%%writefile` was given.
+    `written` are the texts of files that cells above write, by the names that `%%writefile` was given; `beside` tells
+    the text of a script that lies beside the notebook, None where there is none.
     """
-    found = _Found(written=written or {})
+    found = _Found(written=written or {}, beside=beside)
     lines = _plain_lines(source, 0, found)
     text = "\n".join(text for text, _ in lines) + ("\n" if lines else "")
     try:
@@ -87,6 +93,7 @@ def as_plain(source: str, written: Mapping[str, str] | None = None) -> Plain:
         frozenset(found.modules),
         tuple(found.needs),
         found.is_last_silent or is_silenced(text),
+        tuple(found.runs),
     )
 
 
@@ -177,7 +184,7 @@ def _rewrite(lines: _Lines, place: _Place, found: _Found) -> bool:
     """Put plain Python in a magic's place; whether the magic, as the last of a cell, shows no value."""
     first, last = place.statement.lineno - 1, (place.statement.end_lineno or place.statement.lineno) - 1
     line = lines[first][1]
-    said = _run_in_place(place, found.written) or _said(place)
+    said = _script(place, found) or _said(place)
     if isinstance(said, Refused):
         found.refusals.append(Refusal(line, said.reason, said.hint))
         return True
@@ -266,16 +273,26 @@ def _said(place: _Place) -> Left | Said | Unwrapped | Refused:
     return Refused("it speaks to IPython's shell in a way that is not known here", "leave it out")
 
 
-def _run_in_place(place: _Place, written: Mapping[str, str]) -> Said | None:
-    """The text of a file that the notebook has written itself, where `%run -i` runs it among the notebook's names."""
+def _script(place: _Place, found: _Found) -> Said | None:
+    """What runs a script that the notebook has written itself, or that lies beside it; None where that is unclear."""
     words = [argument.value for argument in place.call.args if isinstance(argument, ast.Constant)] if place.call else []
     if words[:1] != ["run"] or place.is_in_block or _target(place.statement):
         return None
-    found = _RUN_AMONG_NAMES.fullmatch(str(words[-1]).strip())
-    text = written.get(found["file"]) if found else None
-    if text is None or "__file__" in text:
+    asked = scripts.RUN.fullmatch(str(words[-1]).strip())
+    name = (asked["bare"] or asked["quoted"]) if asked else ""
+    own = found.written.get(name)
+    text = own if own is not None else found.beside(name) if name else None
+    if asked is None or text is None:
         return None
-    return Said(text.rstrip("\n"), notes=("`%run -i` became the text of the file, which a cell above writes",))
+    code = scripts.among_names(text) if asked["among"] else scripts.by_itself(name, text)
+    if code is None:
+        return None
+    if own is None:
+        found.runs.append(name)
+    if asked["among"]:
+        whose = "which a cell above writes" if own is not None else "which lies beside the notebook"
+        return Said(code, notes=(f"`%run -i` became the text of the file, {whose}",))
+    return Said(code, frozenset({"runpy"}), notes=("`%run` runs the script by itself, and takes its names over",))
 
 
 def _transformed(source: str) -> tuple[str, list[int]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -119,6 +121,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
     """
     find = find or document.path.parent.joinpath
     has_moved = any(_MOVES.search(cell.source) for cell in document.cells if cell.kind == "code")
+    beside = functools.partial(_text_beside, find=find, has_moved=has_moved)
     steps: list[Step] = []
     refusals: list[CellRefusal] = []
     notes: list[tuple[int, Note]] = []
@@ -147,7 +150,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
         if cell.kind != "code" or is_left_out or not cell.source.strip():
             continue
         try:
-            plain = _below(as_plain(cell.source, written), piece)
+            plain = _below(as_plain(cell.source, written, beside), piece)
             tree = python_tree(plain.source) if not plain.refusals else ast.Module([], [])
         except SyntaxError as error:
             line = piece.above + (error.lineno or 1)
@@ -167,6 +170,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
         refusals += [replace(each, place=piece.place) for each in _not_there(piece, find, has_moved)]
         notes += [(number, note) for note in plain.notes]
         needs += plain.needs
+        runs += tuple(_script(name, find) for name in plain.runs)
         modules |= plain.modules
         if plain.source.strip():
             steps.append(_step(number, cell, plain, tree, title, level, is_first, words))
@@ -202,6 +206,22 @@ def _not_there(piece: Piece, find: Find, has_moved: bool) -> Iterator[CellRefusa
             yield CellRefusal(piece.number, at, f"`%load {match[1]}`: there is no such file", "leave it out")
         elif match and has_moved:
             yield CellRefusal(piece.number, at, f"`%load {match[1]}` from a folder that is changed to", "leave it out")
+
+
+def _text_beside(name: str, find: Find, has_moved: bool) -> str | None:
+    """The text of a script in the notebook's own folder, from where alone its imports are those of the notebook."""
+    path = find(name)
+    if has_moved or not path.is_file() or path.resolve().parent != find(".").resolve():
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _script(name: str, find: Find) -> Ran:
+    path = find(name).resolve()
+    return Ran(name, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def _below(plain: Plain, piece: Piece) -> Plain:

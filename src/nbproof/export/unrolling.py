@@ -35,7 +35,7 @@ Find = Callable[[str], Path]
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A notebook that another one runs: the name that it is run by, its file, and the SHA-256 of that."""
+    """A notebook or a script that a notebook runs: the name that it is run by, its file, and the SHA-256 of that."""
 
     name: str
     path: Path

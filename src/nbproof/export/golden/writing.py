@@ -25,7 +25,7 @@ _HERE, _PYTEST = "nbproof.export.golden", "pytest>=8"
 # Where chance has a part, two runs often agree by chance: two words of a set stand in one order half of the time. So
 # there are more runs until so many in a row have shown nothing new, or it takes too long.
 _OTHERWISE = tuple({"PYTHONHASHSEED": str(seed), **STIRRED} for seed in range(1, 25))
-_QUIET, _LONG_S = 3, 60.0
+_QUIET, _LONG_S = 3, 30.0
 
 
 def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None = None) -> Coverage:
@@ -61,13 +61,14 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
         has_chance, began = _has_sets(source), time.monotonic()
         known: Any = None
         quiet = 0
-        for steady in _OTHERWISE:
+        for number, steady in enumerate(_OTHERWISE, start=1):
             checked = carried_out(_HERE, {**job, "do": "check"}, timeout_s=timeout_s, environ=environ, steady=steady)
             not_alone |= checked["not_alone"]
             found = checked["loose"], checked["alone"]
             quiet, known = (quiet + 1 if found == known else 0), found
             has_chance = has_chance or bool(checked["loose"])
-            if not has_chance or quiet >= _QUIET or time.monotonic() - began > _LONG_S:
+            is_long = number > _QUIET and time.monotonic() - began > _LONG_S
+            if not has_chance or quiet >= _QUIET or is_long:
                 break
     except NotWatched as error:
         shutil.rmtree(tests)
