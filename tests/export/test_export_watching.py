@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -308,3 +309,13 @@ def test_the_order_of_a_set_of_objects_is_nobodys_doing(tmp_path: Path) -> None:
 
     assert run.values["a"].digest == run.values["b"].digest is not None
     assert run.values["a"].digest != run.values["c"].digest
+
+
+def test_a_run_that_stirs_has_used_other_time(tmp_path: Path) -> None:
+    """A clock of the process's own ticks seldom, and would tell two runs the same by chance."""
+    before = time.process_time()
+
+    executor.pass_time()
+
+    assert time.process_time() - before >= executor.PASSED_S
+    assert watch([CellCode(1, "x = 1")], tmp_path, stirs=True).values["x"].text == "1"
