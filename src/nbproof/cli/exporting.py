@@ -116,6 +116,32 @@ def verify(package: Path, data: Path | None, project: Path | None, timeout_s: fl
     click.echo(f"{done.name}: every file is what was exported; {done.approval}; it gives what {done.notebook} gives")
 
 
+@click.command()
+@click.argument("package", type=click.Path(path_type=Path, file_okay=False), metavar="PACKAGE")
+@click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+              help="Where it goes; else it is printed.")  # fmt: skip
+def sbom(package: Path, out: Path | None) -> None:
+    """Write the bill of materials of an exported package: what its lock pins, and each of its files (CycloneDX 1.6).
+
+    The same package has the same bill, byte for byte. Licences are told of what is installed here in the same version.
+
+    \b
+    Example:
+      nbproof sbom exports/training -o training.cdx.json
+    """
+    from ..export.sbom import of_package
+    from ..files import write_atomically
+    from ..notebook.products import as_json
+
+    found = of_package(package)
+    text = as_json(found)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(out, text.encode())
+        click.echo(f"{out}: {len(found['components'])} components")
+
+
 def _parameters(notebook: Path, texts: Sequence[str]) -> dict[str, Any] | None:
     """The values typed as text, in the types of the notebook's contract."""
     if not texts:

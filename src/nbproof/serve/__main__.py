@@ -17,7 +17,9 @@ from .worker import serve
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal comes or the lease ends; return the exit code."""
     asked = _parser().parse_args(arguments)
-    options = Options.read(asked.options) if asked.options else Options(model=str(asked.folder), keys=asked.api_keys)
+    options = Options.read(asked.options) if asked.options else Options(
+        model=str(asked.folder), keys=asked.api_keys, pinned=asked.pinned, pinned_words=asked.pinned_words
+    )  # fmt: skip
     try:
         with _bound(asked) as bound:
             if asked.lease_fd is None:
@@ -35,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: %(default)s)")
     parser.add_argument("--api-keys", help="a file of keys; with it the host may be one that others can reach")
+    parser.add_argument("--pinned", metavar="SHA256", help="serve these very bytes and no others")
+    parser.add_argument("--pinned-words", default="", help="who approved them, for whoever asks")
     parser.add_argument("--unsafe-public-host", action="store_true", help="let everybody who reaches the host in")
     # What one process of nbproof hands to another.
     for name, kind in (("--socket-fd", int), ("--lease-fd", int), ("--ready-fd", int), ("--options", str)):

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from ..errors import ModelRefused, OutputTaken
-from ..files import write_atomically
+from ..errors import ModelRefused
 from ..notebook.products import as_json
 from ..records import ContentHash
-from .contents import Contents, digest_of, read_contents
+from .contents import Contents, digest_of, read_contents, written_whole
 from .package import MANIFEST, TRUSTED_ROOTS, Manifest
 from .registry import SIGNATURE, Entry, Registry
 from .spelling import untrusted_types
@@ -49,12 +48,11 @@ def contents_of(registry: Registry, entry: Entry) -> Contents:
 
 def fetch(registry: Registry, entry: Entry, folder: Path) -> Contents:
     """Write a version to a folder that is not there yet, as it is approved and served."""
-    if folder.exists():
-        raise OutputTaken(folder, "something there", "a folder that is not there yet", hint="name another one")
-    found = contents_of(registry, entry)
-    for name, content in found.files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / name, content)
+    with written_whole(folder) as unfinished:
+        found = contents_of(registry, entry)
+        for name, content in found.files.items():
+            (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+            (unfinished / name).write_bytes(content)
     return found
 
 
