@@ -120,7 +120,8 @@ def verify(package: Path, data: Path | None, project: Path | None, timeout_s: fl
 @click.argument("package", type=click.Path(path_type=Path, file_okay=False), metavar="PACKAGE")
 @click.option("-o", "--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
               help="Where it goes; else it is printed.")  # fmt: skip
-def sbom(package: Path, out: Path | None) -> None:
+@as_json
+def sbom(package: Path, out: Path | None, as_json: bool) -> None:
     """Write the bill of materials of an exported package: what its lock pins, and each of its files (CycloneDX 1.6).
 
     The same package has the same bill, byte for byte. Licences are told of what is installed here in the same version.
@@ -131,15 +132,18 @@ def sbom(package: Path, out: Path | None) -> None:
     """
     from ..export.sbom import of_package
     from ..files import write_atomically
-    from ..notebook.products import as_json
+    from ..notebook.products import as_json as spelled
 
     found = of_package(package)
-    text = as_json(found)
+    text = spelled(found)
     if out is None:
         click.echo(text, nl=False)
     else:
         write_atomically(out, text.encode())
-        click.echo(f"{out}: {len(found['components'])} components")
+        if as_json:
+            print_json({"file": out, "components": len(found["components"])})
+        else:
+            click.echo(f"{out}: {len(found['components'])} components")
 
 
 def _parameters(notebook: Path, texts: Sequence[str]) -> dict[str, Any] | None:
