@@ -57,6 +57,8 @@ def questions(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--slices", default="", metavar="NAME,…", help="Attributes by which fairness is judged."),
         click.option("--cutoff", type=float, help="A score below it is favourable; else that of the scope."),
         click.option("--attributions", metavar="PREFIX", help="Columns that begin so hold SHAP values."),
+        click.option("--model-version", "version", metavar="VERSION",
+                     help="Of the log of a service: only the answers of this version."),
         click.option("--thresholds", type=click.Path(path_type=Path, dir_okay=False),
                      help="requirements.yaml of the scoping phase, with the limits."),
         click.option("--control", type=click.Choice(["holm", "benjamini-hochberg"]), default="holm", show_default=True,
@@ -68,7 +70,8 @@ def questions(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @monitor.command()
-@click.option("--window", required=True, type=click.Path(path_type=Path), help="Parquet, or a folder of it.")
+@click.option("--window", required=True, type=click.Path(path_type=Path),
+              help="Parquet, a folder of it, or the log of nbproof serve.")  # fmt: skip
 @questions
 @click.option("--metrics", type=click.Path(path_type=Path, dir_okay=False),
               help="Also write the numbers for Prometheus' textfile collector.")  # fmt: skip
@@ -78,6 +81,9 @@ def questions(command: Callable[..., Any]) -> Callable[..., Any]:
 def check(window: Path, metrics: Path | None, model: str, is_all: bool, as_json: bool, **asked: Any) -> None:
     """Hold one window against its reference; exit 1 when something is amber or red.
 
+    The log of a service needs no further options: its fields and its scores are known by name, and what was answered
+    until now is looked at.
+
     It looks at drift, quality of data, the predictions, their ranking and level once outcomes are known, the order of
     importance, and how groups fare.
 
@@ -85,12 +91,14 @@ def check(window: Path, metrics: Path | None, model: str, is_all: bool, as_json:
     Example:
       nbproof monitor check --reference train.parquet --window august.parquet --score score --label label
       nbproof monitor check --reference train.parquet --window log/2026-08 --thresholds requirements.yaml --json
+      nbproof monitor check --reference train.parquet --window predictions
     """
     from ..files import write_atomically
     from ..monitor.asking import opened
     from ..monitor.rules import textfile
+    from ..serve.log_reading import is_log_folder
 
-    found = opened(asked_of(**asked)).look_at(window)
+    found = _look_at_log(window, asked) if is_log_folder(window) else opened(asked_of(**asked)).look_at(window)
     if metrics is not None:
         write_atomically(metrics, textfile(found, model=model, window=window.stem, at=time.time()).encode())
     if as_json:
@@ -241,10 +249,28 @@ def events(name: str, as_json: bool) -> None:
     print_table(("at", "event", "window", "verdict", "why"), rows)
 
 
+def _look_at_log(window: Path, asked: dict[str, Any]) -> Look:
+    """Look at the log of a service, with the segment that it is writing now."""
+    from ..monitor import served, tables
+    from ..monitor.asking import opened
+    from ..serve.log_reading import read_table
+
+    table = read_table(window)
+    columns = tables.columns_of(table, where=window, version=asked["version"])
+    known = tables.read(asked["reference"], version=asked["version"])
+    fields = served.fields(table.column_names)
+    if not asked["columns"]:
+        asked = {**asked, "columns": ",".join(fields)}
+    # A reference without scores is no fault: then their distribution is compared with nothing.
+    if asked["score"] is None and served.SCORE in known and served.SCORE not in fields:
+        asked = {**asked, "score": served.SCORE}
+    return opened(asked_of(**asked)).look_at_columns(columns, where=window)
+
+
 def asked_of(
     *, reference: Path, columns: str, score: str | None, label: str | None, labels: Path | None, key: str,
     time_column: str | None, label_delay: int, as_of: datetime | None, reference_auc: float | None, slices: str,
-    cutoff: float | None, attributions: str | None, thresholds: Path | None, control: Any,
+    cutoff: float | None, attributions: str | None, thresholds: Path | None, control: Any, version: str | None,
 ) -> Asked:  # fmt: skip
     """What the options ask; raises `click.UsageError` for options that do not go together."""
     from ..monitor.asking import Asked
@@ -269,7 +295,7 @@ def asked_of(
     return Asked(
         reference=reference, limits=declared.limits if declared else Limits(), columns=_names(columns), score=score,
         outcomes=outcomes, reference_auc=reference_auc, attributes=attributes, cutoff=threshold, key=_names(key),
-        control=control, attributions=attributions,
+        control=control, attributions=attributions, version=version,
     )  # fmt: skip
 
 

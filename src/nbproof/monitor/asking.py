@@ -20,7 +20,8 @@ class Asked:
     """What somebody wants to know about windows.
 
     `columns` are NAME, NAME:number or NAME:category (none: all that fit); `attributions` is the prefix of the columns
-    that hold SHAP values. `attributes` are those by which fairness is judged at `cutoff`.
+    that hold SHAP values. `attributes` are those by which fairness is judged at `cutoff`. Of a service's log only the
+    answers of `version` are looked at, where it is named.
     """
 
     reference: Path
@@ -34,6 +35,7 @@ class Asked:
     key: tuple[str, ...] = ()
     control: Control = "holm"
     attributions: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ class Side:
 
     def look_at(self, window: Path) -> Look:
         """Look at one window; raises `DataUnusable` when it is not what can be compared."""
-        return self.look_at_columns(tables.read(window), where=window)
+        return self.look_at_columns(tables.read(window, version=self.asked.version), where=window)
 
     def look_at_columns(self, columns: Mapping[str, Any], *, where: Path) -> Look:
         """Look at a window that was read already; `where` names it."""

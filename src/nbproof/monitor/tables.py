@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import DataUnusable
 from ..extras import require
+from . import served
 from .drift import Kind, is_missing, labels_of
 
 # A whole number with so few different values is a code.
@@ -36,8 +37,11 @@ class Outcomes:
     may_come_later: bool = False
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The columns of a Parquet file, or of all Parquet files of a folder; raises `DataUnusable`."""
+def read(path: Path, *, version: str | None = None) -> dict[str, Any]:
+    """The columns of a Parquet file, or of all Parquet files of a folder; raises `DataUnusable`.
+
+    Of the prediction log of a service they are the fields of its model, and of several models those of `version`.
+    """
     require("pyarrow")
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -51,7 +55,13 @@ def read(path: Path) -> dict[str, Any]:
     except (OSError, pa.ArrowException) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise DataUnusable(f"`{path}`", f"a file that cannot be read ({first})", "Parquet", hint=HINT) from None
-    return {name: _values(table.column(name)) for name in table.column_names}
+    return columns_of(table, where=path, version=version)
+
+
+def columns_of(table: Any, *, where: Path, version: str | None = None) -> dict[str, Any]:
+    """The same of an Arrow table that was read already."""
+    found = {name: _values(table.column(name)) for name in table.column_names}
+    return served.as_window(found, where=where, version=version) if served.is_log(found) else found
 
 
 def kinds_of(columns: Mapping[str, Any], *, without: Iterable[str] = ()) -> dict[str, Kind]:

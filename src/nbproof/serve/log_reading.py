@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DataUnusable
 from ..extras import require
-from .log import DONE, OPEN, table_of
+from .log import ABOUT, DONE, OPEN, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +22,13 @@ def read_log(folder: Path, *, truth: Any = None) -> pd.DataFrame:
 
     Raises `DataUnusable` for a folder that is none, and for a truth that says two things of one row.
     """
+    found = read_table(folder).to_pandas()
+    found = found.sort_values(["at", "request", "row"], kind="stable", ignore_index=True)
+    return found if truth is None else joined(found, truth)
+
+
+def read_table(folder: Path) -> Any:
+    """The same as an Arrow table, in no order. Raises `DataUnusable`."""
     require("pyarrow")
     import pyarrow as pa
 
@@ -30,9 +37,23 @@ def read_log(folder: Path, *, truth: Any = None) -> pd.DataFrame:
     tables = _tables(folder)
     if not tables:
         raise DataUnusable("the prediction log", f"no answer in `{folder}`", "at least one")
-    found = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-    found = found.sort_values(["at", "request", "row"], kind="stable", ignore_index=True)
-    return found if truth is None else joined(found, truth)
+    return pa.concat_tables(tables, promote_options="permissive")
+
+
+def is_log_folder(folder: Path) -> bool:
+    """Whether a service writes its log here, or has: by an open segment, or by the columns of a complete one."""
+    require("pyarrow")
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not folder.is_dir():
+        return False
+    if any(folder.glob(f"*{OPEN}")):
+        return True
+    try:
+        return any(set(pq.read_schema(path).names) >= set(ABOUT) for path in sorted(folder.glob(f"*{DONE}"))[:1])
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def _tables(folder: Path) -> list[Any]:
