@@ -76,6 +76,18 @@ def test_the_pipeline_for_tables_runs(tmp_path: Path) -> None:
         "audit.json", "lime.npz", "manifest.json", "shap.npz",
     ]  # fmt: skip
     assert (build / "importance.svg").read_text().startswith("<svg")
+    # One of its products is a folder.
+    report = [sys.executable, "-m", "nbproof", "report"]
+    for words in (["-p", "explain.rows=4"], ["--verify", "pipelines/mine/build/report/report.html"]):
+        ran = subprocess.run(
+            [*report, *words], cwd=project, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+
+    # The same model is the same file: what reads it need not run again.
+    run("-p", "explain.rows=4", "--force", "--task", "train")
+    again = json.loads(run("-p", "explain.rows=4").stdout)
+    assert [task["outcome"] for task in again["finished"]] == ["fresh"] * 3, again
 
     second = run("-p", "explain.rows=4", "-p", "train.least_auc=1")
 

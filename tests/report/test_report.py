@@ -233,6 +233,20 @@ def test_the_inventory_names_every_product(evidence: Evidence, tmp_path: Path) -
     assert len(evidence.untraced(made)) == 1
 
 
+def test_a_folder_is_one_product(tmp_path: Path) -> None:
+    """It is listed with the hash of all that is in it, and one changed file is found; nothing is read out of it."""
+    (tmp_path / "explained").mkdir()
+    (tmp_path / "explained/audit.json").write_text("{}")
+    found = Evidence({"explain": {"explained": f"{tmp_path}/explained"}})
+    made = document(found.inventory("Evidence"))
+
+    assert found.untraced(made) == []
+    with pytest.raises(ReportRefused, match="cannot be read"):
+        found.json("explain", "explained")
+    (tmp_path / "explained/audit.json").write_text("[]")
+    assert len(found.untraced(made)) == 1
+
+
 def test_a_list_or_mapping_in_a_cell_is_one_text(tmp_path: Path) -> None:
     """A cell holds one text, whatever the record holds."""
     (tmp_path / "x.json").write_text(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import ReportRefused
 from ..records import ContentHash
+from ..run.sources.hashes import content_hash
 from .document import Count, Document, Fact, Figure, Inventory, Said, Scalar, Source, Sourced, Table
 
 
@@ -155,7 +156,7 @@ class Evidence:
 
     def _still_holds(self, source: Source) -> bool:
         try:
-            return ContentHash.of((self._base / source.file).read_bytes()) == source.digest
+            return read_source(self._base / source.file)[1] == source.digest
         except OSError:
             return False
 
@@ -170,13 +171,23 @@ class Evidence:
         if (phase, key) not in self._read:
             try:
                 path = self.products[phase][key]
-                content = (self._base / path).read_bytes()
+                content, digest = read_source(self._base / path)
             except KeyError:
                 raise ReportRefused(f"{phase}/{key}", ["no such product is upstream"]) from None
             except OSError as error:
                 raise ReportRefused(f"{phase}/{key}", [f"`{path}` cannot be read: {error.strerror}"]) from error
-            self._read[phase, key] = content, Source(phase, _relative(path, self._base), ContentHash.of(content))
+            self._read[phase, key] = content, Source(phase, _relative(path, self._base), digest)
         return self._read[phase, key]
+
+
+def read_source(path: Path) -> tuple[bytes, ContentHash]:
+    """What a product holds, and its hash; raises `OSError`. A folder is one product: it has a hash, and no text."""
+    if path.is_dir():
+        digest = content_hash(path)
+        assert digest is not None
+        return b"", digest
+    content = path.read_bytes()
+    return content, ContentHash.of(content)
 
 
 def understood(content: bytes, file: str) -> Any:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ReportRefused
-from ..records import ContentHash
 from . import purity
-from .evidence import cell, counted, inside, steps, understood
+from .evidence import cell, counted, inside, read_source, steps, understood
 from .render import spelt, text_of
 
 NOTHING = "null"
@@ -62,10 +61,10 @@ class _Files:
         if not place.is_relative_to(self.root.resolve()):
             return f"{name}: `{file[:200]}` lies outside of the folder of the report's sources"
         try:
-            content = place.read_bytes()
+            content, digest = read_source(place)
         except OSError as error:
             return f"{name}: `{file}` cannot be read: {error.strerror}"
-        if ContentHash.of(content).hex != sha256:
+        if digest.hex != sha256:
             return f"{name}: `{file}` is no longer the file that was read ({sha256[:12]})"
         self._held[name] = content
         return ""
