@@ -52,6 +52,12 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "display(HTML('<b>x</b>'))\nd.display(2)",
         "IPython.display.display([1])",
     ),
+    "a display and a print of its own": (
+        "def display(value):\n    return [value]\ndef print(value):\n    return value",
+        "# More",
+        "display(1)",
+        "print(2)",
+    ),
     "something shown in the place of something": (
         "from IPython.display import display\nhandle = display(1, display_id=True)",
         "# More",

@@ -20,7 +20,6 @@ from .flow import Section
 from .scopes import uses
 from .standing import Definition, Standing
 
-_SILENT_CALLS = {"print", "display"}
 _DISPLAYING = {"IPython.display", "IPython.core.display", "IPython.core.display_functions"}
 _WIDTH = 88
 # Where none of this stands, nothing is drawn, whatever the parameters are.
@@ -71,13 +70,14 @@ class Displays:
     """By which names the notebook calls IPython's `display`, and the module that has it.
 
     With other values of the parameters cells that showed nothing and drew nothing may do so: `varies` where there are
-    parameters, `may_draw` where the notebook then speaks of pictures at all.
+    parameters, `may_draw` where the notebook then speaks of pictures at all. Calls of `silent` names have no value.
     """
 
     names: frozenset[str]
     modules: frozenset[str]
     varies: bool = False
     may_draw: bool = False
+    silent: frozenset[str] = frozenset({"print", "display"})
 
     @classmethod
     def of(cls, steps: Sequence[Step], *, varies: bool = False) -> Displays:
@@ -99,7 +99,8 @@ class Displays:
                 own |= {name} if any(binding.kind != "import" for binding in made) else set()
         # A name that the notebook gives a value of its own means that.
         may_draw = varies and any(_DRAWING.search(cell.source) for cell in steps)
-        return cls(frozenset(names - own), frozenset(modules), varies, may_draw)
+        silent = frozenset((names | {"print"}) - own)
+        return cls(frozenset(names - own), frozenset(modules), varies, may_draw, silent)
 
 
 def free(name: str, taken: Collection[str]) -> str:
@@ -371,7 +372,7 @@ def _is_shown(value: ast.expr, displays: Displays) -> bool:
         return True
     if isinstance(value.func, ast.Attribute):
         return not (value.func.attr == "display" and ast.unparse(value.func.value) in displays.modules)
-    return not (isinstance(value.func, ast.Name) and value.func.id in _SILENT_CALLS)
+    return not (isinstance(value.func, ast.Name) and value.func.id in displays.silent)
 
 
 def _carries_out(cell: Step) -> bool:
