@@ -148,6 +148,23 @@ def test_a_script_gives_what_it_gives_in_ipython(tmp_path: Path, case: str) -> N
     assert [each.path for each in made.needed.data] == ["own.py"]
 
 
+def test_a_script_may_lie_elsewhere(tmp_path: Path) -> None:
+    """Near by, where it imports nothing of what lies beside it, and nothing there hides what others import."""
+    place = tmp_path / "trees"
+    place.mkdir()
+    (place / "tree.py").write_text("import math\n\nclass Tree:\n    size = math.floor(2.5)\n")
+    (place / "other.py").write_text("")
+    (tmp_path / "own").mkdir()
+    own = write_notebook(tmp_path / "own/own.ipynb", "%run ../trees/tree.py", "x = Tree().size")
+
+    made = draft(own, timeout_s=100)
+
+    assert made.first.values["x"].text == "2"
+    assert made.equivalence.holds
+    (place / "random.py").write_text("")
+    assert len(read(document.read(own)).refusals) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -158,13 +175,14 @@ def test_a_script_gives_what_it_gives_in_ipython(tmp_path: Path, case: str) -> N
         ("x = 1", "%run own.py 3"),
         ("x = 1", "if 1:\n    %run own.py"),
         ("x = 1", "import os\nos.chdir('lib')\n%run own.py"),
-        ("x = 1", "%run lib/own.py"),
+        ("import beside", "%run lib/own.py"),
         ("x = (", "%run own.py"),
     ],
 )
 def test_a_script_that_would_find_something_else_is_refused(tmp_path: Path, text: str, line: str) -> None:
     """What it is told, where it lies, and which names it leaves have to be known."""
     (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/beside.py").write_text("")
     for place in ("own.py", "lib/own.py"):
         (tmp_path / place).write_text(text)
     own = write_notebook(tmp_path / "own.ipynb", line)
@@ -190,7 +208,7 @@ REFUSED: dict[str, tuple[dict[str, tuple[str, ...]], tuple[str, ...], str]] = {
     "its own file": ({"setup": ("here = __file__",)}, ("%run setup.ipynb",), "it asks for its own file"),
     "the path": ({"setup": ("import sys\nx = sys.path[0]",)}, ("%run setup.ipynb",), "where modules come from"),
     "modules beside it": (
-        {"lib/setup": ("x = 1",)},
+        {"lib/setup": ("import own_part",)},
         ("%run lib/setup.ipynb",),
         "it lies in another folder, and may import what is there",
     ),

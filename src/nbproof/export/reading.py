@@ -19,7 +19,7 @@ from ..notebook.syntax import python_tree
 from .by_text import asks_for_the_shell, looked_up
 from .magics import LOADED
 from .plain import Note, Plain, as_plain
-from .unrolling import Find, Piece, Ran, unrolled
+from .unrolling import Find, Piece, Ran, may_import_from, unrolled
 
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*\s*")
 # Many write their headings so to colour them.
@@ -209,14 +209,16 @@ def _not_there(piece: Piece, find: Find, has_moved: bool) -> Iterator[CellRefusa
 
 
 def _text_beside(name: str, find: Find, has_moved: bool) -> str | None:
-    """The text of a script in the notebook's own folder, from where alone its imports are those of the notebook."""
-    path = find(name)
-    if has_moved or not path.is_file() or path.resolve().parent != find(".").resolve():
+    """The text of a script whose imports are those that the notebook's own would be; None where nobody knows that."""
+    path = find(name).resolve()
+    if has_moved or not path.is_file():
         return None
     try:
-        return path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         return None
+    is_apart = path.parent != find(".").resolve()
+    return None if is_apart and may_import_from(path.parent, [text]) else text
 
 
 def _script(name: str, find: Find) -> Ran:

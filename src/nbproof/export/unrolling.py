@@ -10,8 +10,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.machinery import PathFinder
 from pathlib import Path, PurePosixPath
 
 from ..errors import NotebookInvalid
@@ -189,14 +191,27 @@ def _has_future(source: str) -> bool:
 
 
 def _of_its_folder(path: Path, home: Path, sources: Sequence[str]) -> Iterator[str]:
-    """Whether it may import from a folder that only its own run looks into."""
-    if path.parent == home:
-        return
+    if path.parent != home and may_import_from(path.parent, sources):
+        yield "it lies in another folder, and may import what is there"
+
+
+def may_import_from(folder: Path, sources: Iterable[str]) -> bool:
+    """Whether code that is run from a folder may find modules there which nobody finds who runs it from elsewhere.
+
+    Those that it imports, and those that hide others: whatever it imports may import them in turn.
+    """
     imported = {name for source in sources for name in _imported(source)}
-    for each in path.parent.iterdir():
-        if each.suffix in _MODULES or (each.is_dir() and each.name in imported):
-            yield "it lies in another folder, and may import what is there"
-            return
+    for each in folder.iterdir():
+        name = each.name.partition(".")[0]
+        if each.suffix in _MODULES or each.is_dir():
+            is_hiding = each.suffix in _MODULES and (name in sys.stdlib_module_names or _is_installed(name))
+            if name in imported or is_hiding:
+                return True
+    return False
+
+
+def _is_installed(name: str) -> bool:
+    return PathFinder.find_spec(name, [place for place in sys.path if "-packages" in place]) is not None
 
 
 def _imported(source: str) -> Iterator[str]:
