@@ -2,6 +2,7 @@
 
     python -m benchmarks.score                       # 10 million rows of 30 columns; writes results/score.json
     python -m benchmarks.score --rows 1000000 --rounds 1 --kills 3
+    python -m benchmarks.score --device cuda         # beside what the GPU can copy and compute; results/score_cuda.json
 
 The peer is the model alone: the same exported program in a process of its own, asked about tensors that lie ready in
 memory, in batches of the same size. Each round measures both, one after the other; `nbproof score` is the command as
@@ -23,16 +24,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from .machine import machine
 
-RESULT = Path(__file__).parent / "results" / "score.json"
+RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("nbproof", "torch", "pyarrow", "numpy")
 COLUMNS, FILES, GROUPS, PARTS = 30, 10, 40, 20
-BATCH_ROWS = 16_384
+BATCH_ROWS = {"cpu": 16_384, "cuda": 65_536}
 FEATURES = [f"x{at}" for at in range(COLUMNS)]
 # What the house promises: so many times the model's own time.
 MOST = 1.2
@@ -60,25 +63,64 @@ print(json.dumps({"wall_s": took, "cpu_s": used}))
 """
 
 
+# What no program on that GPU can do faster: all rows copied there from pinned memory, and all of them computed there.
+BARE_CUDA = """
+import json, sys, time
+import numpy as np, pyarrow.parquet, torch
+from pathlib import Path
+model, rows, batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+module = torch.export.load(model).module().to("cuda")
+features = [f"x{at}" for at in range(30)]
+files = sorted(rows.iterdir(), key=lambda path: int(path.stem))
+began = time.perf_counter()
+tables = [pyarrow.parquet.read_table(file, columns=features) for file in files]
+read = time.perf_counter() - began
+held = torch.cat([torch.from_numpy(np.stack([table[name].to_numpy() for name in features], 1)) for table in tables])
+held = held.pin_memory()
+answers = torch.empty(len(held)).pin_memory()
+starts = range(0, len(held), batch)
+def timed(work):
+    work(); torch.cuda.synchronize(); began = time.perf_counter(); work(); torch.cuda.synchronize()
+    return time.perf_counter() - began
+with torch.inference_mode():
+    there = held.to("cuda"); back = torch.empty(len(held), device="cuda")
+    def copied():
+        for start in starts: there[start : start + batch].copy_(held[start : start + batch], non_blocking=True)
+    def computed():
+        for start in starts: back[start : start + batch] = module(there[start : start + batch])[:, 0]
+    def returned():
+        answers.copy_(back, non_blocking=True)
+    copy_s, compute_s, return_s = timed(copied), timed(computed), timed(returned)
+np.save(sys.argv[4], answers.numpy())
+print(json.dumps({"wall_s": max(copy_s, compute_s), "cpu_s": 1e-9, "copy_s": copy_s, "compute_s": compute_s,
+                  "return_s": return_s, "read_s": read, "gb_per_s": held.nbytes / copy_s / 1e9,
+                  "gpu": torch.cuda.get_device_name(0)}))
+"""
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--rows", type=int, default=10_000_000)
     asked.add_argument("--rounds", type=int, default=3)
     asked.add_argument("--kills", type=int, default=10)
     asked.add_argument("--hidden", type=int, default=256, help="how wide the two hidden layers are")
+    asked.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    asked.add_argument("--batch-rows", type=int)
     given = asked.parse_args()
+    how = How(given.device, given.batch_rows or BATCH_ROWS[given.device])
     with tempfile.TemporaryDirectory(prefix="nbproof-benchmark-", dir=os.environ.get("TMPDIR")) as folder:
         place = Path(folder)
         prepare(place, given.rows, given.hidden)
         rounds = []
         for _ in range(given.rounds):
-            bare, ours = alone(place), scored(place, "rows", "scores")
+            bare, ours = alone(place, how), scored(place, "rows", "scores", how)
             rounds.append({"bare": bare, "nbproof": ours, "apart": apart(place)})
             print(f"model alone {bare['wall_s']:.2f} s ({bare['cpu_s']:.2f} s of processors), "
                   f"nbproof score {ours['wall_s']:.1f} s ({ours['cpu_s']:.1f})", flush=True)  # fmt: skip
             keep(place, "scores", "undisturbed")
-        small = scored(place, "few", "few_scores")
-        killed = kill(place, given.kills, statistics.median(each["nbproof"]["wall_s"] for each in rounds))
+        small = scored(place, "few", "few_scores", how)
+        killed = kill(place, given.kills, how, statistics.median(each["nbproof"]["wall_s"] for each in rounds))
     ratios = {
         kind: statistics.median(each["nbproof"][kind] / each["bare"][kind] for each in rounds)
         for kind in ("wall_s", "cpu_s")
@@ -93,7 +135,30 @@ def main() -> None:
         "asked": vars(given), "ratio": ratios, "peak_mib": {"few": small, "all": peak}, "killed": killed,
         "rounds": rounds,
     }  # fmt: skip
-    RESULT.write_text(json.dumps(told, indent=1) + "\n")
+    if how.device == "cuda":
+        for name in ("copy_s", "compute_s", "read_s", "gb_per_s"):
+            print(f"{name}: {statistics.median(each['bare'][name] for each in rounds):.3f}")
+        print(f"share of that limit: {1 / ratios['wall_s']:.4f}; of what is beyond the time that a tenth of the rows "
+              f"takes: {share_of_growth(rounds, small):.4f}")  # fmt: skip
+    (RESULTS / ("score.json" if how.device == "cpu" else "score_cuda.json")).write_text(
+        json.dumps(told, indent=1) + "\n"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """Where the model answers, and how many rows at a time."""
+
+    device: str
+    batch_rows: int
+
+
+def share_of_growth(rounds: Sequence[dict[str, Any]], small: dict[str, Any]) -> float:
+    """The share of the limit that rows reach once a process has started: starting costs the same for few and many."""
+    share = 1 - small["rows"] / rounds[0]["nbproof"]["rows"]
+    return statistics.median(
+        share * each["bare"]["wall_s"] / (each["nbproof"]["wall_s"] - small["wall_s"]) for each in rounds
+    )
 
 
 def prepare(place: Path, rows: int, hidden: int) -> None:
@@ -153,31 +218,35 @@ def approve(place: Path) -> None:
     decide(place, notebook, Verdict(decision="approved"), keys["Ana"])
 
 
-def alone(place: Path) -> dict[str, float]:
-    """The model's own time."""
+def alone(place: Path, how: How) -> dict[str, float]:
+    """The model's own time; on a GPU the longer of the time to copy its rows there, and of the time to compute."""
+    script = BARE if how.device == "cpu" else BARE_CUDA
     ran = subprocess.run(
-        [sys.executable, "-c", BARE, "model.pt2", "rows", str(BATCH_ROWS), "answers.npy"],
+        [sys.executable, "-c", script, "model.pt2", "rows", str(how.batch_rows), "answers.npy"],
         cwd=place, capture_output=True, text=True, check=True,
     )  # fmt: skip
     found: dict[str, float] = json.loads(ran.stdout)
     return found
 
 
-def command(place: Path, rows: str, output: str) -> list[str]:
+def command(place: Path, rows: str, output: str, how: How) -> list[str]:
     import pyarrow.parquet
 
     group_rows = pyarrow.parquet.read_metadata(place / "rows/0.parquet").row_group(0).num_rows
     return [
         sys.executable, "-m", "nbproof", "score", "model.pt2", rows, output, "--features", ",".join(FEATURES), "--keep",
-        "id", "--batch-rows", str(BATCH_ROWS), "--part-rows", str(group_rows * GROUPS // PARTS), "--json",
+        "id", "--device", how.device, "--batch-rows", str(how.batch_rows), "--part-rows",
+        str(group_rows * GROUPS // PARTS), "--json",
     ]  # fmt: skip
 
 
-def scored(place: Path, rows: str, output: str) -> dict[str, Any]:
+def scored(place: Path, rows: str, output: str, how: How) -> dict[str, Any]:
     """The command, with what it took of time, processors and memory."""
     shutil.rmtree(place / output, ignore_errors=True)
     began = time.perf_counter()
-    process = subprocess.Popen(command(place, rows, output), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(place, rows, output, how), cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     assert process.stdout is not None
     said = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
@@ -210,13 +279,13 @@ def keep(place: Path, output: str, name: str) -> None:
     (place / output).rename(place / name)
 
 
-def kill(place: Path, kills: int, took_s: float) -> dict[str, Any]:
+def kill(place: Path, kills: int, how: How, took_s: float) -> dict[str, Any]:
     """Kill the command at random moments of the time that it takes; let it end, and compare with an undisturbed run."""
     chance = random.Random(0)
     before = []
     for _ in range(kills):
         process = subprocess.Popen(
-            command(place, "rows", "scores"), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command(place, "rows", "scores", how), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         # Each try goes on where the last one ended, so the moments are those of what is left.
         time.sleep(chance.uniform(0.0, took_s / max(1, kills / 4)))
@@ -225,14 +294,14 @@ def kill(place: Path, kills: int, took_s: float) -> dict[str, Any]:
         before.append(len(list((place / "scores.unfinished").glob("part-*.json"))))
         if (place / "scores").exists():
             break
-    ended = scored_again(place)
+    ended = scored_again(place, how)
     same = hashes(place / "scores") == hashes(place / "undisturbed")
     return {"parts_complete_after_each": before, "kept_parts": ended["kept_parts"], "parts": ended["parts"],
             "same_bytes": same}  # fmt: skip
 
 
-def scored_again(place: Path) -> dict[str, Any]:
-    ran = subprocess.run(command(place, "rows", "scores"), cwd=place, capture_output=True, text=True, check=True)
+def scored_again(place: Path, how: How) -> dict[str, Any]:
+    ran = subprocess.run(command(place, "rows", "scores", how), cwd=place, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(ran.stdout)
     return found
 

@@ -438,6 +438,15 @@ class JobRefused(WorkFailed):
         super().__init__(f"{target} would not take the job: {words}", hint=hint)
 
 
+class GpuDiffers(WorkFailed):
+    """A run on a GPU did something that would have come out otherwise on the processor, where it was proven."""
+
+    hint = "copy where a copy is meant: array.copy(), tensor.clone(); or run on the processor: NBPROOF_DEVICE=cpu"
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"found that {found}; expected the GPU to give what the processor gives")
+
+
 class JobUnfinished(WorkFailed):
     """A job has not, or not yet, left what is asked for."""
 

@@ -1,7 +1,8 @@
 """A package on the GPU that its job was given, without an edit of its notebook: `python -m nbproof.jobs.on_gpu NAME …`.
 
-Torch makes its tensors there by default; RAPIDS answers for pandas and scikit-learn where the job asks for it. Lower
-precision than the notebook's own is the notebook's to allow: its contract has a parameter `precision`.
+Torch makes its tensors there by default, with the random numbers that the processor would have drawn; RAPIDS answers
+for pandas and scikit-learn where the job asks for it. Lower precision than the notebook's own is the notebook's to
+allow: its contract has a parameter `precision`.
 """
 
 from __future__ import annotations
@@ -40,8 +41,40 @@ def main() -> None:
         sys.exit(error.exit_code)
     sys.stderr.write(f"nbproof: {name} runs on {device}\n")
     sys.argv = [name, *own]
-    with precision(name, device, own):
+    try:
+        with crossed(device), precision(name, device, own):
+            code = _run(name)
+    except NbproofError as error:
+        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _run(name: str) -> Any:
+    """What the package's own command ends with, where it ends by itself."""
+    try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code:
+            raise
+    return 0
+
+
+@contextmanager
+def crossed(device: str) -> Iterator[None]:
+    """On a GPU: the draws of the processor, and a watch over what numpy and torch share there. Raises `GpuDiffers`."""
+    if not device.startswith("cuda"):
+        yield
+        return
+    import torch
+
+    from .crossing import Crossing
+
+    crossing = Crossing(torch.device("cuda"))
+    with crossing.crossed():
+        yield
+    if crossing.drew_there:
+        sys.stderr.write("nbproof: some random numbers were drawn on the GPU; a seed gives others on the processor\n")
 
 
 def accelerate(name: str) -> None:

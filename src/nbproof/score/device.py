@@ -61,12 +61,19 @@ class Transfers:
 
         return torch.empty(shape, dtype=dtype, pin_memory=self.is_cuda)
 
+    def block(self, rows: int, features: int, dtype: Any) -> Any:
+        """Memory for rows on their way to the device, (rows, features).
+
+        For a GPU it lies column by column, as Parquet does: it is filled in long strokes, and turned over there.
+        """
+        return self.memory((features, rows), dtype).T if self.is_cuda else self.memory((rows, features), dtype)
+
     def to_device(self, rows: Any) -> Any:
-        """Rows on the device; on a GPU they are on their way, and whoever computes with them waits for them there."""
+        """Rows on the device, row by row; on a GPU they are on their way, and who computes with them waits there."""
         import torch
 
         with self._copying():
-            moved = rows.to(self.device, non_blocking=True)
+            moved = rows.to(self.device, non_blocking=True).contiguous()
         if self._up is not None:
             now = torch.cuda.current_stream()
             now.wait_stream(self._up)

@@ -35,7 +35,7 @@ class Network:
         self.outputs = named([str(at) for at in range(width)], name)
 
     def block(self, rows: int) -> NDArray[Any]:
-        found: NDArray[Any] = self._transfers.memory((rows, len(self.features)), self._staged).numpy()
+        found: NDArray[Any] = self._transfers.block(rows, len(self.features), self._staged).numpy()
         return found
 
     def begin(self, rows: Any) -> Pending:

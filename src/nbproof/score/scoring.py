@@ -161,7 +161,10 @@ def carry_out(made: Prepared, work: Work, parts: Sequence[Part], tell: Callable[
     if isinstance(scorer, Program):
         program.carry_out(scorer, made.source, work, parts, made.schema, asked, told)
         return
-    job = Job(made.source, scorer, work, made.schema, asked.keep, asked.batch_rows, missing, made.loaded.admitted.name)
+    job = Job(
+        made.source, scorer, work, made.schema, asked.keep, asked.batch_rows, missing, made.loaded.admitted.name,
+        on_all_cores=made.loaded.device.kind == "cuda",
+    )  # fmt: skip
     if parts:
         with exact(made.loaded.device):
             stream(job, parts, told)

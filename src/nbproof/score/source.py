@@ -92,10 +92,13 @@ def found(place: Path) -> list[Path]:
     return sorted(files, key=lambda path: natural(path.relative_to(place).as_posix()))
 
 
-def batches(source: Source, part: Slice, columns: Sequence[str], batch_rows: int) -> Iterator[Any]:
+def batches(
+    source: Source, part: Slice, columns: Sequence[str], batch_rows: int, *, on_all_cores: bool = False
+) -> Iterator[Any]:
     """Record batches of at most `batch_rows` rows with these columns, in the order of the file.
 
-    No more than some pages of each column are held at a time. Raises `ScoreRefused` when the file is not the one that
+    No more than some pages of each column are held at a time. `on_all_cores` reads columns side by side, for a model
+    that leaves the processor alone. Raises `ScoreRefused` when the file is not the one that
     was planned with, `DataUnusable` when it cannot be read.
     """
     import pyarrow
@@ -108,7 +111,7 @@ def batches(source: Source, part: Slice, columns: Sequence[str], batch_rows: int
         # Without the read ahead of whole row groups memory does not depend on how large they are.
         with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             for batch in file.iter_batches(
-                batch_rows, row_groups=list(part.groups), columns=list(columns), use_threads=False
+                batch_rows, row_groups=list(part.groups), columns=list(columns), use_threads=on_all_cores
             ):
                 rows += batch.num_rows
                 yield batch.select(list(columns))

@@ -30,7 +30,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is streamed, from where, past what, to where. `model` names the model to people."""
+    """What is streamed, from where, past what, to where. `model` names the model to people.
+
+    `on_all_cores`: the model answers on a device of its own, so that reading may take every core.
+    """
 
     source: Source
     scorer: Scorer
@@ -40,6 +43,7 @@ class Job:
     batch_rows: int
     missing: Missing
     model: str
+    on_all_cores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def _batches(job: Job, part: Part) -> Iterator[tuple[Any, str]]:
     before = {file.name: file.groups for file in job.source.files}
     for piece in part.slices:
         row = sum(before[piece.file][: piece.groups[0]])
-        for batch in batches(job.source, piece, columns, job.batch_rows):
+        for batch in batches(job.source, piece, columns, job.batch_rows, on_all_cores=job.on_all_cores):
             yield batch, f"`{piece.file}`, rows from {row}"
             row += batch.num_rows
 
