@@ -1,7 +1,7 @@
 """What nbproof does on a GPU, on a real one: packages, warm kernels, checkpoints, jobs, and LIME.
 
     python -m benchmarks.gpu PACKAGE       # an exported package that trains with torch; writes results/gpu.json
-    python -m benchmarks.score --device cuda --batch-rows 65536     # scoring; writes results/score_cuda.json
+    python -m benchmarks.score --device cuda     # scoring; writes results/score_cuda.json
 
 Every part says what was compared with what. `PACKAGE` is an export of a notebook that was written for the processor,
 with no word of a device in it; it runs on both, and all that it writes is compared.
@@ -131,9 +131,9 @@ def warm(place: Path) -> dict[str, Any]:
         )
         tasks.append(f"  - source: use{number}.ipynb\n    product:\n      nb: out/use{number}.ipynb\n"
                      f"      told: out/use{number}.json\n")  # fmt: skip
-    limits = "".join(f"    use{number}: {{gpus: 1}}\n" for number in range(TASKS))
+    resources = "".join(f"    use{number}: {{gpus: 1}}\n" for number in range(TASKS))
     (place / "pipeline.yaml").write_text(
-        f"executor:\n  dotted_path: nbproof.run.executor.TaskExecutor\n  workers: {TASKS}\n  limits:\n{limits}"
+        f"executor:\n  dotted_path: nbproof.run.executor.TaskExecutor\n  workers: {TASKS}\n  resources:\n{resources}"
         f"tasks:\n{''.join(tasks)}"
     )
     seconds, sums = [], set()

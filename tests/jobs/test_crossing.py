@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,6 +52,24 @@ def test_a_seed_means_what_it_means_on_the_processor(crossing: Crossing) -> None
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other)
     assert not crossing.drew_there
+
+
+def test_layers_are_initialised_by_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch hands the functions of `torch.nn.init` their tensor by name, and asks nobody about what they call."""
+    found = []
+    filled = Crossing._filled
+
+    def noted(self: Crossing, func: Any, args: Any, told: Any) -> torch.Tensor:
+        found.append(func.__name__)
+        return filled(self, func, args, told)
+
+    monkeypatch.setattr(Crossing, "_filled", noted)
+    with Crossing(torch.device("cpu")).crossed():
+        torch.nn.Linear(3, 2)
+        torch.nn.Embedding(4, 2)
+        torch.nn.init.orthogonal_(torch.zeros(3, 3))
+
+    assert found == ["kaiming_uniform_", "uniform_", "normal_", "normal_"]
 
 
 def trained() -> np.ndarray:

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import AskedWrongly, DataUnusable, ExplanationRefused, ModelUnusable
 from ..extras import require
 from .tables import Table
+from .torch_files import exported
 
 # Plain classes that skops asks about: they hold arrays and settings, and nothing runs when they are made.
 TRUSTED = frozenset({
@@ -246,7 +247,7 @@ def _pickled(file: Path) -> Any:
         import torch
 
         if file.suffix.lower() == ".pt2":
-            return torch.export.load(str(file)).module()
+            return exported(str(file))
         return torch.load(file, weights_only=False)
     import joblib
 

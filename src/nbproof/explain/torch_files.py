@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -87,10 +88,8 @@ def program(file: Path | bytes, model: str, *, suffix: str = "") -> Any:
     suffix = suffix or (file.suffix.lower() if isinstance(file, Path) else "")
     try:
         if suffix == EXPORTED:
-            return torch.export.load(_opened(file)).module()
+            return exported(_opened(file))
         if _is_script(file):
-            import warnings
-
             with warnings.catch_warnings():
                 # Torch would rather have another format; what was approved is this file.
                 warnings.simplefilter("ignore", DeprecationWarning)
@@ -103,6 +102,16 @@ def program(file: Path | bytes, model: str, *, suffix: str = "") -> Any:
     if not isinstance(module, torch.nn.Module):
         raise ModelUnusable(model, f"a {type(module).__name__}", "a torch.nn.Module")
     return module.eval()
+
+
+def exported(file: Any) -> Any:
+    """The module of an exported program, of its path or of an open file."""
+    import torch
+
+    with warnings.catch_warnings():
+        # Some versions of torch warn of the buffers that they read their own file into.
+        warnings.simplefilter("ignore", UserWarning)
+        return torch.export.load(file).module()
 
 
 def floats_of(module: Any) -> Any:

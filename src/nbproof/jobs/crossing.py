@@ -91,7 +91,7 @@ class Crossing(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        told = kwargs or {}
+        told = dict(kwargs or {})
         self._refuse_what_was_found()
         if _changes(func, told):
             self._look_at_changed(told.get("out", args[0] if args else None))
@@ -105,6 +105,9 @@ class Crossing(TorchFunctionMode):
             return func(*args, **told)
         if func in _MAKING and told.get("device") is None:
             return self._drawn(func, args, told)
+        if _is_initial(func) and not args:
+            # Torch hands these their tensor by name.
+            args = (told.pop("tensor"),)
         if args and self._is_here(args[0]):
             if func in _FILLING or _is_initial(func):
                 return self._filled(func, args, told)

@@ -48,10 +48,12 @@ def fill(block: NDArray[Any], batch: Any, where: str, missing: Missing) -> None:
     Raises `DataUnusable` for a null or NaN where `missing` refuses them, and for a number that the block cannot hold.
     """
     columns = [_numbers(batch, at, where, missing) for at in range(batch.num_columns)]
+    # A block that lies column by column is written in one stroke for each.
+    rows = max(1, batch.num_rows) if block.strides[0] == block.itemsize else _PIECE_ROWS
     try:
         with np.errstate(over="raise", invalid="raise"):
-            for start in range(0, batch.num_rows, _PIECE_ROWS):
-                piece = slice(start, start + _PIECE_ROWS)
+            for start in range(0, batch.num_rows, rows):
+                piece = slice(start, start + rows)
                 for at, column in enumerate(columns):
                     block[piece, at] = column[piece]
     except FloatingPointError:

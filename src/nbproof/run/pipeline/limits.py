@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any
 
 from ...errors import SettingsInvalid
 from ...records import Limits, Resources
 
+_RESOURCES = tuple(field.name for field in fields(Resources))
 _KIND = re.compile(r"[A-Za-z0-9_.-]+")
 
 
@@ -25,10 +27,15 @@ def checked_limits(limits: Mapping[str, Mapping[str, float]] | None) -> dict[str
 
 
 def _limits(task: str, found: Mapping[str, float]) -> Limits:
+    expected = [field.name for field in fields(Limits)]
+    for name in found:
+        if name not in expected:
+            place = f"; resources stand below executor.resources.{task}" if name in _RESOURCES else ""
+            raise SettingsInvalid(f"executor.limits.{task}", f"`{name}`", ", ".join(expected) + place)
     try:
         return Limits(**found)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
-        raise SettingsInvalid(f"executor.limits.{task}", str(error), "timeout_s, retries, backoff_s") from None
+        raise SettingsInvalid(f"executor.limits.{task}", str(error), ", ".join(expected)) from None
 
 
 def checked_resources(resources: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Resources]:
