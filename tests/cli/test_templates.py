@@ -96,6 +96,28 @@ def test_the_pipeline_for_tables_runs(tmp_path: Path) -> None:
     assert (build / "importance.svg").is_file()
 
 
+EXAMPLES = sorted(path.parent.name for path in (Path(__file__).parents[2] / "pipelines").glob("*/pipeline.yaml"))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_is_a_pipeline_that_can_be_read(example: str) -> None:
+    """Its notebooks and its data are there, and a page says how it is run; `benchmarks.examples` runs it."""
+    folder = Path(__file__).parents[2] / "pipelines" / example
+    loaded = load_pipeline(open_project(folder), folder / "pipeline.yaml")
+
+    assert (folder / "README.md").read_text().count(f"nbproof run pipelines/{example}") >= 1
+    for task in loaded.pipeline.tasks:
+        declared = loaded.notebooks[task.name].said.contract.paths(task.parameters)
+        data = [loaded.pipeline.folder / path for paths in declared.values() for path in paths]
+        made = [product for upstream in loaded.pipeline.tasks for product in upstream.products.values()]
+        assert [path for path in data if not path.exists() and path.resolve() not in made] == []
+
+
+def test_the_examples_reach_beyond_tables() -> None:
+    """Tables, texts, pictures, and data without labels."""
+    assert {"anomaly", "credit", "image", "retraining", "text"} <= {*EXAMPLES}
+
+
 # At every change
 
 
