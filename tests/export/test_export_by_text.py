@@ -35,6 +35,7 @@ FOLLOWED: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 REFUSED = {
     "all names": "n = len(globals())",
     "all names in order": "rows = [name for name in dir() if name > 'a']",
+    "the first of all names": "x = dir()[0]",
     "all names of a cell": "n = {**locals()}",
     "what a class body holds": "class A:\n    n = list(vars())",
     "the shell's memory": "x = eval('Out[1]')",

@@ -41,7 +41,8 @@ def looked_up(tree: ast.Module) -> Iterator[ByText]:
             yield ByText(node, "it runs code that stands in a text")
         elif node.id in ("globals", "locals") or (node.id in _HOLDING and _is_called_bare(node, above)):
             is_fine = _is_called_bare(node, above) and (
-                (node.id != "globals" and _is_in_function(node, above)) or _asks_for_one(above[node], above)
+                (node.id != "globals" and _is_in_function(node, above))
+                or _asks_for_one(above[node], above, is_list=node.id == "dir")
             )
             yield ByText(node, _WHY, "" if is_fine else _WHY)
 
@@ -70,9 +71,11 @@ def _is_in_function(node: ast.AST, above: Mapping[ast.AST, ast.AST]) -> bool:
     return False
 
 
-def _asks_for_one(call: ast.AST, above: Mapping[ast.AST, ast.AST]) -> bool:
-    """Whether what holds all names is only asked for single ones."""
+def _asks_for_one(call: ast.AST, above: Mapping[ast.AST, ast.AST], *, is_list: bool) -> bool:
+    """Whether what holds all names is only asked for single ones; a list of them, only whether it has one."""
     around = above.get(call)
+    if is_list and not isinstance(around, ast.Compare):
+        return False
     match around:
         case ast.Subscript():
             return around.value is call
