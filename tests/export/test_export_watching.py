@@ -113,6 +113,20 @@ def test_files_are_seen(world_run: tuple[Path, Run]) -> None:
     assert run.cells[9].files_read == run.cells[9].files_written == ()
 
 
+def test_who_looks_for_packages_has_not_listed_the_folder(tmp_path: Path) -> None:
+    """Libraries ask for entry points when they are imported, which looks into every folder of modules, this one, too."""
+    (tmp_path / "secret.txt").write_text("mine")
+
+    run = watched(
+        tmp_path,
+        "import importlib.metadata, pkgutil, os\nfound = importlib.metadata.entry_points()",
+        "names = [each.name for each in pkgutil.iter_modules([''])]",
+        "there = os.listdir()",
+    )
+
+    assert [cell.files_read for cell in run.cells] == [(), (), (str(tmp_path),)]
+
+
 def test_processes_and_connections_are_seen(world_run: tuple[Path, Run]) -> None:
     """Whatever leaves the process is named."""
     _, run = world_run

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
+import pkgutil
 import random
 import sys
 import warnings
@@ -15,6 +17,7 @@ from typing import Any
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC
 _NETWORK = {"socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind"}
 _LOOKING_ROUND = {"os.listdir", "os.scandir", "os.chdir"}
+_IMPORTING = ("<frozen importlib", f"{Path(importlib.__file__).parent}/", pkgutil.__file__)
 _PROCESSES = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty",
               "pty.spawn"}  # fmt: skip
 _CHANGING = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate",
@@ -91,9 +94,10 @@ class Watch:
             touched.written.add(place)
 
     def _note_folder(self, touched: Touched, path: Any) -> None:
-        # Whoever imports looks round in every folder of modules; that is none of the notebook's own doing.
+        # Whoever imports, or asks which packages there are, looks round in every folder of modules, the working one
+        # among them; that is none of the notebook's own doing.
         caller = sys._getframe(2).f_code.co_filename
-        if isinstance(path, int) or caller.startswith("<frozen importlib"):
+        if isinstance(path, int) or caller.startswith(_IMPORTING):
             return
         place = self._absolute(path or ".")
         if not f"{place}/".startswith(self._hidden):
