@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -147,3 +148,34 @@ def in_project(credit: Credit, monkeypatch: pytest.MonkeyPatch) -> Credit:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("NBPROOF_TRACKING", "false")
     return credit
+
+
+@pytest.fixture(scope="session")
+def base() -> Path:
+    """Debian with its own Python, as a folder to build from."""
+    found = PLACE / "box/rootfs"
+    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if not (found / "usr/bin" / python).exists():
+        is_missing(f"there is no {python} in {found}")
+    return found
+
+
+@pytest.fixture
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Images of its own, which go with the test."""
+    for name in ("buildah", "podman", "runc"):
+        if shutil.which(name) is None:
+            is_missing(f"{name} is not installed")
+    (tmp_path / "storage.conf").write_text(
+        f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/images"\nrunroot = "{tmp_path}/run"\n'
+    )
+    (tmp_path / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(tmp_path / "storage.conf"))
+    return tmp_path
+
+
+def done(*command: str) -> str:
+    """What a program says that ends well."""
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, f"{command}\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
+    return ended.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PLACE, Record, environment, is_missing
+from conftest import Record, done, environment
 from nbproof.cli.main import carry_out
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(1800)]
@@ -41,37 +40,6 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = carry_out(["export", str(folder / "boxed.ipynb"), "--draft", "--out", str(folder / "made")])
     assert code == 0
     return next(path for path in (folder / "made").iterdir() if not path.name.startswith("."))
-
-
-@pytest.fixture(scope="module")
-def base() -> Path:
-    """Debian with its own Python, as a folder to build from."""
-    found = PLACE / "box/rootfs"
-    python = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if not (found / "usr/bin" / python).exists():
-        is_missing(f"there is no {python} in {found}")
-    return found
-
-
-@pytest.fixture
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Images of its own, which go with the test."""
-    for name in ("buildah", "podman", "runc"):
-        if shutil.which(name) is None:
-            is_missing(f"{name} is not installed")
-    (tmp_path / "storage.conf").write_text(
-        f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/images"\nrunroot = "{tmp_path}/run"\n'
-    )
-    (tmp_path / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
-    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(tmp_path / "storage.conf"))
-    return tmp_path
-
-
-def done(*command: str) -> str:
-    """What a program says that ends well."""
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, f"{command}\n{ended.stdout[-3000:]}\n{ended.stderr[-3000:]}"
-    return ended.stdout
 
 
 def wheels(package: Path, folder: Path) -> None:

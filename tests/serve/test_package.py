@@ -7,12 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from nbproof.errors import ModelRefused
-from nbproof.serve.package import Manifest, load_estimator, read
+from nbproof.serve.package import PROBES, Manifest, load_estimator, probes, read
+from nbproof.serve.signature import Input, Signature
 
 ROWS = [{"age": 30, "status": 2, "ratio": 0.25}, {"age": 70, "status": -1, "ratio": None}]
 
@@ -102,3 +106,23 @@ def test_a_package_reads_nothing_outside_its_folder() -> None:
 def _manifest() -> dict[str, Any]:
     files = {key: {"file": f"{key}.x", "sha256": "0" * 64} for key in ("model", "signature")}
     return {"format": 1, "name": "toy", "version": "1.0.0", "files": files, "trusted_types": []}
+
+
+@given(st.lists(st.builds(
+    Input, st.just("a"), st.sampled_from(["integer", "number", "boolean"]), st.booleans(),
+    st.none() | st.integers(-2000, 0), st.none() | st.integers(1, 2000),
+), min_size=1, max_size=1))  # fmt: skip
+def test_rows_to_try_a_model_on_are_rows_that_its_signature_admits(inputs: list[Input]) -> None:
+    """Of the type, within the bounds where there are any, and no infinity among them."""
+    (field,) = inputs
+    column = probes(Signature((field,)))[:, 0]
+    known = column[~np.isnan(column)]
+
+    assert np.isfinite(known).all()
+    assert field.nullable or len(known) == PROBES
+    if field.type == "boolean":
+        assert set(known) <= {0.0, 1.0}
+        return
+    assert field.type == "number" or (known == known.round()).all()
+    assert field.minimum is None or (known >= field.minimum).all()
+    assert field.maximum is None or (known <= field.maximum).all()

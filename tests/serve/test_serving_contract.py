@@ -79,6 +79,24 @@ def test_what_means_it_ill_is_refused_and_leaves_nothing_behind(service: Service
         b'{"rows":[{"age":1e999,"status":2,"ratio":Infinity}]}',
         b'{"rows":[{"age":' + b"9" * 5000 + b',"status":2,"ratio":1}]}',
         b"\xff" * 1000,
+        b'{"rows":[{"age":30,"status":2,"ratio":NaN}]}',
+        b'{"rows":[{"age":30,"status":2,"ratio":-Infinity}]}',
+        *(
+            json.dumps({"rows": [{**ROW, **odd}]}).encode()
+            for odd in (
+                {"age": "30"},
+                {"age": True},
+                {"age": None},
+                {"age": [30]},
+                {"status": 7},
+                {"more": 1},
+                {"age": 1e30},
+            )
+        ),
+        json.dumps({"rows": [ROW], "more": 1}).encode(),
+        json.dumps([ROW]).encode(),
+        b"null",
+        b"",
     ]
     process = psutil.Process(service.pid)
     with httpx.Client(base_url=service.base_url, trust_env=False, timeout=30) as client:

@@ -173,6 +173,30 @@ def test_what_was_altered_in_the_registry_ends_the_answers(
     assert answer.status_code == 503
 
 
+def test_a_version_in_another_format_is_served(tmp_path: Path) -> None:
+    """The file that its tags name is the model, whatever it is called; its manifest follows from both."""
+    pytest.importorskip("onnxruntime")
+    from test_serving_networks import BOUNDED, graph
+
+    project, registry = start(tmp_path / "project")
+    fitted, content = graph()
+    signature = json.dumps(BOUNDED.written()).encode()
+    (project / "forest.onnx").write_bytes(content)
+    (project / "signature.json").write_bytes(signature)
+    files = {"model": project / "forest.onnx", "signature": project / "signature.json"}
+    entry, _ = registry.register(
+        "toy", files, signature=ContentHash.of(signature).hex, scores=ContentHash.of(b"s").hex, experiment="toy"
+    )
+    registry.move("toy", "champion", entry.number)
+    approve(project, registry, entry)
+
+    source = source_of(project)
+    with TestClient(served(of_contents(source.contents()), source, ByApproval(project), Ways())) as client:
+        answer = client.post("/predict", json={"rows": [{"a": 0.5, "b": 1.0, "c": -1.0}]})
+
+    assert answer.json()["scores"] == pytest.approx([fitted.predict_proba([[0.5, 1.0, -1.0]])[0, 1]], abs=1e-6)
+
+
 def test_a_store_elsewhere_is_no_folder_of_this_machine() -> None:
     """Only what names one is looked at as one; anything else is fetched."""
     assert local_place("/a/b") == local_place("file:///a/b") == Path("/a/b")

@@ -221,8 +221,9 @@ def probes(signature: Signature) -> NDArray[np.float64]:
             low = each.minimum if each.minimum is not None else min(0.0, (each.maximum or 0.0) - 1000.0)
             high = each.maximum if each.maximum is not None else low + 1000.0
             column = rng.uniform(low, high, PROBES) if each.type == "number" else rng.integers(
-                int(np.ceil(low)), int(high), PROBES, endpoint=True
-            ).astype(np.float64) % (2.0 if each.type == "boolean" else np.inf)  # fmt: skip
+                int(np.ceil(low)), int(np.floor(high)), PROBES, endpoint=True
+            ).astype(np.float64)  # fmt: skip
+            column = column % 2.0 if each.type == "boolean" else column
         columns.append(np.where(rng.random(PROBES) < 0.1, np.nan, column) if each.nullable else column)
     return np.column_stack(columns)
 
