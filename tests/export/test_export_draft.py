@@ -216,6 +216,23 @@ def test_what_cannot_be_exported_is_refused_with_its_reason(tmp_path: Path, what
     assert refused.value.exit_code == 3
 
 
+def test_a_file_of_secrets_does_not_go_along(tmp_path: Path) -> None:
+    """Who reads one is refused; who lists a folder gets a package without it."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / ".env").write_text("TOKEN=abcdefgh")
+    (folder / "deploy.txt").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n")
+    (folder / "rates.csv").write_text("1\n2\n")
+
+    for name in (".env", "deploy.txt"):
+        with pytest.raises(NotExported, match=f"it reads `{name}`, a file of secrets"):
+            drafted(folder, (f"words = open('{name}').read().split()\nlen(words)",))
+    made = drafted(folder, ("import glob\nnames = sorted(glob.glob('*.csv'))\nnames",))
+
+    assert [each.path for each in made.needed.data if each.path.endswith((".env", ".txt"))] == []
+    assert "rates.csv" in [each.path for each in made.needed.data]
+
+
 def test_what_varies_by_itself_proves_nothing(tmp_path: Path) -> None:
     """A clock and an unseeded draw are named as not steady, and are not held against the package."""
     made = drafted(tmp_path, ("import random, time\ndrawn = random.random()\nat = time.time_ns()\nfixed = 1",))

@@ -114,7 +114,7 @@ def test_files_are_seen(world_run: tuple[Path, Run]) -> None:
 
 
 def test_who_looks_for_packages_has_not_listed_the_folder(tmp_path: Path) -> None:
-    """Libraries ask for entry points when they are imported, which looks into every folder of modules, this one, too."""
+    """Libraries ask for entry points when they are imported, which looks into every folder of modules."""
     (tmp_path / "secret.txt").write_text("mine")
 
     run = watched(

@@ -16,6 +16,7 @@ from ..notebook.dataflow import bindings, steps
 from .equivalence.compare import Equivalence, Roots, compare
 from .reading import Reading, read
 from .running import clean_folder, run_package
+from .secret_files import holds_secrets
 from .shaping.package import Shape, Shaped, shaped
 from .shaping.parameters import says_its_defaults, sets
 from .shaping.scopes import passes_over
@@ -115,6 +116,7 @@ def draft(
     first = watched(reading, home, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
     needed = working(first, home, also=also | {each.path for each in reading.runs})
     reasons = [*_beyond_reach(reading, first), *_own_input(first, needed), *_run_otherwise(reading, first, needed)]
+    reasons += _secrets(reading, first)
     if reasons:
         raise NotExported(notebook, reasons)
     ids = {step.number: step.id for step in reading.steps}
@@ -198,6 +200,17 @@ def _beyond_reach(reading: Reading, run: Run) -> Iterator[str]:
                 f"{reading.place(cell.cell)}: it runs another program ({cell.processes[0]}), which is none of the "
                 "package; do it in Python, or before"
             )
+
+
+def _secrets(reading: Reading, run: Run) -> Iterator[str]:
+    """The files of secrets that a run reads: a package would carry them, or what its tests keep would."""
+    for cell in run.cells:
+        for path in map(Path, cell.files_read):
+            if path.is_file() and holds_secrets(path):
+                yield (
+                    f"{reading.place(cell.cell)}: it reads `{path.name}`, a file of secrets, which a package would "
+                    "carry on; make what it needs a parameter that is a secret"
+                )
 
 
 def _run_otherwise(reading: Reading, run: Run, needed: Working) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from .secret_files import holds_secrets
 from .watching.seen import Run
 
 # Above the notebook's folder data is looked for as far as projects put it there.
@@ -142,7 +143,8 @@ def _needed(path: Path, name: str) -> Needed:
 
 
 def _inside(folder: Path) -> Iterator[Path]:
-    found = sorted(folder.iterdir())
+    # Who lists a folder does not ask for what is secret in it.
+    found = [path for path in sorted(folder.iterdir()) if path.is_dir() or not holds_secrets(path)]
     # Who lists thousands of files looks for something; taking them all along would help nobody.
     yield from found if len(found) <= MOST_LISTED else ()
 
