@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
-from test_serving_networks import BOUNDED, NAMES, exported, graph, network, packaged
+from test_serving_networks import BOUNDED, MODULE, NAMES, exported, graph, network, packaged, safetensors
+from test_serving_networks import ROWS as GOLDEN
 
 from nbproof.cli.main import carry_out
 from nbproof.errors import ModelRefused, OutputTaken, PackageBroken
@@ -158,7 +160,31 @@ def test_mlflow_serves_the_same_numbers(package_folder: Path, tmp_path: Path) ->
     )
 
 
-def test_triton_is_told_what_the_graph_takes(tmp_path: Path) -> None:
+def test_triton_gets_torch_as_it_reads_it(tmp_path: Path) -> None:
+    """As TorchScript that answers as the module, bit for bit; one that branches by its numbers is refused."""
+    import torch
+
+    made = ship(read(packaged(tmp_path / "one", "model.safetensors", safetensors(network()), module=MODULE)), APPROVED,
+                tmp_path / "triton", "triton")  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        script = torch.jit.load(str(made.folder / "net/1/model.pt"))
+    rows = torch.from_numpy(GOLDEN).float()
+    told = (made.folder / "net/config.pbtxt").read_text()
+    branches = MODULE.replace("def make():", "class Branching(torch.nn.Sequential):\n    def forward(self, x):\n"
+                              "        return super().forward(x) if x.sum() > -1e9 else super().forward(x) / 2\n\n\n"
+                              "def make():").replace("return torch.nn.Sequential(", "return Branching(")  # fmt: skip
+
+    assert torch.equal(script(rows), network()(rows))
+    assert 'platform: "pytorch_libtorch"' in told
+    assert '{ name: "INPUT__0" data_type: TYPE_FP32 dims: [ 3 ] }' in told
+    assert '{ name: "OUTPUT__0" data_type: TYPE_FP32 dims: [ 1 ] }' in told
+    with pytest.raises(ModelRefused, match="answers otherwise as TorchScript"):
+        ship(read(packaged(tmp_path / "two", "model.safetensors", safetensors(network()), module=branches)), APPROVED,
+             tmp_path / "no", "triton")  # fmt: skip
+
+
+def test_triton_is_told_what_the_graph_takes(package_folder: Path, tmp_path: Path) -> None:
     """Names, types and shapes are the file's own; what no backend of it reads is refused."""
     _, content = graph()
     made = ship(read(packaged(tmp_path / "one", "model.onnx", content)), APPROVED, tmp_path / "triton", "triton")
@@ -170,9 +196,8 @@ def test_triton_is_told_what_the_graph_takes(tmp_path: Path) -> None:
     assert '{ name: "X" data_type: TYPE_FP32 dims: [ 3 ] }' in told
     assert '{ name: "probabilities" data_type: TYPE_FP32 dims: [ 2 ] }' in told
     assert "label" not in told
-    other = packaged(tmp_path / "two", "model.pt2", exported(network(), tmp_path))
     with pytest.raises(ModelRefused, match="no backend of Triton"):
-        ship(read(other), APPROVED, tmp_path / "no", "triton")
+        ship(read(package_folder), APPROVED, tmp_path / "no", "triton")
     assert not (tmp_path / "no").exists()
     assert [each.name for each in BOUNDED.inputs] == list(NAMES)
 

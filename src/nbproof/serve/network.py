@@ -55,20 +55,26 @@ def load_network(content: bytes, suffix: str, code: bytes | None, *, where: Path
 
     Raises `ModelRefused`. An exported program and `code` are carried out: whoever calls has an approval of both.
     """
+    if suffix != ONNX:
+        return _of_torch(torch_module(content, suffix, code, where=where))
     try:
-        if suffix == ONNX:
-            graph = read_graph(content, str(where), threads=1)
-            return Network(graph.ask, graph.dtype, graph.features)
-        if suffix == SAFETENSORS:
-            if code is None:
-                raise ModelRefused(where, "weights, which do not tell what to compute",
-                                   f"a further file `module` whose `{MAKES}()` makes their module")  # fmt: skip
-            module = filled(_made_by(code, where), weights(content, str(where), suffix=suffix), str(where))
-        else:
-            module = program(content, str(where), suffix=suffix)
+        graph = read_graph(content, str(where), threads=1)
     except ModelUnusable as error:
         raise ModelRefused(where, error.found, error.expected) from error
-    return _of_torch(module)
+    return Network(graph.ask, graph.dtype, graph.features)
+
+
+def torch_module(content: bytes, suffix: str, code: bytes | None, *, where: Path) -> Any:
+    """The module in a file of torch, as `load_network` loads it."""
+    try:
+        if suffix != SAFETENSORS:
+            return program(content, str(where), suffix=suffix)
+        if code is None:
+            raise ModelRefused(where, "weights, which do not tell what to compute",
+                               f"a further file `module` whose `{MAKES}()` makes their module")  # fmt: skip
+        return filled(_made_by(code, where), weights(content, str(where), suffix=suffix), str(where))
+    except ModelUnusable as error:
+        raise ModelRefused(where, error.found, error.expected) from error
 
 
 def refuse_odd(network: Network, names: tuple[str, ...], rows: Floats, *, where: Path) -> None:

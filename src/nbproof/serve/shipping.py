@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import ExtraMissing, ModelRefused
 from ..explain.onnx_files import ONNX, read_graph
-from ..explain.torch_files import EXPORTED, SAFETENSORS
+from ..explain.torch_files import EXPORTED, SAFETENSORS, floats_of
 from ..export.sbom import FILE, LOCK, Subject, asked_by, bill
 from ..notebook.products import as_json
 from ..records import ContentHash
@@ -24,7 +24,8 @@ from ..run.sources.distributions import normalised
 from .admission import Grant
 from .boosted import XGBOOST
 from .contents import written_whole
-from .package import Package
+from .network import torch_module
+from .package import Model, Package, probes
 
 Kind = Literal["container", "mlflow", "triton"]
 PINNED = "pinned.json"
@@ -58,7 +59,7 @@ def ship(package: Package, grant: Grant, folder: Path, kind: Kind, *, explains: 
     writers: Mapping[Kind, Callable[[Path], None]] = {
         "container": lambda place: _container(package, grant, place, explains=explains),
         "mlflow": lambda place: _mlflow(package, grant, place),
-        "triton": lambda place: _triton(package, place),
+        "triton": lambda place: _triton(package, place, runs_code=grant.runs_code),
     }
     with written_whole(folder) as unfinished:
         writers[kind](unfinished)
@@ -201,37 +202,94 @@ def _own(name: str) -> list[tuple[str, str]]:
     return [(name, metadata.version(name))] if _is_installed(name) else []
 
 
-def _triton(package: Package, place: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class _Tensor:
+    """An input or output as Triton is told of it; `shape` is that of one row."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def line(self) -> str:
+        # Of a vector Triton is told that each row has one number, and no further axis.
+        more = "" if self.shape else " reshape: { shape: [ ] }"
+        listed = ", ".join(map(str, self.shape or (1,)))
+        return f'  {{ name: "{self.name}" data_type: {self.kind} dims: [ {listed} ]{more} }}'
+
+
+def _triton(package: Package, place: Path, *, runs_code: bool) -> None:
     """A repository of one model; Triton asks nobody about an approval, so its own access rules are what guards it."""
     file = package.manifest.files["model"][0]
-    if Path(file).suffix.lower() != ONNX:
-        raise ModelRefused(package.folder, f"`{file}`, which no backend of Triton reads as it is", "a model in ONNX")
+    suffix, name = Path(file).suffix.lower(), package.manifest.name
+    if suffix not in (ONNX, EXPORTED, SAFETENSORS):
+        raise ModelRefused(package.folder, f"`{file}`, which no backend of Triton reads as it is", "ONNX, or torch's")
     # What does not answer as its signature says is not shipped.
-    package.load()
-    content = package.contents.of(file)
-    graph = read_graph(content, package.manifest.name, threads=1)
-    kinds = {"tensor(float)": "TYPE_FP32", "tensor(double)": "TYPE_FP64", "tensor(float16)": "TYPE_FP16",
-             "tensor(int64)": "TYPE_INT64"}  # fmt: skip
-    name = package.manifest.name
-
-    def tensor(each: object) -> str:
-        shape = [size if isinstance(size, int) else -1 for size in each.shape[1:]]  # type: ignore[attr-defined]  # of onnxruntime
-        # Of a vector Triton is told that each row has one number, and no further axis.
-        more = "" if shape else " reshape: { shape: [ ] }"
-        kind, listed = kinds[each.type], ", ".join(map(str, shape or [1]))  # type: ignore[attr-defined]
-        return f'  {{ name: "{each.name}" data_type: {kind} dims: [ {listed} ]{more} }}'  # type: ignore[attr-defined]
-
-    outputs = [each for each in graph.session.get_outputs() if each.name == graph.output]
+    model = package.load(runs_code=runs_code)
+    if suffix == ONNX:
+        platform_, stored, content = "onnxruntime_onnx", "model.onnx", package.contents.of(file)
+        inputs, outputs = _tensors_of_graph(content, name)
+    else:
+        platform_, stored = "pytorch_libtorch", "model.pt"
+        content, inputs, outputs = _traced(package, model)
     folder = place / name
     (folder / "1").mkdir(parents=True)
-    (folder / "1" / "model.onnx").write_bytes(content)
-    listed = {"input": list(graph.session.get_inputs()), "output": outputs}
-    blocks = [f"{key} [\n" + ",\n".join(map(tensor, each)) + "\n]\n" for key, each in listed.items()]
+    (folder / "1" / stored).write_bytes(content)
+    listed = {"input": inputs, "output": outputs}
+    blocks = [f"{key} [\n" + ",\n".join(each.line for each in held) + "\n]\n" for key, held in listed.items()]
     (folder / "config.pbtxt").write_text(
-        f'name: "{name}"\nplatform: "onnxruntime_onnx"\nmax_batch_size: 256\n{"".join(blocks)}dynamic_batching {{ }}\n'
+        f'name: "{name}"\nplatform: "{platform_}"\nmax_batch_size: 256\n{"".join(blocks)}dynamic_batching {{ }}\n'
         'version_policy: { specific: { versions: [ 1 ] } }\n'
         f'parameters: {{ key: "digest" value: {{ string_value: "{package.contents.digest.hex}" }} }}\n'
     )  # fmt: skip
+
+
+def _tensors_of_graph(content: bytes, name: str) -> tuple[list[_Tensor], list[_Tensor]]:
+    graph = read_graph(content, name, threads=1)
+    kinds = {"tensor(float)": "TYPE_FP32", "tensor(double)": "TYPE_FP64", "tensor(float16)": "TYPE_FP16"}
+
+    def told(each: Any) -> _Tensor:
+        shape = tuple(size if isinstance(size, int) else -1 for size in each.shape[1:])
+        return _Tensor(each.name, kinds[each.type], shape)
+
+    outputs = [told(each) for each in graph.session.get_outputs() if each.name == graph.output]
+    return [told(each) for each in graph.session.get_inputs()], outputs
+
+
+def _traced(package: Package, model: Model) -> tuple[bytes, list[_Tensor], list[_Tensor]]:
+    """A module as TorchScript, which is what Triton's backend reads; it must answer as the model does, bit for bit."""
+    import io
+    import warnings
+
+    import numpy as np
+    import torch
+
+    manifest = package.manifest
+    code = package.contents.of(manifest.files["module"][0]) if "module" in manifest.files else None
+    file = manifest.files["model"][0]
+    module = torch_module(package.contents.of(file), Path(file).suffix.lower(), code, where=package.folder)
+    block = probes(model.signature)
+    kind = floats_of(module)
+    rows = torch.from_numpy(block).to(kind)
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(record=True) as heard, torch.inference_mode():
+        # Torch would rather have another format; Triton reads this one.
+        warnings.simplefilter("always")
+        torch.jit.save(torch.jit.trace(module, rows[:5], check_trace=False), buffer)  # type: ignore[no-untyped-call]
+        found = torch.jit.load(io.BytesIO(buffer.getvalue()))(rows).float().numpy().astype(np.float64)  # type: ignore[no-untyped-call]
+    # A trace keeps the one way that it has gone, whatever other rows would lead to.
+    is_branching = any(each.category.__name__ == "TracerWarning" for each in heard)
+    asked = np.asarray(model.estimator.ask(block.astype(model.estimator.dtype)), dtype=np.float64)
+    if is_branching or not np.array_equal(found, asked):
+        raise ModelRefused(package.folder, "a module that answers otherwise as TorchScript", "one that does not branch "
+                           "by its numbers")  # fmt: skip
+    spelled = {"torch.float64": "TYPE_FP64", "torch.float16": "TYPE_FP16", "torch.bfloat16": "TYPE_BF16"}
+    told = spelled.get(str(kind), "TYPE_FP32")
+    return (
+        buffer.getvalue(),
+        [_Tensor("INPUT__0", told, (block.shape[1],))],
+        [_Tensor("OUTPUT__0", told, tuple(found.shape[1:]))],
+    )
 
 
 def _write_package(package: Package, place: Path) -> None:
