@@ -135,7 +135,7 @@ panels: extension
 
 screenshots: extension
 	@echo "→ picture every panel of JupyterLab, in light and in dark"
-	@$(BIN)/python tests/ui/screenshots.py build/screenshots
+	@$(BIN)/python tests/ui/screenshots.py build/screenshots docs/images
 
 docs: $(VENV)/.installed-dev
 	@$(BIN)/python -m nbproof.cli.reference > docs/reference/cli.md

@@ -60,3 +60,18 @@ def test_the_start_page_leads_to_every_page() -> None:
     pages = [page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")]
 
     assert [page for page in pages if page != "index.md" and f"({page})" not in start] == []
+
+
+def test_pictures_are_small_and_described() -> None:
+    """What a page shows is there, in few bytes, and in words for those who cannot see it; none lies there unused."""
+    pages = {page: re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL)
+             for page in (ROOT / "docs").rglob("*.md")}  # fmt: skip
+    shown = [
+        (page, alt, name) for page, text in pages.items() for alt, name in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", text)
+    ]
+    files = [(page.parent / name).resolve() for page, _, name in shown]
+
+    assert [(page.name, name) for page, alt, name in shown if len(alt) < 20] == []
+    assert [file for file in files if not file.is_file()] == []
+    assert {*(ROOT / "docs/images").glob("*")} == {file for file in files if file.parent.name == "images"}
+    assert sum(file.stat().st_size for file in {*files}) < 600_000

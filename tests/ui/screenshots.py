@@ -1,6 +1,6 @@
 """Pictures of every panel, in light and in dark, of a real server with a real project: for people to look at.
 
-make screenshots        # writes build/screenshots/
+make screenshots        # writes build/screenshots/, and the light ones, smaller, to docs/images/
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PANELS = {
     "pipeline": "nbproof:open-pipeline",
     "review": "nbproof:show-review",
 }
+DOCS_WIDTH = 1200
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 CELLS = (
     "from sklearn.datasets import load_breast_cancer\nfrom sklearn.linear_model import LogisticRegression",
@@ -49,6 +50,8 @@ def main() -> None:
             take(page, lab, notebook, into)
             browser.close()
     print(f"{len(PANELS) * len(THEMES)} pictures lie in {into}")
+    if len(sys.argv) > 2:
+        for_docs(into, Path(sys.argv[2]))
 
 
 def take(page: Page, lab: Lab, notebook: str, into: Path) -> None:
@@ -56,18 +59,32 @@ def take(page: Page, lab: Lab, notebook: str, into: Path) -> None:
     opened = open_notebook(page, lab, notebook)
     run_command(page, "notebook:run-all-cells")
     opened.has_run(len(CELLS) - 1, len(CELLS))
+    run_command(page, "docmanager:save")
     for name, command in PANELS.items():
         run_command(page, command)
         if name == "explanations":
             explain(page)
         if name == "experiments":
             page.locator("#nbp-experiments [role=option]").first.wait_for()
+        # The page of a review is looked at when the server has answered.
+        expect(page.get_by_text("Asking the server")).to_have_count(0)
         for theme, full in THEMES.items():
             run_command(page, "apputils:change-theme", {"theme": full})
             # JupyterLab covers the page while it changes its colours.
             expect(page.locator("#jupyterlab-splash")).to_have_count(0)
             page.wait_for_load_state("networkidle")
             page.screenshot(path=into / f"{name}-{theme}.png")
+
+
+def for_docs(pictures: Path, docs: Path) -> None:
+    """The light ones for the documentation: narrower than a screen, and few bytes."""
+    from PIL import Image
+
+    docs.mkdir(parents=True, exist_ok=True)
+    for name in PANELS:
+        with Image.open(pictures / f"{name}-light.png") as picture:
+            small = picture.convert("RGB").resize((DOCS_WIDTH, picture.height * DOCS_WIDTH // picture.width))
+            small.save(docs / f"panel-{name}.webp", quality=80, method=6)
 
 
 def explain(page: Page) -> None:
