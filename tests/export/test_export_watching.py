@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from nbproof.errors import NotWatched
 from nbproof.export.watching import executor
 from nbproof.export.watching.executor import CellCode
+from nbproof.export.watching.looking import Look
 from nbproof.export.watching.names import fresh
 from nbproof.export.watching.seen import Run, from_json, steady, to_json
 from nbproof.export.watching.watch import watch
@@ -333,3 +335,18 @@ def test_a_run_that_stirs_has_used_other_time(tmp_path: Path) -> None:
 
     assert time.process_time() - before >= executor.PASSED_S
     assert watch([CellCode(1, "x = 1")], tmp_path, stirs=True).values["x"].text == "1"
+
+
+@pytest.mark.skipif(np.dtype("longdouble").itemsize != 16, reason="a long float has no bytes to spare here")
+@given(st.floats(), st.floats(allow_nan=False), st.binary(min_size=6, max_size=6))
+def test_what_lies_behind_a_long_float_says_nothing(whole: float, rest: float, behind: bytes) -> None:
+    """Of its sixteen bytes ten say something; those say it to the last bit."""
+    value = np.array([whole, rest, 0.1], "g") / 3
+    raw = bytearray(value.tobytes())
+    raw[10:16] = behind
+    other = np.frombuffer(bytes(raw), "g").copy()
+
+    assert Look().of(value) == Look().of(other)
+    assert Look().of(value + 1j) == Look().of(other + 1j)
+    assert Look().of(value) != Look().of(np.nextafter(other, np.longdouble(2)))
+    assert Look().of(value[2]) != Look().of(np.nextafter(value[2], np.longdouble(2)))
