@@ -246,7 +246,11 @@ def load_estimator(content: bytes, trusted_types: Iterable[str], *, where: Path)
     import skops.io
 
     allowed = set(trusted_types)
-    surplus = sorted(set(skops.io.get_untrusted_types(data=content)) - allowed)
+    try:
+        surplus = sorted(set(skops.io.get_untrusted_types(data=content)) - allowed)
+    except Exception as error:
+        # Whatever an archive that is none makes it raise.
+        raise ModelRefused(where, f"no model that skops can read ({type(error).__name__})", "what it wrote") from error
     if surplus:
         raise ModelRefused(
             where, f"types that no one trusts: {', '.join(surplus)}", "only those that the manifest names"

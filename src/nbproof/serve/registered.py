@@ -67,7 +67,11 @@ def _manifest(found: Contents, entry: Entry) -> Manifest:
     named = {"model": model, "signature": SIGNATURE, **({"module": MODULE} if MODULE in found.files else {})}
     hashes = {key: (file, ContentHash.of(found.of(file))) for key, file in named.items()}
     # Types of foreign packages are refused all the same; those of the trusted ones come with the approved file.
-    types = untrusted_types(found.of(model)) if model.endswith(SKOPS) else ()
+    try:
+        types = untrusted_types(found.of(model)) if model.endswith(SKOPS) else ()
+    except Exception as error:
+        # Whatever an archive that is none makes skops raise.
+        raise ModelRefused(found.folder, f"`{model}`, which skops cannot read", "what it wrote") from error
     trusted = tuple(each for each in types if each.split(".")[0] in TRUSTED_ROOTS)
     return Manifest(entry.name, str(entry.version or f"{entry.number}.0.0"), hashes, trusted)
 
