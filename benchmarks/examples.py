@@ -89,7 +89,7 @@ def said(ran: subprocess.CompletedProcess[str]) -> str:
     """How a command ended, with its last line, or with what it said against it."""
     text = (ran.stderr if ran.returncode else ran.stdout).strip() or ran.stdout.strip()
     lines = [line for line in text.splitlines() if line]
-    line = lines[0 if ran.returncode else -1] if lines else ""
+    line = next((line for line in lines if line.startswith("error:")), lines[-1] if lines else "")
     return f"{ran.returncode}: {line[:300]}"
 
 

@@ -113,6 +113,19 @@ def test_an_example_is_a_pipeline_that_can_be_read(example: str) -> None:
         assert [path for path in data if not path.exists() and path.resolve() not in made] == []
 
 
+@pytest.mark.parametrize("template", ["image", "text"])
+def test_an_example_is_what_its_template_writes(template: str) -> None:
+    """The notebooks are the same to the byte, so that what is proven of the one holds for the other."""
+    root = Path(__file__).parents[2]
+    written = {path.name: path for path in (root / f"src/nbproof/cli/templates/{template}/notebooks").iterdir()}
+
+    shown = {path.name: path for path in (root / "pipelines" / template).glob("*.ipynb")}
+
+    assert {name: path.read_bytes() for name, path in shown.items()} == {
+        name: path.read_bytes() for name, path in written.items()
+    }
+
+
 def test_the_examples_reach_beyond_tables() -> None:
     """Tables, texts, pictures, and data without labels."""
     assert {"anomaly", "credit", "image", "retraining", "text"} <= {*EXAMPLES}
