@@ -177,7 +177,7 @@ def _sha(content: bytes) -> str:
 def difference(one: Any, other: Any, at: str = "") -> str:
     """Where two told values differ first; empty if they are alike."""
     if isinstance(one, dict) and isinstance(other, dict):
-        if one.get("k") in _OPAQUE or other.get("k") in _OPAQUE:
+        if _is_opaque(one) or _is_opaque(other):
             return ""
         if set(one) != set(other):
             return f"{at}: {json.dumps(one)[:40]} / {json.dumps(other)[:40]}"
@@ -190,6 +190,12 @@ def difference(one: Any, other: Any, at: str = "") -> str:
     if one == other or (_is_number(one) and _is_number(other) and _is_close(one, other)):
         return ""
     return f"{at}: {str(one)[:40]} / {str(other)[:40]}"
+
+
+def _is_opaque(told: dict[str, Any]) -> bool:
+    # A dictionary of the notebook may have a key of that name, too.
+    kind = told.get("k")
+    return isinstance(kind, str) and kind in _OPAQUE
 
 
 def _is_number(value: Any) -> bool:

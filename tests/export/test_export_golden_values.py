@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from nbproof.export.golden.templates._golden.comparing import counted, differences, loosened
+from nbproof.export.golden.templates._golden.comparing import Difference, counted, differences, loosened
 from nbproof.export.golden.templates._golden.files import Folder
 from nbproof.export.golden.templates._golden.values import Describer, Rebuilder, Untold, unknown
 
@@ -156,6 +156,18 @@ def test_rounding_spreads() -> None:
     assert found(2.0 + 1e-15, loose) == []
     assert found(2.0 + 1e-15, {}) == ["v.b"]
     assert found(2.001, loose) == ["v.b"]
+
+
+def test_bars_vary_together() -> None:
+    """One whose height is drawn by chance says that those beside it are, too; other drawings stay as they are."""
+    loose = {"v.figures.a[0].axes[0].patches[9].height": None}
+    beside = Difference("v.figures.a[0].axes[0].patches[3].height", "1.0", "0.0")
+    others = [
+        Difference("v.figures.a[0].axes[1].patches[3].height", "1.0", "0.0"),
+        Difference("v.figures.a[0].axes[0].patches[3].color", "1.0", "0.0"),
+    ]
+
+    assert counted(iter([beside, *others]), loose) == others
 
 
 class Rude:

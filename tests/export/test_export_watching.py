@@ -350,3 +350,15 @@ def test_what_lies_behind_a_long_float_says_nothing(whole: float, rest: float, b
     assert Look().of(value + 1j) == Look().of(other + 1j)
     assert Look().of(value) != Look().of(np.nextafter(other, np.longdouble(2)))
     assert Look().of(value[2]) != Look().of(np.nextafter(value[2], np.longdouble(2)))
+
+
+def test_what_ipython_remembers_is_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for its shell opens the history of all shells."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    (tmp_path / "own").mkdir()
+    cell = "from IPython.core.interactiveshell import InteractiveShell\nshell = InteractiveShell.instance()\ndel shell"
+
+    run = watch([CellCode(1, cell)], tmp_path / "own")
+
+    assert run.cells[0].error == ""
+    assert (run.cells[0].files_read, run.cells[0].files_written) == ((), ())

@@ -53,6 +53,8 @@ class Watch:
         places += [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
         # matplotlib keeps a list of fonts; whoever draws first writes it.
         places += [Path.home() / ".cache/matplotlib", Path.home() / ".config/matplotlib"]
+        # IPython remembers there what was typed, whoever asks it for its shell.
+        places += [Path.home() / ".ipython", Path.home() / ".jupyter", Path(os.environ.get("IPYTHONDIR", "/proc"))]
         self._hidden = tuple({f"{Path(place).resolve()}/" for place in places})
         sys.addaudithook(self._hear)
 
@@ -76,7 +78,8 @@ class Watch:
         elif event in _CHANGING:
             for path in arguments[:2]:
                 if isinstance(path, str | bytes | os.PathLike):
-                    touched.written.add(self._absolute(path))
+                    place = self._absolute(path)
+                    touched.written |= set() if f"{place}/".startswith(self._hidden) else {place}
 
     def _note_open(self, touched: Touched, path: Any, mode: Any, flags: Any) -> None:
         if not isinstance(path, str | bytes | os.PathLike):
