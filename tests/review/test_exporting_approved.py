@@ -65,3 +65,25 @@ def test_whoever_counts_no_more_takes_the_approval_along(notebook: Path, tmp_pat
 
     assert carry_out(["verify", str(package), "--project", str(tmp_path / "other")]) == 3
     assert carry_out(["verify", str(package)]) == 0
+
+
+@pytest.mark.slow
+def test_what_an_approved_notebook_runs_has_to_be_approved_too(
+    notebook: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`%run` takes the cells of another notebook along, and nobody has signed them with the first one."""
+    setup = notebook.parent / "setup.ipynb"
+    write_notebook(setup, [("s", ["parameters"], "size: int = 1"), ("m", [], "more = size")])
+    write_notebook(notebook, [*CELLS, ("r", [], "%run setup.ipynb\nmore")])
+
+    def approve(path: Path) -> int:
+        asked = carry_out(["review", "request", str(path), "--key", str(tmp_path / "bela")])
+        return asked or carry_out(["review", "approve", str(path), "--key", str(tmp_path / "ana")])
+
+    assert approve(notebook) == 0
+    capsys.readouterr()
+    code = carry_out(["export", str(notebook)])
+    assert (code, "setup.ipynb" in capsys.readouterr().err) == (3, True)
+    assert not (tmp_path / "project/exports/score").exists()
+    assert approve(setup) == 0
+    assert carry_out(["export", str(notebook)]) == 0
