@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 from ..errors import NbproofError
+from .device import let_waiting_threads_sleep
 from .partitions import carry_out_one
 
 
 def main() -> int:
     output, work, number = sys.argv[1:4]
+    let_waiting_threads_sleep()
     try:
         made = carry_out_one(Path(output), int(number), Path(work))
     except NbproofError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,6 +15,16 @@ from .scorer import Pending
 
 Asked = Literal["auto", "cpu", "cuda"]
 Kind = Literal["cpu", "cuda"]
+
+
+def let_waiting_threads_sleep() -> None:
+    """Let the threads that torch computes with sleep while they wait, in a process that has not imported it yet.
+
+    By default they spin, on the very cores that rows are read and written with: on two cores that others used, too, the
+    same scoring took more than twice as long. Whoever has set `OMP_WAIT_POLICY` knows better.
+    """
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NbproofError
-from ..jobs.on_gpu import VARIABLE, accelerate, default_device, precision
+from ..jobs.on_gpu import VARIABLE, accelerate, crossed, default_device, precision
 
 
 def main() -> int:
@@ -22,7 +22,8 @@ def main() -> int:
         device = default_device(name, os.environ.get(VARIABLE, "auto"))
         package = importlib.import_module(name)
         values = _read(name, told["parameters"])
-        with precision(name, device, [f"--{key}={text}" for key, text in told["parameters"].items()]):
+        settings = [f"--{key}={text}" for key, text in told["parameters"].items()]
+        with crossed(device), precision(name, device, settings):
             for number, (rows, scores) in enumerate(told["pairs"]):
                 folder = Path(told["work"]) / f"run-{number}"
                 folder.mkdir()
