@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
 from drafts import drafted
+from exported import write_notebook
 
 from nbproof.errors import NotExported
+from nbproof.export.draft import draft
 
 # Each is a thing that notebooks do and converters get wrong: cells, with headings as `# …`.
 NOTEBOOKS: dict[str, tuple[str, ...]] = {
@@ -214,6 +217,27 @@ def test_what_cannot_be_exported_is_refused_with_its_reason(tmp_path: Path, what
 
     assert reason in str(refused.value)
     assert refused.value.exit_code == 3
+
+
+def test_products_of_a_pipeline_stay_as_they_were(tmp_path: Path) -> None:
+    """An export runs the notebook where it works; what that writes is no product of the pipeline."""
+    (tmp_path / "build/folder").mkdir(parents=True)
+    for name in ("build/model.bin", "build/folder/part.txt"):
+        (tmp_path / name).write_text("as the pipeline made it")
+        os.utime(tmp_path / name, ns=(1_000_000_000, 1_234_567_890))
+    cells = (
+        ("product = {'model': 'build/model.bin', 'parts': 'build/folder', 'new': 'other/new.txt'}", ["parameters"]),
+        "from pathlib import Path\nPath(product['model']).write_text('anew')\n"
+        "Path(product['parts'], 'more.txt').write_text('more')\nPath(product['new']).write_text('new')",
+    )
+
+    made = draft(write_notebook(tmp_path / "notebook.ipynb", *cells), timeout_s=300)
+
+    assert made.equivalence.holds
+    assert (tmp_path / "build/model.bin").read_text() == "as the pipeline made it"
+    assert (tmp_path / "build/model.bin").stat().st_mtime_ns == 1_234_567_890
+    assert [path.name for path in (tmp_path / "build/folder").iterdir()] == ["part.txt"]
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_file_of_secrets_does_not_go_along(tmp_path: Path) -> None:

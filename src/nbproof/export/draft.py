@@ -14,6 +14,7 @@ from ..errors import NotExported, NotWatched, ParameterInvalid
 from ..notebook import document as documents
 from ..notebook.dataflow import bindings, steps
 from .equivalence.compare import Equivalence, Roots, compare
+from .own_products import put_back
 from .reading import Reading, read
 from .running import clean_folder, run_package
 from .secret_files import holds_secrets
@@ -113,8 +114,10 @@ def draft(
     asked = dict(parameters or {})
     injected = injection(reading, asked)
     tell(f"runs the notebook, {len(reading.steps)} cells")
-    first = watched(reading, home, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
-    needed = working(first, home, also=also | {each.path for each in reading.runs})
+    declared = asked.get("product", reading.contract.product if reading.contract else None)
+    with put_back(declared, home):
+        first = watched(reading, home, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
+        needed = working(first, home, also=also | {each.path for each in reading.runs})
     reasons = [*_beyond_reach(reading, first), *_own_input(first, needed), *_run_otherwise(reading, first, needed)]
     reasons += _secrets(reading, first)
     if reasons:
