@@ -98,6 +98,15 @@ def test_a_notebook_that_fails_has_to_fail_alike(error: str, verdict: str) -> No
     assert verdicts(failed, failed, package(error=error)) == [("error", "run", verdict)]
 
 
+def test_what_was_displayed_before_a_failure_has_nowhere_to_be() -> None:
+    """A package that fails gives its caller the error alone; that nothing can be said of the rest is said."""
+    failed = Run((Seen(1, shows=(value("3"),), figures=("drawn",)), Seen(2, error="ValueError: no")), {})
+
+    assert verdicts(failed, failed, package(error="ValueError: no")) == [
+        ("error", "run", "equal"), ("displayed", "c1[0]", "cannot be compared"),
+    ]  # fmt: skip
+
+
 def test_a_tally_tells_good_ones_first() -> None:
     """And only those that there are."""
     compared = compare(run(x="1", y="2"), run(x="1", y="3"), package(x="1", y="2"), {})
