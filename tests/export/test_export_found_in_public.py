@@ -220,11 +220,16 @@ def test_what_a_library_displays_is_kept_for_the_cell_that_runs(tmp_path: Path) 
 def test_a_file_that_may_have_changed_is_not_taken_for_its_text(tmp_path: Path) -> None:
     """Who writes a file in another way, or goes elsewhere, may run something else."""
     writes, runs = "%%writefile own.py\nx = 1", "%run -i own.py\ny = x"
-    drafted(tmp_path, (writes, "z = 1", runs))
+    again = "open('own.py', 'w').write('x = 2')"
 
-    for between in ("open('own.py', 'w').write('x = 2')", "import os\nos.chdir('.')", "%cd ."):
+    for number, between in enumerate((again, "import os\nos.chdir('.')", "%cd .")):
+        (folder := tmp_path / str(number)).mkdir()
         with pytest.raises(NotExported, match="brings names that nobody can see here"):
-            drafted(tmp_path, (writes, between, runs))
+            drafted(folder, (writes, between, runs))
+    # Now it is there before the notebook is, and is read as a script beside it.
+    drafted(tmp_path, (writes, "z = 1", runs))
+    with pytest.raises(NotExported, match=r"`%run own.py`: it is not as it was read"):
+        drafted(tmp_path, (writes, again, runs))
 
 
 def test_what_memory_happens_to_hold_proves_nothing(tmp_path: Path) -> None:
