@@ -144,6 +144,26 @@ def test_what_runs_disagree_on_by_a_bit_may_vary_by_a_bit() -> None:
     assert [each.at for each in counted(far, loose)] == ["v.sum", "v.n"]
 
 
+def test_an_array_over_several_lines_is_one_value() -> None:
+    """Where it is drawn anew, a line of it may be as before by chance; what stands before and behind it counts."""
+    printed = "drawn:\n[1 1 1\n {} 1 1\n 1 1 1]\n{}"
+    loose = loosened(told(printed.format(1, "end")), told(printed.format(2, "end")), "v")
+
+    other = printed.format(1, "end").replace("[1", "[3").replace("1]", "3]")
+
+    assert loose == {"v line 2": None}
+    assert counted(differences(told(printed.format(1, "end")), told(other), "v"), loose) == []
+    late = differences(told(printed.format(1, "end")), told(printed.format(1, "END")), "v")
+    assert [each.at for each in counted(late, loose)] == ["v line 5"]
+
+
+def test_a_bracket_that_nobody_closes_joins_nothing() -> None:
+    """A smile is no array."""
+    found = differences(told("well :(\none\ntwo"), told("well :(\nONE\ntwo"), "v")
+
+    assert [str(each) for each in found] == ["v line 2: 'ONE', expected 'one'"]
+
+
 def test_rounding_spreads() -> None:
     """Where runs round differently once, another run may round elsewhere in the same step; more than that counts."""
     loose = loosened(told({"a": 1.0, "b": 2.0}), told({"a": 1.0 + 1e-15, "b": 2.0}), "v")

@@ -134,12 +134,29 @@ def _lists(expected: list[Any], found: list[Any], at: str) -> Iterator[Differenc
 
 
 def _texts(expected: str, found: str, at: str) -> Iterator[Difference]:
-    lines, others = expected.split("\n"), found.split("\n")
-    for number, (one, other) in enumerate(zip(lines, others, strict=False), start=1):
+    pieces, others = _pieces(expected), _pieces(found)
+    for (number, one), (_, other) in zip(pieces, others, strict=False):
         if one != other:
             yield Difference(f"{at} line {number}", repr(other), repr(one))
-    if len(lines) != len(others):
-        yield Difference(at, f"{len(others)} lines", f"{len(lines)} lines")
+    if len(pieces) != len(others):
+        yield Difference(at, f"{found.count(chr(10)) + 1} lines", f"{expected.count(chr(10)) + 1} lines")
+
+
+def _pieces(text: str) -> list[tuple[int, str]]:
+    """Tell the lines of a text by their numbers; those that stand within an open bracket are one.
+
+    An array that is printed over several lines is one value: where it is drawn anew, some of its lines may be as before.
+    """
+    pieces: list[tuple[int, str]] = []
+    lines = text.split("\n")
+    begun, depth = 0, 0
+    for number, line in enumerate(lines):
+        depth = max(0, depth + sum(map(line.count, "([{")) - sum(map(line.count, ")]}")))
+        if not depth:
+            pieces.append((begun + 1, "\n".join(lines[begun : number + 1])))
+            begun = number + 1
+    # A bracket that nobody closes is a word like others.
+    return [*pieces, *((number + 1, lines[number]) for number in range(begun, len(lines)))]
 
 
 def _arrays(expected: Any, found: Any, at: str) -> Iterator[Difference]:
