@@ -145,7 +145,7 @@ def _texts(expected: str, found: str, at: str) -> Iterator[Difference]:
 def _pieces(text: str) -> list[tuple[int, str]]:
     """Tell the lines of a text by their numbers; those that stand within an open bracket are one.
 
-    An array that is printed over several lines is one value: where it is drawn anew, some of its lines may be as before.
+    An array that is printed over several lines is one value: drawn anew, some of its lines may be as before.
     """
     pieces: list[tuple[int, str]] = []
     lines = text.split("\n")
