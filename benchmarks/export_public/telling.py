@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import sys
+import sysconfig
 import types
 from typing import Any
 
@@ -75,6 +76,8 @@ def _tell(value: Any, depth: int, around: tuple[int, ...]) -> Told:
     if kind is complex:
         return {"k": "complex", "v": [value.real, value.imag]}
     if kind is str:
+        # Each way to run a notebook has its libraries elsewhere.
+        value = value.replace(sysconfig.get_path("purelib"), "{libraries}")
         return {"k": "text", "v": value if len(value) < 300 else _sha(value.encode("utf-8", "surrogatepass"))}
     if kind in (bytes, bytearray):
         return {"k": "bytes", "v": _sha(bytes(value))}

@@ -164,6 +164,20 @@ def test_a_bracket_that_nobody_closes_joins_nothing() -> None:
     assert [str(each) for each in found] == ["v line 2: 'ONE', expected 'one'"]
 
 
+def test_where_libraries_lie_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same package is tested in other environments than the one that it was exported in."""
+    from nbproof.export.golden.templates._golden import values
+
+    here = told({"file": f"{values.LIBRARIES}/numpy/__init__.py", "all": [f"{values.LIBRARIES}/a"] * 100})
+    before = values.LIBRARIES
+    monkeypatch.setattr(values, "LIBRARIES", "/elsewhere/site-packages")
+    there = told({"file": "/elsewhere/site-packages/numpy/__init__.py", "all": ["/elsewhere/site-packages/a"] * 100})
+
+    assert list(differences(here, there, "v")) == []
+    assert before not in str(here)
+    assert Rebuilder("", knows).of(here)["file"] == "/elsewhere/site-packages/numpy/__init__.py"
+
+
 def test_rounding_spreads() -> None:
     """Where runs round differently once, another run may round elsewhere in the same step; more than that counts."""
     loose = loosened(told({"a": 1.0, "b": 2.0}), told({"a": 1.0 + 1e-15, "b": 2.0}), "v")

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from .values import without_places
+
 SEED = 0
 TEXTS = {".csv", ".htm", ".html", ".json", ".jsonl", ".lock", ".log", ".md", ".py", ".svg", ".toml", ".tsv", ".txt",
          ".xml", ".yaml", ".yml"}  # fmt: skip
@@ -131,5 +133,5 @@ def written(here: Path, before: dict[str, tuple[int, int]]) -> dict[str, Any]:
         found[name] = {"hash": hashlib.sha256(content).hexdigest(), "size": len(content)}
         if Path(name).suffix in TEXTS and len(content) < 100_000:
             with contextlib.suppress(UnicodeDecodeError):
-                found[name] = content.decode("utf-8").replace(str(here), "{here}")
+                found[name] = without_places(content.decode("utf-8"), str(here))
     return found

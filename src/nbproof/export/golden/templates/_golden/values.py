@@ -18,6 +18,7 @@ import importlib
 import math
 import pathlib
 import sys
+import sysconfig
 import types
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -29,6 +30,8 @@ SAMPLE = 12
 # From so many on, values of one kind are held together.
 MANY = 64
 MOST_PARTS = 100_000
+# Where libraries lie: elsewhere in each environment.
+LIBRARIES = sysconfig.get_path("purelib")
 # What says in a text all that it is.
 _SPELT: dict[type, Callable[[str], Any]] = {
     decimal.Decimal: decimal.Decimal,
@@ -55,6 +58,12 @@ def spelled(kind: Any) -> str:
 
 class Untold(Exception):
     """A value that cannot be looked into, or not be made again from its parts."""
+
+
+def without_places(text: str, here: str) -> str:
+    """A text without the folders that are others in each run: where it happens, and where libraries lie."""
+    text = text.replace(here, "{here}") if here else text
+    return text.replace(LIBRARIES, "{libraries}")
 
 
 class Describer:
@@ -99,8 +108,7 @@ class Describer:
         return [self.of(value) for value in values]
 
     def text(self, value: str) -> Any:
-        if self.here:
-            value = value.replace(self.here, "{here}")
+        value = without_places(value, self.here)
         if len(value) <= self.longest:
             return value
         lines = value.split("\n")
@@ -342,8 +350,7 @@ def _column(to: Describer, held: Any) -> dict[str, Any]:
 def _texts_or_items(to: Describer, values: list[Any]) -> dict[str, Any]:
     numpy = library("numpy")
     if len(values) >= MANY and all(type(each) is str and not each.endswith("\0") for each in values):
-        if to.here:
-            values = [each.replace(to.here, "{here}") for each in values]
+        values = [without_places(each, to.here) for each in values]
         return {"data": to.data(numpy.array(values, dtype=str))}
     if len(values) > MANY and sum(len(each) for each in values if type(each) is str) > to.longest:
         kept = [Describer(to.here, longest=to.longest).of(values[at]) for at in sample(len(values))]
@@ -397,7 +404,7 @@ class Rebuilder:
         if told is None or type(told) in (bool, int, float):
             return told
         if type(told) is str:
-            return told.replace("{here}", self.here)
+            return told.replace("{here}", self.here).replace("{libraries}", LIBRARIES)
         if type(told) is list:
             at = self._place()
             made: list[Any] = []
