@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from exported import exported, python, write_notebook
 
+from nbproof.cli.main import carry_out
 from nbproof.errors import NotExported
 from nbproof.export import draft as drafting
 from nbproof.export.draft import Draft, draft
@@ -215,6 +216,17 @@ def test_what_a_library_displays_is_kept_for_the_cell_that_runs(tmp_path: Path) 
         ran.stderr
     )
     assert python("-m", "pytest", "-q", "tests", folder=package).returncode == 0
+
+
+def test_what_is_only_loaded_is_there_where_it_is_verified(tmp_path: Path) -> None:
+    """Nobody reads the file, and yet the notebook is not what it was where it is gone."""
+    notebook = write_notebook(tmp_path / "loads/loads.ipynb", "%load more.py", "x = 1\nx")
+    (notebook.parent / "more.py").write_text("y = 2\n")
+
+    package = exported(notebook)
+
+    assert (package / "src/loads_draft/_data/more.py").is_file()
+    assert carry_out(["verify", str(package)]) == 0
 
 
 def test_a_file_that_may_have_changed_is_not_taken_for_its_text(tmp_path: Path) -> None:

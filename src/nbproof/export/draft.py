@@ -117,7 +117,7 @@ def draft(
     declared = asked.get("product", reading.contract.product if reading.contract else None)
     with put_back(declared, home):
         first = watched(reading, home, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
-        needed = working(first, home, also=also | {each.path for each in reading.runs})
+        needed = working(first, home, also=also | reading.loads | {each.path for each in reading.runs})
     reasons = [*_beyond_reach(reading, first), *_own_input(first, needed), *_run_otherwise(reading, first, needed)]
     reasons += _secrets(reading, first)
     if reasons:

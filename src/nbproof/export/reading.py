@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ..errors import ContractInvalid
 from ..notebook import contract as contracts
@@ -87,7 +88,7 @@ class Reading:
     That cell is a step as any other. `runs` are the notebooks whose cells stand among the steps, and `inside` the
     numbers of these; `leading` are those of what stands in a cell above a line that runs one. `places` names the cells
     whose number is another one than that of the step. `by_text` are places where code or names stand in texts, which
-    mean the same only where all names are global.
+    mean the same only where all names are global. `loads` are files that have to be there, whatever they hold.
     """
 
     document: Document
@@ -101,6 +102,7 @@ class Reading:
     leading: frozenset[int] = frozenset()
     places: Mapping[int, str] = field(default_factory=dict)
     by_text: tuple[CellRefusal, ...] = ()
+    loads: frozenset[Path] = frozenset()
 
     def place(self, number: int) -> str:
         """The cell that a step is, or is part of, as its reader would look for it."""
@@ -195,16 +197,23 @@ def read(document: Document, find: Find | None = None) -> Reading:
         frozenset(number for number, piece in enumerate(pieces, start=1) if piece.leads_to),
         places,
         tuple(by_text),
+        frozenset(find(match[1]) for piece in pieces for _, match in _loads(piece)),
     )
+
+
+def _loads(piece: Piece) -> Iterator[tuple[int, re.Match[str]]]:
+    """The lines of a piece that load a file, by their numbers."""
+    lines = piece.cell.source.split("\n") if piece.cell.kind == "code" else ()
+    found = ((at, _LOADS.fullmatch(line)) for at, line in enumerate(lines, start=piece.above + 1))
+    return ((at, match) for at, match in found if match)
 
 
 def _not_there(piece: Piece, find: Find, has_moved: bool) -> Iterator[CellRefusal]:
     """The files that `%load` would not find: nothing is done with them, but a notebook fails without."""
-    for at, line in enumerate(piece.cell.source.split("\n"), start=piece.above + 1):
-        match = _LOADS.fullmatch(line)
-        if match and not find(match[1]).is_file():
+    for at, match in _loads(piece):
+        if not find(match[1]).is_file():
             yield CellRefusal(piece.number, at, f"`%load {match[1]}`: there is no such file", "leave it out")
-        elif match and has_moved:
+        elif has_moved:
             yield CellRefusal(piece.number, at, f"`%load {match[1]}` from a folder that is changed to", "leave it out")
 
 
