@@ -237,8 +237,10 @@ def test_limits_are_checked_when_the_executor_is_made() -> None:
         from nbproof.run.executor import TaskExecutor
 
     assert TaskExecutor(workers=2, limits={"fit": {"retries": 2}}).limits == {"fit": Limits(retries=2)}
-    with pytest.raises(SettingsInvalid, match=r"executor\.limits\.fit: found .*'tries'.*expected timeout_s, retries"):
+    with pytest.raises(SettingsInvalid, match=r"executor\.limits\.fit: found `tries`, expected timeout_s, retries"):
         TaskExecutor(limits={"fit": {"tries": 2}})
+    with pytest.raises(SettingsInvalid, match=r"found `gpus`, expected .*; resources stand below executor\.resources"):
+        TaskExecutor(limits={"fit": {"gpus": 1}})
     with pytest.raises(SettingsInvalid, match=r"executor\.limits\.fit: found timeout_s must be above 0"):
         TaskExecutor(limits={"fit": {"timeout_s": 0}})
     with pytest.raises(SettingsInvalid, match=r"executor\.workers: found 0"):
