@@ -55,6 +55,7 @@ VALUES: dict[str, Callable[[], Any]] = {
     "its own kinds": lambda: [Colour.RED, Box([1, 2]), collections.Counter("aab"), collections.deque([1], 3)],
     "arrays": lambda: [np.arange(6).reshape(2, 3), np.asfortranarray(np.ones((2, 3))), np.array(["a", None], object),
                        np.float32(0.1), np.array([], "f4"), np.array(["2020"], "M8[D]"), np.arange(100) * 0.1],
+    "wide numbers": lambda: [np.arange(3, dtype=np.longdouble) / 3, np.arange(3, dtype=np.clongdouble) / 3],
     "frames": lambda: [frame(), frame()["x"], frame().index, pd.DataFrame(), pd.Timestamp("2020-01-01"),
                        pd.DataFrame({("a", 1): [1], ("a", 2): [2]}), pd.date_range("2020", periods=3, freq="D"),
                        frame().set_index(["n", "s"])],
@@ -125,6 +126,18 @@ def test_a_long_array_is_kept_as_a_hash_and_some_rows(tmp_path: pathlib.Path) ->
     assert [each.at for each in differences(kept, told(other, longest=100), "v")] == ["v"]
     with pytest.raises(Untold, match="too large"):
         Rebuilder("", knows).of(kept)
+
+
+def test_a_long_array_of_wide_numbers_is_known_by_its_numbers() -> None:
+    """Each takes sixteen bytes, of which six are whatever was in memory; the last of its bits counts."""
+    wide = np.arange(1000, dtype=np.longdouble) / 7
+    stirred = wide.copy()
+    stirred.view(np.uint8).reshape(-1, 16)[:, 10:] = 0xAB
+    other = wide.copy()
+    other[500] = np.nextafter(other[500], np.longdouble(1e9))
+
+    assert list(differences(told(wide, longest=100), told(stirred, longest=100), "v")) == []
+    assert list(differences(told(wide, longest=100), told(other, longest=100), "v"))
 
 
 def test_only_known_modules_are_asked_for_classes() -> None:

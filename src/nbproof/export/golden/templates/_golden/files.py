@@ -53,7 +53,9 @@ class Folder:
 
     def _array(self, array: Any) -> Any:
         numpy = sys.modules["numpy"]
-        is_plain = array.dtype.kind in "biuU" or (array.dtype.kind == "f" and bool(numpy.isfinite(array).all()))
+        # JSON knows no numbers that are wider than its own.
+        is_known = array.dtype.kind == "f" and array.dtype.itemsize <= 8 and bool(numpy.isfinite(array).all())
+        is_plain = array.dtype.kind in "biuU" or is_known
         if array.size <= SHORT and is_plain:
             return {"is": "short", "dtype": array.dtype.str, "values": array.tolist()}
         name = f"{hashlib.sha256(array.dtype.str.encode() + array.tobytes()).hexdigest()[:16]}.npy"
