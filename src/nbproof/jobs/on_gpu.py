@@ -36,28 +36,22 @@ def main() -> None:
         for each in asked:
             accelerate(each)
         device = default_device(name, os.environ.get(VARIABLE, "auto"))
+        sys.stderr.write(f"nbproof: {name} runs on {device}\n")
+        sys.argv = [name, *own]
+        with crossed(device), precision(name, device, own):
+            _run(name)
     except NbproofError as error:
         sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
         sys.exit(error.exit_code)
-    sys.stderr.write(f"nbproof: {name} runs on {device}\n")
-    sys.argv = [name, *own]
-    try:
-        with crossed(device), precision(name, device, own):
-            code = _run(name)
-    except NbproofError as error:
-        sys.stderr.write(f"error: {error}\nhint: {error.hint}\n")
-        code = error.exit_code
-    sys.exit(code)
 
 
-def _run(name: str) -> Any:
-    """What the package's own command ends with, where it ends by itself."""
+def _run(name: str) -> None:
+    """Be the package's own command; that it ended well by itself is no reason to look at nothing more."""
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if end.code:
             raise
-    return 0
 
 
 @contextmanager

@@ -115,9 +115,8 @@ def _shown(first: Run, second: Run, package: Mapping[str, Any], ids: Mapping[int
         name = ids[cell.cell]
         if first.error:
             # A package that fails gives its caller the error alone; what was displayed before has nowhere to be.
-            shows = (Compared("displayed", f"{name}[{at}]", "cannot be compared", value.text)
-                     for at, value in enumerate(cell.shows))  # fmt: skip
-            yield from shows
+            for at, value in enumerate(cell.shows):
+                yield Compared("displayed", f"{name}[{at}]", "cannot be compared", value.text)
             continue
         shown = package["shows"].get(name, [])
         for at, value in enumerate(cell.shows):
