@@ -151,7 +151,11 @@ def test_metadata_cut_short_costs_one_task(tiny: Workspace, stock: Stock) -> Non
 
 @pytest.mark.slow
 def test_two_builds_at_once_do_not_both_run(tiny: Workspace, stock: Stock) -> None:
-    """Two processes build at the same time: stock runs every task twice, here the second waits and finds all fresh."""
+    """Two processes build at the same time: stock runs a task twice, here the second waits and finds all fresh.
+
+    What stock does after the first task is a race between its two builds: each may find the other's products half
+    written, and end in an error.
+    """
     tiny.edit("make.py", "# %%\nimport helper", "# %%\nimport time\ntime.sleep(6)\nimport helper")
 
     def at_once(start: Callable[[], Any]) -> list[str]:
@@ -163,7 +167,6 @@ def test_two_builds_at_once_do_not_both_run(tiny: Workspace, stock: Stock) -> No
         return sorted(tiny.ran())
 
     environ = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    assert at_once(lambda: subprocess.run([sys.executable, "-c", STOCK_BUILD], env=environ, check=True)) == [
-        "make", "make", "tell", "tell", "use", "use",
-    ]  # fmt: skip
+    stock_ran = at_once(lambda: subprocess.run([sys.executable, "-c", STOCK_BUILD], env=environ))
+    assert stock_ran.count("make") == 2
     assert at_once(lambda: tiny.run("--wait")) == ["make", "tell", "use"]
