@@ -169,6 +169,20 @@ def test_what_runs_disagree_on_is_not_held_against_a_package(tmp_path: Path) -> 
     assert outcomes(made.folder)[0][0] == 1
 
 
+def test_what_the_notebook_does_not_reproduce_is_not_tested(tmp_path: Path) -> None:
+    """Memory that nobody has filled: two runs of the package may find the same in it, those of the notebook did not."""
+    cell = "import numpy as np\nleft = np.empty((2, 3))\nfull = np.zeros(2)\nleft"
+    made = made_of(tmp_path, ("# Tell", cell))
+
+    recorded = json.loads((made.folder / "tests" / "recorded" / "steps.json").read_text())
+
+    loose = {at: bound for places in recorded["loose"].values() for at, bound in places.items()}
+    assert loose["tell.keeps.left"] is loose["results.left"] is None
+    assert any(at.startswith("tell.shows.") and bound is None for at, bound in loose.items())
+    assert not any("full" in at for at in loose)
+    assert outcomes(made.folder)[0][0] == 0
+
+
 PARAMETERS = (
     "from datetime import date\nfrom pathlib import Path\nfrom typing import Annotated, Literal\n"
     "from annotated_types import Ge, Lt\n"

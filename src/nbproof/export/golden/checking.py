@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ _OTHERS = {"steps.json", "command_line.json"}
 _AXES = re.compile(r".*\.axes\[\d+\](?=\.)")
 # What matplotlib chooses by what is drawn.
 _SCALES = ("ticks", "tick labels", "xlim", "ylim")
+# Where a record holds what the comparison of notebook and package calls so.
+_PARTS = {"displayed": "shows", "figure": "figures"}
 VARIES = "two runs differ here by themselves"
 
 
@@ -56,6 +58,9 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
             found = loosened(folder.load(file(step)), told, label(step))
             if found:
                 loose[step] = _with_scales(_wider(loose.get(step, {}), found))
+    for step in (*about.steps, "results"):
+        for place in _unsteady(folder.load(file(step)), label(step), job["unsteady"]):
+            loose.setdefault(step, {})[place] = None
     about = replace(about, loose=loose)
     wrong = {call: about.counted(call, told) for call, told in again.items()}
     alone = {call: function for call, function in about.alone.items() if not wrong[call]}
@@ -74,6 +79,19 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
         "not_covered": not_covered,
         "not_alone": {label(call): str(told[0]) for call, told in wrong.items() if told and call in about.steps},
     }
+
+
+def _unsteady(told: Any, at: str, unsteady: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Places of a record on which two runs of the notebook did not agree, even if runs of the package happened to."""
+    for what, name in unsteady:
+        if what == "value":
+            within = [(at, told)] if at == "results" else [(f"{at}.keeps", told.get("keeps"))]
+        elif what in _PARTS and at != "results":
+            within = [(f"{at}.{_PARTS[what]}", told.get(_PARTS[what]))]
+        else:
+            continue
+        yield from (f"{place}.{name}" for place, held in within
+                    if isinstance(held, Mapping) and name.partition("[")[0] in held.get("keys", ()))  # fmt: skip
 
 
 def _with_scales(found: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -15,6 +15,7 @@ from typing import Any
 from ...errors import NotWatched
 from ...notebook.shapes import as_json
 from ..draft import Draft
+from ..equivalence.proving import unsteady_rows
 from ..watching.watch import STIRRED, carried_out
 from .asking import asked
 from .coverage import Coverage
@@ -51,6 +52,8 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
         "parameters": as_json(dict(draft.parameters)),
         "absent": {held.path: held.digest for held in draft.needed.data if held.path not in along},
     }  # fmt: skip
+    unsteady = sorted(unsteady_rows(draft.equivalence))
+    job["unsteady"] = unsteady
     # What runs here is put in place as it is.
     asking = json.dumps(asked(draft.reading.contract, draft.parameters), indent=1, ensure_ascii=False)
     (recorded / "command_line.json").write_text(asking + "\n", encoding="utf-8")
@@ -58,7 +61,7 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
     try:
         carried_out(_HERE, {**job, "do": "record"}, timeout_s=timeout_s, environ=environ)
         not_alone: dict[str, str] = {}
-        has_chance, began = _has_sets(source), time.monotonic()
+        has_chance, began = bool(unsteady) or _has_sets(source), time.monotonic()
         known: Any = None
         quiet = 0
         for number, steady in enumerate(_OTHERWISE, start=1):
