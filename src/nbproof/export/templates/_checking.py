@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import difflib
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -93,6 +92,8 @@ def _unknown(parameters: Sequence[Parameter], values: Mapping[str, Any]) -> Iter
     known = [each.name for each in parameters]
     for name in values:
         if name not in known:
+            import difflib
+
             close = difflib.get_close_matches(str(name), known, n=1)
             yield f"unknown parameter `{name}`" + (f"; did you mean `{close[0]}`?" if close else "")
 

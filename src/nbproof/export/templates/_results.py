@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import hashlib
-import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -68,6 +65,8 @@ def _displaying() -> Iterator[None]:
     if not notebook()["displaying"]:
         yield
         return
+    import importlib
+
     module = importlib.import_module("IPython.display")
     before = module.display
 
@@ -157,6 +156,8 @@ def _as_it_is(value: Any, known: dict[int, Any] | None = None) -> Any:
         made = tuple(_as_it_is(each, known) for each in value)
     # A copy of what is drawn would be drawn, too.
     elif not type(value).__module__.startswith("matplotlib."):
+        import copy
+
         with contextlib.suppress(Exception):
             made = copy.deepcopy(value)
     known[id(value)] = made
@@ -169,6 +170,8 @@ def keep_figures(cell: str) -> None:
     results = _CURRENT.get()
     if pyplot is None:
         return
+    import hashlib
+
     for number in pyplot.get_fignums():
         figure = pyplot.figure(number)
         figure.canvas.draw()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import traceback
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +82,11 @@ def lay_out(place: Path) -> Path:
 
 
 def _copied(source: Path, target: Path) -> None:
+    if not source.is_dir():
+        return
+    # What most runs need not, they do not load.
+    import shutil
+
     for path in sorted(source.rglob("*")):
         place = target / path.relative_to(source)
         if path.is_file() and not place.exists():
@@ -184,6 +187,8 @@ def _hear(event: str, arguments: tuple[Any, ...]) -> None:
 
 def _origin(error: Exception) -> Iterator[str]:
     """Say which lines of the notebook the error came through, the innermost first."""
+    import traceback
+
     known = notebook()
     places: list[str] = []
     for frame, line in traceback.walk_tb(error.__traceback__):
