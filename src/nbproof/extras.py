@@ -14,6 +14,8 @@ EXTRA_OF = {
     "detect_secrets": "review",
     "fastapi": "serve",
     "great_expectations": "validate",
+    "h5py": "keras",
+    "keras": "keras",
     "httpx": "serve",
     "ipywidgets": "lab",
     "interpret": "explain-more",

@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/reference/field.md"
 NAMED = """
-    JupyterLab, Papermill, Ploomber, nbconvert, ipywidgets, pandas, NumPy, scikit-learn, PyTorch, TensorFlow, XGBoost,
+    JupyterLab, Papermill, Ploomber, nbconvert, ipywidgets, pandas, NumPy, scikit-learn, PyTorch, Keras, TensorFlow,
+    XGBoost, LightGBM, CatBoost,
     MLflow, Weights & Biases, Neptune, DVC, Delta Lake, Apache Airflow, Prefect, Apache Spark, Apache Beam, Feast,
     Tecton, Great Expectations, Pandera, TorchServe, TensorFlow Serving, FastAPI, gRPC, BentoML, Apache Kafka,
     ONNX Runtime, TensorFlow Lite, Evidently, WhyLabs, Prometheus, SHAP, LIME, Bandit, Safety, pip-audit, CycloneDX,

@@ -87,7 +87,7 @@ def explain(
 ) -> None:
     """Say why MODEL answers the rows of DATA as it does.
 
-    MODEL is a file (skops, XGBoost's .json or .ubj, LightGBM's .txt, CatBoost's .cbm) or an MLflow URI
+    MODEL is a file (skops, XGBoost's .json or .ubj, LightGBM's .txt, CatBoost's .cbm, .keras) or an MLflow URI
     (models:/NAME@ALIAS, runs:/RUN/model). DATA is Parquet or CSV. Columns are matched by the names that
     the model was fitted on; of a model without names all columns are taken, but those of --drop.
 

@@ -25,7 +25,19 @@ FORMAT = "nbproof.explanation"
 VERSION = 1
 FILES = ("shap.npz", "lime.npz", "audit.json")
 # What decides the numbers; the manifest says which versions made them.
-LIBRARIES = ("catboost", "lightgbm", "lime", "nbproof", "numpy", "scikit-learn", "scipy", "shap", "torch", "xgboost")
+LIBRARIES = (
+    "catboost",
+    "keras",
+    "lightgbm",
+    "lime",
+    "nbproof",
+    "numpy",
+    "scikit-learn",
+    "scipy",
+    "shap",
+    "torch",
+    "xgboost",
+)
 LARGEST_MANIFEST = 64 * 2**20
 # Of a surrogate, what is an array.
 PARTS = tuple(each.name for each in fields(Surrogate) if each.name != "bin_names")

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..errors import AskedWrongly, DataUnusable, ExplanationRefused, ModelUnusable
 from ..extras import require
+from .keras_files import KERAS, read_keras
 from .tables import Table
 from .torch_files import exported
 
@@ -44,7 +45,7 @@ PICKLES: Mapping[str, str] = {
     ".pth": "in Python: module.load_state_dict(torch.load(FILE, weights_only=True)), then explain the module",
     ".pt2": "in Python: module.load_state_dict(torch.load(FILE, weights_only=True)), then explain the module",
 }
-FORMATS = "skops, XGBoost's .json and .ubj, LightGBM's .txt, CatBoost's .cbm, or an MLflow URI"
+FORMATS = "skops, XGBoost's .json and .ubj, LightGBM's .txt, CatBoost's .cbm, Keras's .keras, or an MLflow URI"
 AT_ONCE = 65_536
 SCHEMES = ("models:/", "runs:/", "mlflow-artifacts:/")
 
@@ -116,6 +117,9 @@ def _from_mlflow(folder: Path, source: str, trusted: Sequence[str], unsafe_read_
 
     try:
         flavours = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
+        if "keras" in flavours:
+            # It lies under one name, whatever the model is called.
+            return _from_file(folder / "data" / f"model{KERAS}", trusted, unsafe_read_pickles)
         named = {name: flavours[name] for name in ("sklearn", "xgboost", "lightgbm", "catboost") if name in flavours}
         files = [held.get("pickled_model") or held.get("data") for held in named.values()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
@@ -123,7 +127,7 @@ def _from_mlflow(folder: Path, source: str, trusted: Sequence[str], unsafe_read_
     if not files or not files[0]:
         known = ", ".join(sorted(flavours)) or "none"
         raise ModelUnusable(
-            source, f"the flavours {known}", "sklearn (as skops), xgboost, lightgbm or catboost",
+            source, f"the flavours {known}", "sklearn (as skops), xgboost, lightgbm, catboost or keras",
             hint="load it in a notebook, where you vouch for it, and explain it there",
         )  # fmt: skip
     # A file beside the model, and no way out of its folder.
@@ -149,6 +153,7 @@ def _from_file(file: Path, trusted: Sequence[str], unsafe_read_pickles: bool) ->
         ".lgb": _lightgbm,
         ".cbm": _catboost,
         ".cb": _catboost,
+        KERAS: lambda found: read_keras(found.read_bytes(), f"`{found.name}`"),
     }
     read = readers.get(suffix)
     if read is None:

@@ -16,6 +16,7 @@ from ..errors import DataUnusable, ModelUnsteady, ModelUnusable
 from ..records import ContentHash
 from .explanation import Unit
 from .fitted_state import hash_of_state
+from .keras_files import is_chance, is_keras, state_of, width_of
 from .schema import Schema
 
 Family = Literal["xgboost", "lightgbm", "catboost", "trees", "linear", "network", "function"]
@@ -152,9 +153,9 @@ def read(
     unit: Unit | None = None,
     output_names: Sequence[str] | None = None,
 ) -> Model:
-    """Read a fitted model: scikit-learn's, XGBoost's, LightGBM's, CatBoost's, a torch module, or a function.
+    """Read a fitted model: scikit-learn's, XGBoost's, LightGBM's, CatBoost's, Keras's, a torch module, or a function.
 
-    `unit` says what the answers of a function or of a torch module are (None: raw, or a module's last activation);
+    `unit` says what the answers of a function or of a network are (None: raw, or a network's last activation);
     of other models it is known. `output_names` names the outputs, of a binary classifier the one of its second class.
 
     Raises `ModelUnusable` for what is not fitted, or cannot be asked.
@@ -185,6 +186,8 @@ def hash_of(model: Model) -> ContentHash | None:
         return ContentHash.of(booster.model_to_string().encode())
     if model.family == "catboost":
         return _hash_of_catboost(fitted)
+    if model.family == "network" and is_keras(fitted):
+        return ContentHash.of(state_of(fitted))
     if model.family == "network":
         import torch
 
@@ -408,8 +411,6 @@ def _has(model: Any, attribute: str) -> bool:
 
 
 def _network(module: Any, unit: Unit | None) -> Model:
-    import torch
-
     name = type(module).__name__
     if module.training and any(type(each).__name__.startswith(("Dropout", "BatchNorm")) for each in module.modules()):
         raise ModelUnusable(
@@ -418,6 +419,22 @@ def _network(module: Any, unit: Unit | None) -> Model:
     last = [each for each in module.modules() if not list(each.children())][-1:] or [module]
     activation = type(last[0]).__name__
     known: Unit = unit or ("probability" if activation in ("Sigmoid", "Softmax") else "raw")
+    width = next((each.in_features for each in module.modules() if hasattr(each, "in_features")), None)
+    return _asked_in_blocks(module, known, width)
+
+
+def _keras(model: Any, unit: Unit | None) -> Model:
+    if not is_keras(model):
+        is_module = any(kind.__module__.startswith("torch.") for kind in type(model).__mro__)
+        # With another backend it is asked by its `predict`, as anything that has one.
+        return _network(model, unit) if is_module else _callable(model, unit)
+    width = width_of(model, type(model).__name__)
+    return _asked_in_blocks(model, unit or ("probability" if is_chance(model) else "raw"), width)
+
+
+def _asked_in_blocks(module: Any, unit: Unit, width: int | None) -> Model:
+    """A network that takes blocks of numbers, (rows, `width`)."""
+    import torch
 
     def ask(rows: Any) -> Any:
         held = next(module.parameters(), None)
@@ -427,10 +444,9 @@ def _network(module: Any, unit: Unit | None) -> Model:
             given = module(torch.as_tensor(np.ascontiguousarray(rows), dtype=dtype, device=device))
         return given.reshape(len(rows), -1).double().cpu().numpy()
 
-    width = next((each.in_features for each in module.modules() if hasattr(each, "in_features")), None)
     outputs = _width_of(ask, width)
     named = ("prediction",) if outputs == 1 else tuple(f"output {at}" for at in range(outputs))
-    return Model(name, "network", module, (Answers(known, named, ask),), width)
+    return Model(type(module).__name__, "network", module, (Answers(unit, named, ask),), width)
 
 
 def _width_of(ask: Callable[[Any], Any], width: int | None) -> int:
@@ -464,5 +480,6 @@ _READERS: Mapping[str, Callable[[Any, Unit | None], Model]] = {
     "xgboost": _xgboost,
     "lightgbm": _lightgbm,
     "catboost": _catboost,
+    "keras": _keras,
     "torch": _network,
 }

@@ -26,7 +26,7 @@ DOING = "score"
 # Reading one of these carries out what its writer wrote; so does a `.pt` that holds more than weights.
 _CODE = (".pkl", ".pickle", ".joblib", ".pt2")
 _MAYBE_CODE = (".pt", ".pth", ".bin")
-_PLAIN = "skops, safetensors, weights with --module, or XGBoost's, LightGBM's or CatBoost's own formats"
+_PLAIN = "skops, safetensors, weights with --module, or the own formats of XGBoost, LightGBM, CatBoost or Keras"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,27 @@
-"""Models in ONNX as scorers: they answer blocks of numbers, on the processor."""
+"""Models in ONNX and of Keras as scorers: they answer blocks of numbers, on the processor."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelUnusable
-from ..explain.onnx_files import Graph
 from .columns import Form, Missing
 from .scorer import Pending, named
+
+
+class Graph(Protocol):
+    """A loaded model; `features` are the names of its inputs, where it has any."""
+
+    @property
+    def features(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def dtype(self) -> Any: ...
+
+    def ask(self, block: NDArray[Any]) -> NDArray[Any]: ...
 
 
 class GraphScorer:
@@ -41,7 +52,7 @@ class GraphScorer:
         try:
             tried = graph.ask(np.zeros((2, len(self.features)), dtype=graph.dtype))
         except Exception as error:
-            # Errors of ONNX Runtime have nothing in common but this.
+            # Errors of ONNX Runtime, and of Keras, have nothing in common but this.
             said = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelUnusable(
                 self._model, f"that it takes no rows of {len(self.features)} features ({said[0][:200]})",

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import AskedWrongly, ModelUnusable
 from ..explain import loading as estimators
+from ..explain.keras_files import KERAS, read_network
 from ..explain.onnx_files import ONNX, read_graph
 from ..explain.torch_files import filled, is_weights, program, weights
 from ..review.gate import UnsafeBypass
@@ -20,7 +21,7 @@ from .asked import ALL, Asked
 from .columns import is_number
 from .device import Device, choose
 from .estimator import Estimator
-from .graph import GraphScorer
+from .graph import Graph, GraphScorer
 from .network import Network
 from .program import Program
 from .scorer import Scorer
@@ -59,8 +60,8 @@ def load(
             return Loaded(signed, admitted, device)
         if copy.suffix.lower() in _TORCH:
             return _torch(copy, admitted, asked, source, project=project, unsafe=unsafe, is_again=is_again)
-        if copy.suffix.lower() == ONNX:
-            return _onnx(copy, admitted, asked, source)
+        if copy.suffix.lower() in (KERAS, ONNX):
+            return _graph(copy, admitted, asked, source)
         fitted = estimators.model(copy, trusted=asked.trust, unsafe_read_pickles=is_code(copy))
         device = choose(asked.device)
         features = None if asked.features is None else _features(asked, source)
@@ -88,10 +89,12 @@ def _torch(
     return Loaded(Network(made, features, device, name=asked.name, model=admitted.name), admitted, device, module)
 
 
-def _onnx(copy: Path, admitted: Admitted, asked: Asked, source: Callable[[], Source]) -> Loaded:
+def _graph(copy: Path, admitted: Admitted, asked: Asked, source: Callable[[], Source]) -> Loaded:
     if asked.device == "cuda":
-        raise AskedWrongly("found --device cuda, expected the processor for a model in ONNX", hint="--device cpu")
-    graph = read_graph(copy.read_bytes(), admitted.name)
+        kind = "in ONNX" if copy.suffix.lower() == ONNX else "of Keras"
+        raise AskedWrongly(f"found --device cuda, expected the processor for a model {kind}", hint="--device cpu")
+    read: Callable[[bytes, str], Graph] = read_graph if copy.suffix.lower() == ONNX else read_network
+    graph = read(copy.read_bytes(), admitted.name)
     features = graph.features if asked.features is None and graph.features else _features(asked, source)
     return Loaded(GraphScorer(graph, features, name=asked.name, model=admitted.name), admitted, choose("cpu"))
 

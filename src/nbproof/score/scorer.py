@@ -26,8 +26,8 @@ class Pending:
 class Scorer(Protocol):
     """A model, loaded.
 
-    `features` are the columns that it takes, in its order, as one block of `dtype` (form `matrix`) or as a frame;
-    `outputs` what the columns of its answers are called, and `answer_dtype` what they hold.
+    `features` are the columns that it takes, in its order, as one block (form `matrix`) or as a frame; it computes with
+    numbers of `dtype`. `outputs` are what the columns of its answers are called, and `answer_dtype` what they hold.
     """
 
     features: tuple[str, ...]
@@ -85,7 +85,10 @@ def refuse_unsteady(scorer: Scorer, rows: Any, name: str) -> None:
         return
     cut = max(1, size // 3)
     pieces = np.concatenate([scorer.begin(rows[:cut]).wait(), scorer.begin(rows[cut:]).wait()])
-    apart = how_far(whole, pieces)
+    # Answers may be written wider than they were computed.
+    kind = min(whole.dtype, np.dtype(scorer.dtype), key=lambda each: each.itemsize)
+    narrow = whole.dtype.kind == "f" == kind.kind
+    apart = how_far(whole.astype(kind), pieces.astype(kind)) if narrow else how_far(whole, pieces)
     if apart:
         raise ScoreRefused(
             name, f"answers that differ by {apart:.3g} when the same rows come in two batches",

@@ -55,10 +55,10 @@ class Signed:
 class Served:
     """A network as the service asks it: the same numbers, for the same rows."""
 
-    dtype = answer_dtype = np.dtype("float64")
+    answer_dtype = np.dtype("float64")
 
     def __init__(self, network: Network, name: str) -> None:
-        self._network, self.outputs = network, named(["1"], name)
+        self._network, self.dtype, self.outputs = network, network.dtype, named(["1"], name)
 
     def begin(self, rows: Any) -> Pending:
         """Answer rows of a frame."""

@@ -1,4 +1,4 @@
-"""Models of torch, and in ONNX, as a service asks them: numbers in, the probability of the positive class out."""
+"""Models of torch, Keras and ONNX as a service asks them: numbers in, the probability of the positive class out."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelRefused, ModelUnusable
+from ..explain.keras_files import KERAS, read_network
 from ..explain.onnx_files import ONNX, read_graph
 from ..explain.steadiness import apart
 from ..explain.torch_files import EXPORTED, SAFETENSORS, filled, floats_of, program, weights
 from .rows import RowsRefused
 
 TORCH = (EXPORTED, SAFETENSORS)
-SUFFIXES = (*TORCH, ONNX)
+SUFFIXES = (*TORCH, KERAS, ONNX)
 # What the file with the code of a module defines: a function, or a class, that makes the module.
 MAKES = "make"
 
@@ -51,14 +52,14 @@ class Network:
 
 
 def load_network(content: bytes, suffix: str, code: bytes | None, *, where: Path) -> Network:
-    """The model in a file of torch or ONNX, of bytes that were read; `code` makes the module of weights.
+    """The model in a file of torch, Keras or ONNX, of bytes that were read; `code` makes the module of weights.
 
     Raises `ModelRefused`. An exported program and `code` are carried out: whoever calls has an approval of both.
     """
-    if suffix != ONNX:
+    if suffix in TORCH:
         return _of_torch(torch_module(content, suffix, code, where=where))
     try:
-        graph = read_graph(content, str(where), threads=1)
+        graph = read_graph(content, str(where), threads=1) if suffix == ONNX else read_network(content, str(where))
     except ModelUnusable as error:
         raise ModelRefused(where, error.found, error.expected) from error
     return Network(graph.ask, graph.dtype, graph.features)

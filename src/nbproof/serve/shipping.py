@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import ExtraMissing, ModelRefused
+from ..explain.keras_files import KERAS
 from ..explain.onnx_files import ONNX, read_graph
 from ..explain.torch_files import EXPORTED, SAFETENSORS, floats_of
 from ..export.sbom import FILE, LOCK, Subject, asked_by, bill
@@ -24,6 +25,7 @@ from ..run.sources.distributions import normalised
 from .admission import Grant
 from .boosted import XGBOOST
 from .contents import written_whole
+from .network import SUFFIXES as NETWORKS
 from .network import torch_module
 from .package import Model, Package, probes
 
@@ -33,9 +35,10 @@ PINNED = "pinned.json"
 CORE = ("fastapi", "httpx", "numpy", "pandas", "prometheus-client", "pydantic", "scikit-learn", "skops",
         "typing-extensions", "uvicorn")  # fmt: skip
 EXPLAINED = ("joblib", "pyarrow", "scipy", "shap")
-OF_SUFFIX: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(XGBOOST, ("xgboost-cpu", "xgboost")), ONNX: ("onnxruntime",),
-    **dict.fromkeys((EXPORTED, SAFETENSORS), ("torch",)),
+# What a kind of file needs beside that: of each, the first of these names that is installed.
+OF_SUFFIX: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    **dict.fromkeys(XGBOOST, (("xgboost-cpu", "xgboost"),)), ONNX: (("onnxruntime",),),
+    **dict.fromkeys((EXPORTED, SAFETENSORS), (("torch",),)), KERAS: (("keras",), ("torch",)),
 }  # fmt: skip
 USER, PORT = 10001, 8000
 
@@ -71,8 +74,8 @@ def ship(package: Package, grant: Grant, folder: Path, kind: Kind, *, explains: 
 def pins(package: Package, *, explains: bool) -> list[tuple[str, str]]:
     """The distributions that a service of this model needs, with all that they need, as they are installed here."""
     suffix = Path(package.manifest.files["model"][0]).suffix.lower()
-    roots = [*CORE, *(EXPLAINED if explains and suffix not in (ONNX, EXPORTED, SAFETENSORS) else ())]
-    for choices in filter(None, [OF_SUFFIX.get(suffix)]):
+    roots = [*CORE, *(EXPLAINED if explains and suffix not in NETWORKS else ())]
+    for choices in OF_SUFFIX.get(suffix, ()):
         roots.append(next(filter(_is_installed, choices), choices[0]))
     return closure(roots)
 
