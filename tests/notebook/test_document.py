@@ -106,6 +106,29 @@ def test_a_notebook_without_metadata_runs_on_python3(tmp_path: Path) -> None:
     assert (document.kernel, document.language, document.cells) == ("python3", "python", ())
 
 
+OLD_CODE = {"cell_type": "code", "language": "python", "collapsed": False, "prompt_number": 3, "outputs": []}
+OLD_OUTPUT = {"output_type": "pyout", "prompt_number": 3, "metadata": {}, "text": ["2"]}
+
+
+def test_a_notebook_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    """The cells of a worksheet are cells, a heading is markdown, and each reading gives the same ids."""
+    cells = [
+        {"cell_type": "heading", "level": 2, "metadata": {}, "source": ["Sums"]},
+        {**OLD_CODE, "metadata": {"tags": ["parameters"]}, "input": ["rows = 2\n", "rows"], "outputs": [OLD_OUTPUT]},
+    ]
+    content = {"nbformat": 3, "nbformat_minor": 0, "metadata": {"name": ""}, "worksheets": [{"cells": cells}]}
+    path = write(tmp_path, content)
+
+    document = read(path)
+
+    assert [(cell.id, cell.kind, cell.source, cell.tags) for cell in document.cells] == [
+        ("cell-1", "markdown", "## Sums", ()),
+        ("cell-2", "code", "rows = 2\nrows", ("parameters",)),
+    ]
+    assert document.content == read(path).content
+    nbformat.validate(document.node())
+
+
 @pytest.mark.parametrize("suffix", [".py", ".md"])
 def test_text_notebooks_are_the_notebook_they_came_from(tmp_path: Path, suffix: str) -> None:
     """A percent script or a markdown notebook has the cells of the .ipynb that jupytext wrote it from."""
@@ -133,7 +156,8 @@ def test_text_notebooks_are_the_notebook_they_came_from(tmp_path: Path, suffix: 
         ('{"a": 1}', "JSON that is no notebook"),
         (json.dumps(CONTENT)[:200], "a notebook cut short"),
         (json.dumps(CONTENT)[:-1], "a notebook cut short"),
-        (changed(nbformat=3), "nbformat 3, expected nbformat 4"),
+        (changed(nbformat=3), "nbformat 3 that cannot be brought up to date, expected nbformat 4"),
+        (changed(nbformat=True), "nbformat True, expected nbformat 4"),
         (changed(nbformat=5), "nbformat 5, expected nbformat 4"),
         (changed(nbformat="4"), "nbformat '4', expected nbformat 4"),
         (changed(nbformat_minor=None), "$.nbformat_minor"),

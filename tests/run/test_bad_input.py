@@ -181,8 +181,8 @@ def test_a_parameter_that_does_not_fit(pair: Workspace, witness: Path, argument:
         ),
         pytest.param(
             {"make.ipynb": VERSION_3, "pipeline.yaml": PIPELINE.replace("make.py", "make.ipynb")},
-            "found nbformat 3, expected nbformat 4",
-            id="a notebook of nbformat 3",
+            "no cell tagged `parameters`",
+            id="a notebook of nbformat 3, which is read, without parameters",
         ),
         pytest.param(
             {"make.py": "# %%\nprint(1)\n"}, "found no cell tagged `parameters`", id="a notebook without parameters"

@@ -156,20 +156,20 @@ def _values(folder: Path, beside: PurePosixPath, cells: Collection[CodeCell]) ->
 
 
 def _document(path: Path) -> Document:
-    """The notebook; one of an older format as nbformat brings it up to date."""
+    """The notebook; one with a fault in its form as nbformat mends it."""
     written = document.read_bytes(path)
     try:
         return document.parse(path, written)
     except NotebookInvalid as error:
-        if path.suffix != ".ipynb" or not error.found.startswith(("nbformat ", "a cell", "no list", "a bad", "no ")):
+        if path.suffix != ".ipynb" or not error.found.startswith(("a cell", "no list", "a bad", "no ")):
             raise
-        upgraded = _upgraded(written)
-        if upgraded is None:
+        mended = _mended(written)
+        if mended is None:
             raise
-        return document.parse(path, upgraded)
+        return document.parse(path, mended)
 
 
-def _upgraded(written: bytes) -> bytes | None:
+def _mended(written: bytes) -> bytes | None:
     import warnings
 
     import nbformat

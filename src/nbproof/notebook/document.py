@@ -74,7 +74,7 @@ def parse(path: Path, written: bytes) -> Document:
     """Return the notebook whose file `path` holds `written`; raise `NotebookInvalid` when that is none."""
     text = _text(path, written)
     content = _ipynb(path, text) if path.suffix == ".ipynb" else _text_notebook(path, text)
-    _check_version(path, content)
+    content = _of_version_4(path, content)
     content = _with_ids(path, content)
     _check_schema(path, content)
     return _document(path, content)
@@ -130,21 +130,34 @@ def _text_notebook(path: Path, text: str) -> Mapping[str, Any]:
     except Exception as error:
         reason = str(error).partition("\n")[0]
         raise NotebookInvalid(path, f"text that jupytext cannot read ({reason})", "a notebook as text") from error
-    content = cast(dict[str, Any], json.loads(json.dumps(node)))
-    for cell in content["cells"]:
-        # jupytext draws random ids; ours come from the position.
-        cell.pop("id", None)
-    return content
+    return _without_drawn_ids(node)
 
 
-def _check_version(path: Path, content: Mapping[str, Any]) -> None:
+def _of_version_4(path: Path, content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Bring a notebook of an older version up to 4, as JupyterLab does when it opens one."""
     version = content["nbformat"]
     if version == 4 and not isinstance(version, bool):
-        return
-    if isinstance(version, int) and version < 4:
+        return content
+    if isinstance(version, bool) or version not in (1, 2, 3):
+        raise NotebookInvalid(path, f"nbformat {version!r}", "nbformat 4", hint="save it as nbformat 4 with JupyterLab")
+    import nbformat
+
+    try:
+        node = nbformat.convert(nbformat.reader.reads(json.dumps(content)), 4)
+    # nbformat lets through whatever goes wrong in files that only say they are notebooks.
+    except Exception as error:
         hint = f"jupyter nbconvert --to notebook --inplace {path}"
-        raise NotebookInvalid(path, f"nbformat {version}", "nbformat 4", hint=hint)
-    raise NotebookInvalid(path, f"nbformat {version!r}", "nbformat 4", hint="save it as nbformat 4 with JupyterLab")
+        found = f"nbformat {version} that cannot be brought up to date"
+        raise NotebookInvalid(path, found, "nbformat 4", hint=hint) from error
+    return _without_drawn_ids(node)
+
+
+def _without_drawn_ids(node: Any) -> Mapping[str, Any]:
+    """Return the plain content of a notebook whose cells a library gave random ids; ours come from the position."""
+    content = cast(dict[str, Any], json.loads(json.dumps(node)))
+    for cell in content["cells"]:
+        cell.pop("id", None)
+    return content
 
 
 def _with_ids(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
