@@ -41,7 +41,7 @@ NbproofError
 │   │   └── EngineAbsent            this machine has no program that could ask it
 │   ├── JobRefused                  an engine would not take a job
 │   ├── JobUnfinished               a job has not left what is asked for
-│   ├── StreamBroken                a stream of predictions cannot be read whole
+│   ├── StreamBroken                a stream cannot be read or written whole
 │   ├── EventsDamaged               the events of a watch hold a line that cannot be read
 │   ├── WindowAlarms                a window of data or predictions is not like its reference
 │   ├── TickFailed                  what a schedule has started did not end well
@@ -60,6 +60,7 @@ NbproofError
     ├── PackageBroken               an exported package is not what was written
     ├── HandEdited                  an exported package was changed by hand, and would lose it
     ├── ModelRefused                a packaged model is not whole, or not what it says
+    ├── AnswersEnded                what let a model answer a stream has ended
     ├── WatchTaken                  another process watches already
     ├── RegistryHolds               the model registry does not hold what it says
     ├── PromotionRefused            a version of a model may not become the one that serves
@@ -456,13 +457,13 @@ class JobUnfinished(WorkFailed):
 
 
 class StreamBroken(WorkFailed):
-    """A stream of predictions cannot be read, or not whole; what was read before is kept."""
+    """A stream cannot be read or written, or not whole; what was read before is kept."""
 
     hint = "nbproof monitor collect --help"
 
-    def __init__(self, where: str, found: str, expected: str) -> None:
+    def __init__(self, where: str, found: str, expected: str, *, hint: str | None = None) -> None:
         self.where, self.found, self.expected = where, found, expected
-        super().__init__(f"{where}: found {found}; expected {expected}")
+        super().__init__(f"{where}: found {found}; expected {expected}", hint=hint)
 
 
 class EventsDamaged(WorkFailed):
@@ -652,6 +653,16 @@ class ModelRefused(Refused):
     def __init__(self, folder: Path, found: str, expected: str) -> None:
         self.folder, self.found, self.expected = folder, found, expected
         super().__init__(f"`{folder}`: found {found}; expected {expected}")
+
+
+class AnswersEnded(Refused):
+    """What let a model answer a stream has ended; what was not answered stays where it is, and is read again."""
+
+    hint = "nbproof review log shows every decision; started again, it goes on after the last answer"
+
+    def __init__(self, model: str, found: str) -> None:
+        self.model, self.found = model, found
+        super().__init__(f"`{model}` answers no more: found {found}; expected an approval of what was loaded")
 
 
 class WatchTaken(Refused):

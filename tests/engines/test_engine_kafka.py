@@ -1,7 +1,8 @@
-"""A topic of a real broker becomes windows, each message once, although the reader is killed again and again."""
+"""A real broker: a topic becomes windows, and is answered in another, although the reader is killed again and again."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from ports import free_port
 kafka = pytest.importorskip("confluent_kafka")
 
 pytestmark = [pytest.mark.engines, pytest.mark.timeout(600)]
-TOPIC, PARTITIONS, ROWS = "predictions", 3, 20_000
+TOPIC, ANSWERS, PARTITIONS, ROWS = "predictions", "answers", 3, 20_000
 BEGIN_MS, DAY_MS = 1_785_542_400_000, 86_400_000
 
 
@@ -56,7 +57,7 @@ def _await(address: str) -> None:
         except kafka.KafkaException:
             assert time.monotonic() < deadline
             time.sleep(0.2)
-    for made in client.create_topics([NewTopic(TOPIC, PARTITIONS, 1)]).values():
+    for made in client.create_topics([NewTopic(name, PARTITIONS, 1) for name in (TOPIC, ANSWERS)]).values():
         made.result(30)
 
 
@@ -102,3 +103,70 @@ def test_a_killed_reader_loses_nothing_and_writes_nothing_twice(broker: str, tmp
         assert json.loads(again.stdout)["rows"] == 0
         assert kills >= 3
         say(f"killed {kills} times, each message is in its day's window once; read again it brings nothing")
+
+
+@pytest.fixture
+def packaged(tmp_path: Path) -> Path:
+    """A project with a small packaged model that nobody has approved."""
+    spec = importlib.util.spec_from_file_location("served", Path(__file__).parents[1] / "serve/conftest.py")
+    assert spec is not None
+    assert spec.loader is not None
+    served = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(served)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/pyproject.toml").write_text("[tool.nbproof]\n")
+    folder: Path = served.write_package(tmp_path / "project/service", served.fitted())
+    return folder
+
+
+def send_records(address: str, count: int) -> None:
+    """Records of that model, one in a hundred of them unreadable."""
+    producer = kafka.Producer({"bootstrap.servers": address, "acks": "all", "log_level": 0})
+    for number in range(count):
+        row = json.dumps({"age": 18 + number % 60, "status": number % 3, "ratio": number / count}).encode()
+        producer.produce(TOPIC, b"no row" if number % 100 == 0 else row, partition=number % PARTITIONS)
+    assert producer.flush(60) == 0
+
+
+def answers(address: str) -> dict[str, set[str]]:
+    """Every answer that can be seen, by its name."""
+    consumer = kafka.Consumer({"bootstrap.servers": address, "group.id": "looking", "enable.partition.eof": True,
+                               "isolation.level": "read_committed", "log_level": 0})  # fmt: skip
+    waiting, found = set(range(PARTITIONS)), dict[str, set[str]]()
+    consumer.assign([kafka.TopicPartition(ANSWERS, each, kafka.OFFSET_BEGINNING) for each in waiting])
+    while waiting:
+        for message in consumer.consume(1000, timeout=1):
+            if message.error() is None:
+                found.setdefault(message.key().decode(), set()).add(message.value().decode())
+            else:
+                waiting.discard(message.partition())
+    consumer.close()
+    return found
+
+
+def test_a_killed_process_answers_each_record_under_one_name(broker: str, packaged: Path, record: Record) -> None:
+    """`nbproof serve-stream` against a real broker, in its transactions: nothing is lost, and all answers are equal."""
+    count = 6_000
+    send_records(broker, count)
+    command = [sys.executable, "-m", "nbproof", "serve-stream", "service", TOPIC, ANSWERS, "--brokers", broker,
+               "--unsafe-draft", "a test", "--batch-rows", "20"]  # fmt: skip
+    with record.row("Tansu 0.6, Kafka's protocol", "`nbproof serve-stream` of 6,000 records in 3 partitions") as say:
+        kills = 0
+        for held in (1, 1_500):
+            with subprocess.Popen(
+                command, cwd=packaged.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ) as reader:
+                deadline = time.monotonic() + 90
+                while len(answers(broker)) < held and reader.poll() is None and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                kills += reader.poll() is None
+                reader.kill()
+        ended = subprocess.run(
+            [*command, "--until-end", "--json"], cwd=packaged.parent, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        found = answers(broker)
+        assert sorted(found) == sorted(f"{TOPIC}-{number % 3}-{number // 3}" for number in range(count))
+        assert {len(values) for values in found.values()} == {1}
+        assert kills >= 1
+        say(f"delivered {json.loads(ended.stdout)['delivery']}; killed {kills} times, each record has one answer")

@@ -38,8 +38,7 @@ def own_variables(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.environ.update(before)
 
 
-@pytest.fixture(scope="session")
-def estimator() -> HistGradientBoostingClassifier:
+def fitted() -> HistGradientBoostingClassifier:
     """A gradient boosting that learnt from 400 rows, with missing values among them."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
@@ -52,6 +51,12 @@ def estimator() -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(max_iter=20, random_state=0).fit(
         frame, (frame.status + rng.random(400) > 1).astype(int)
     )
+
+
+@pytest.fixture(scope="session")
+def estimator() -> HistGradientBoostingClassifier:
+    """That model, fitted once."""
+    return fitted()
 
 
 def write_package(

@@ -33,6 +33,7 @@ MODULES = {
     "serve": "serving",
     "serve-export": "serving",
     "serve-key": "serving",
+    "serve-stream": "streaming",
     "schedule": "scheduling",
     "score": "scoring",
     "status": "inspecting",

@@ -83,7 +83,7 @@ def serve(
         refuse_public(host)
     if oidc_issuer is None and (oidc_audience or oidc_jwks or oidc_scope or oidc_admin_scope):
         raise click.UsageError("--oidc-…: found no --oidc-issuer, expected whose tokens let in")
-    root, by, registry = _project(project)
+    root, by, registry = project_of(project)
     options = Options(
         model=model if model.startswith("models:") else str(Path(model).absolute()),
         project=str(root), registry=registry, unsafe_by=by if unsafe_draft else "", unsafe_why=unsafe_draft or "",
@@ -172,7 +172,7 @@ def serve_export(
 
     if unsafe_draft is not None and not unsafe_draft.strip():
         raise click.UsageError("--unsafe-draft: found no reason, expected why nobody needs to approve it")
-    root, by, registry = _project(project)
+    root, by, registry = project_of(project)
     source = find(model, uri=registry)
     package = of_contents(source.contents())
     unsafe = None if unsafe_draft is None else UnsafeBypass(by, unsafe_draft)
@@ -188,7 +188,7 @@ def serve_export(
                   "triton": f"tritonserver --model-repository={folder}"}[kind])  # fmt: skip
 
 
-def _project(named: Path | None) -> tuple[Path, str, str]:
+def project_of(named: Path | None) -> tuple[Path, str, str]:
     """The project whose approvals count, who serves, and where its registry is."""
     from ..settings import find_project, load
     from ..track.store import store_uri

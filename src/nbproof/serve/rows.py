@@ -37,6 +37,13 @@ class Table:
     block: NDArray[np.float64] | None = None
     columns: Mapping[str, list[Any]] | None = None
 
+    def part(self, rows: slice) -> Table:
+        """Some of its rows, in their order."""
+        count = len(range(*rows.indices(self.count)))
+        if self.block is not None:
+            return Table(count, self.block[rows])
+        return Table(count, None, {name: values[rows] for name, values in (self.columns or {}).items()})
+
     def frame(self, signature: Signature) -> Any:
         """The rows as the data frame on which the model was trained."""
         import pandas as pd
@@ -69,6 +76,7 @@ class Reader:
     def __init__(self, signature: Signature, most: int) -> None:
         self._signature, self._most = signature, most
         self._rows: TypeAdapter[Any] = TypeAdapter(rows_type(signature, most))
+        self._row: TypeAdapter[Any] = TypeAdapter(signature.row_type())
         names = [each.name for each in signature.inputs]
         # One name alone would give a value and no tuple.
         self._values = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
@@ -82,15 +90,25 @@ class Reader:
             return self._json(body)
         raise RowsRefused(415, [("header.content-type", f"expected application/json or {ARROW}")])
 
-    def _json(self, body: bytes) -> Table:
+    def row(self, content: bytes) -> Any:
+        """The row that one object in JSON is, for `table`. Raises `RowsRefused`."""
         try:
-            rows = self._rows.validate_json(body)["rows"]
+            return self._row.validate_json(content)
         except ValidationError as error:
-            raise _refusal(error, body) from None
+            raise _refusal(error, content, "record") from None
+
+    def table(self, rows: Sequence[Mapping[str, Any]]) -> Table:
+        """Rows that were checked, as a model takes them."""
         if not self._is_numeric:
             return Table(len(rows), None, self._signature.columns(rows))
         # None, where a field may be null, becomes NaN.
         return Table(len(rows), np.array([self._values(row) for row in rows], dtype=np.float64))
+
+    def _json(self, body: bytes) -> Table:
+        try:
+            return self.table(self._rows.validate_json(body)["rows"])
+        except ValidationError as error:
+            raise _refusal(error, body, "body") from None
 
     def _arrow(self, body: bytes) -> Table:
         import pyarrow as pa
@@ -119,14 +137,14 @@ def rows_type(signature: Signature, most: int) -> Any:
     return typed("Rows", {"rows": Annotated[list[row], Field(min_length=1, max_length=most)]})  # type: ignore[valid-type]  # made at run time
 
 
-def _refusal(error: ValidationError, body: bytes) -> RowsRefused:
+def _refusal(error: ValidationError, body: bytes, place: str) -> RowsRefused:
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid":
         try:
             body.decode()
         except UnicodeDecodeError:
-            return RowsRefused(400, [("body", "no UTF-8 text")])
-    return RowsRefused(422, [(".".join(map(str, ("body", *each["loc"]))), each["msg"]) for each in found])
+            return RowsRefused(400, [(place, "no UTF-8 text")])
+    return RowsRefused(422, [(".".join(map(str, (place, *each["loc"]))), each["msg"]) for each in found])
 
 
 class _Odd(ValueError):
