@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,9 @@ class Answering:
         explainer = loaded.explainer
         if explainer is None:
             raise _Refused(reply.problems(409, [("model", f"no explanation: {loaded.unexplained}")]))
-        table, found = await self._worked(loaded, asked, receive, self._explaining)
+        against = explainer.against
+        most = None if against is None else against.most_rows
+        table, found = await self._worked(loaded, asked, receive, self._explaining, most=most)
         await self._keep(asked, loaded, table, found.scores.tolist())
         manifest = loaded.package.manifest
         about = {
@@ -85,14 +87,15 @@ class Answering:
             "method": explainer.method,
         }
         if asked.wants_arrow:
-            columns = {"score": found.scores, **{f"share.{name}": found.shares[:, at]
-                                                 for at, name in enumerate(explainer.features)}}  # fmt: skip
-            return reply.of_arrow(columns, {**about, "base": repr(found.base)})
-        rows = [
-            {"score": score, "shares": shares.tolist(), "reasons": reasons(shares, explainer.features, loaded.texts)}
-            for score, shares in zip(found.scores.tolist(), found.shares, strict=True)
-        ]
-        return reply.of_json({**about, "base": found.base, "features": explainer.features, "rows": rows})
+            return reply.of_arrow(_columns(found, explainer.features), {**about, "base": repr(found.base)})
+        more = {"exact": True} if against is None else {
+            "exact": against.is_exact, "seed": against.seed, "notes": against.notes,
+            "background": {"rows": against.rows, "sha256": against.digest.hex},
+        }  # fmt: skip
+        return reply.of_json({
+            **about, **more, "base": found.base, "features": explainer.features,
+            "rows": _rows(found, explainer.features, loaded.texts),
+        })  # fmt: skip
 
     async def guarded(self, answer: Any, asked: Asked, receive: Receive) -> Reply:
         """What `answer` gives, and for what goes wrong the reply that says so."""
@@ -128,9 +131,14 @@ class Answering:
             )
         self._counts.scored(scores)
 
-    async def _worked(self, loaded: Loaded, asked: Asked, receive: Receive, batcher: Batcher) -> tuple[Table, Any]:
+    async def _worked(
+        self, loaded: Loaded, asked: Asked, receive: Receive, batcher: Batcher, *, most: int | None = None
+    ) -> tuple[Table, Any]:
         """The rows of a body and what a model makes of them: the model of one moment, whatever is swapped meanwhile."""
         table = self._reader.read(await body_of(receive, self._bounds), asked.media)
+        if most is not None and table.count > most:
+            raise RowsRefused(422, [("body.rows", f"found {table.count} rows, expected at most {most} to be explained "
+                                     "at a time")])  # fmt: skip
         async with asyncio.timeout(self._bounds.answer_s):
             found = await batcher.ask(loaded, table)
         # Its approval may have been taken back while the model worked.
@@ -155,11 +163,37 @@ def _scores(loaded: Loaded, table: Table, counts: Sequence[int]) -> Sequence[lis
     return [scores[end - count : end] for end, count in zip(ends, counts, strict=True)]
 
 
+def _columns(found: Explained, features: Sequence[str]) -> dict[str, Any]:
+    """An explanation as columns."""
+    shares = {f"share.{name}": found.shares[:, at] for at, name in enumerate(features)}
+    if found.errors is None:
+        return {"score": found.scores, **shares}
+    return {"score": found.scores, **shares, **{f"error.{name}": found.errors[:, at]
+                                                for at, name in enumerate(features)}}  # fmt: skip
+
+
+def _rows(found: Explained, features: tuple[str, ...], texts: Mapping[str, str]) -> list[dict[str, Any]]:
+    """An explanation row by row."""
+    rows = []
+    for at, (score, shares) in enumerate(zip(found.scores.tolist(), found.shares, strict=True)):
+        errors = None if found.errors is None else found.errors[at]
+        more = {} if errors is None else {"errors": errors.tolist()}
+        pushed = reasons(shares, features, texts, errors)
+        rows.append({"score": score, "shares": shares.tolist(), **more, "reasons": pushed})
+    return rows
+
+
 def _explained(loaded: Loaded, table: Table, counts: Sequence[int]) -> Sequence[Explained]:
     assert loaded.explainer is not None
     found = loaded.explainer(table)
     ends = np.cumsum(counts).tolist()
+    errors = found.errors
     return [
-        Explained(found.scores[end - count : end], found.shares[end - count : end], found.base)
+        Explained(
+            found.scores[end - count : end],
+            found.shares[end - count : end],
+            found.base,
+            None if errors is None else errors[end - count : end],
+        )
         for end, count in zip(ends, counts, strict=True)
     ]

@@ -32,20 +32,38 @@ class Reason(BaseModel):
 
 
 class ExplainedRow(BaseModel):
-    """One row: its score, the share of each feature, and what pushed it up most (at most four)."""
+    """One row: its score, the share of each feature, and what pushed it up most (at most four).
+
+    Shares that are estimates have their standard errors beside them.
+    """
 
     score: float
     shares: list[float]
+    errors: list[float] | None = None
     reasons: list[Reason]
 
 
+class Compared(BaseModel):
+    """The rows that shares compare with: how many, and the SHA-256 of the file that holds them."""
+
+    rows: int
+    sha256: str
+
+
 class Explanation(BaseModel):
-    """What explain answers: for each row `base` plus its shares is the model's own answer, in `unit`."""
+    """What explain answers: for each row `base` plus its shares is the model's own answer, in `unit`.
+
+    Without a `background` the shares follow the trees of the model; `notes` are what a reader must know.
+    """
 
     model: str
     version: str
     unit: str
     method: str
+    exact: bool
+    seed: int | None = None
+    notes: list[str] = []
+    background: Compared | None = None
     base: float
     features: list[str]
     rows: list[ExplainedRow]

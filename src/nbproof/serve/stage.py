@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import ApprovalInvalid, LedgerBroken, ModelRefused, NbproofError, NotApproved, TrackerUnavailable
 from ..records import ContentHash
 from .admission import Admission, Grant
+from .comparing import background_of
 from .explaining import Explainer
 from .package import Model, Package, of_contents
 from .source import Source
@@ -95,7 +96,9 @@ class Stage:
             raise ModelRefused(package.folder, "a signature with which callers must change",
                                "the signature of the model that answers now; restart to exchange it, too")  # fmt: skip
         model = package.load(runs_code=grant.runs_code)
-        explainer, unexplained = Explainer.of(model) if self._explains else (None, "explanations are off")
+        explainer, unexplained = None, "explanations are off"
+        if self._explains:
+            explainer, unexplained = Explainer.of(model, background_of(package))
         card, texts = package.said(CARD), package.said(REASONS)
         loaded = Loaded(package, digest, model, grant, mark, None, explainer, unexplained, card, texts)
         self._show(loaded)

@@ -50,7 +50,6 @@ class Identity(BaseModel):
 def identity(loaded: Loaded) -> Identity:
     """What there is to say about a model."""
     manifest, grant = loaded.package.manifest, loaded.grant
-    unit = loaded.explainer.unit if loaded.explainer is not None else ""
     return Identity(
         name=manifest.name,
         version=manifest.version,
@@ -61,7 +60,7 @@ def identity(loaded: Loaded) -> Identity:
             is_approved=grant.is_approved,
             ends=None if grant.ends is None else f"{grant.ends:%Y-%m-%dT%H:%M:%SZ}",
         ),
-        explained=f"exact Shapley values in {unit}" if unit else f"not explained: {loaded.unexplained}",
+        explained=f"not explained: {loaded.unexplained}" if loaded.explainer is None else loaded.explainer.says,
         card=dict(loaded.card),
     )
 
