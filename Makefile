@@ -24,7 +24,7 @@ help:
 	@echo "make loop    play the retraining loop: drift, alarm, retraining, review, promotion, rollback"
 	@echo "make test    run every test"
 	@echo "make quick   run the tests that take seconds"
-	@echo "make test-engines  run on real Slurm, Ray, Airflow, Prefect and DVC, and a package's container"
+	@echo "make test-engines  run on real Slurm, Ray, Airflow, Prefect, DVC and Feast, and a package's container"
 	@echo "make check   format, lint, types, imports, panels, docs and every test"
 	@echo "make screenshots  picture every panel of JupyterLab, in light and in dark"
 	@echo "make docs    write docs/reference/cli.md and docs/pipeline.svg again"
@@ -62,7 +62,7 @@ quick: $(VENV)/.installed-dev extension
 
 # Engines that are too large for the environment of the tests have one each; what came of it is a page of the reference.
 test-engines: $(VENV)/.installed-dev slurm containers $(ENGINES)/ray/.installed $(ENGINES)/airflow/.installed \
-		$(ENGINES)/lint/.installed $(ENGINES)/dvc/.installed \
+		$(ENGINES)/lint/.installed $(ENGINES)/dvc/.installed $(ENGINES)/feast/.installed \
 		$(ENGINES)/prefect/.installed $(ENGINES)/kafka/.installed $(ENGINES)/box/rootfs
 	@echo "→ run the training package of the engagement on real engines (half an hour)"
 	@ENGINES_RECORD=1 $(BIN)/python -m pytest -m engines -p no:randomly tests/engines

@@ -7,9 +7,12 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from .errors import OutputTaken
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -37,6 +40,25 @@ def written_at_end(target: Path) -> Iterator[Path]:
     finally:
         os.close(lock)
     sync_folder(target.parent)
+
+
+@contextmanager
+def written_whole(folder: Path) -> Iterator[Path]:
+    """A folder beside `folder` to write to: it becomes that when the block ends well, and goes when it does not.
+
+    Raises `OutputTaken` where something is there already.
+    """
+    if folder.exists():
+        raise OutputTaken(folder, "something there", "a folder that is not there yet", hint="name another one")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        unfinished.chmod(0o755)
+        yield unfinished
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Hashable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelRefused, OutputTaken
+from ..errors import ModelRefused
 from ..records import ContentHash
 from ..run.sources.hashes import files_below, folder_hash
 
@@ -50,25 +47,6 @@ def read_contents(folder: Path) -> Contents:
 def digest_of(files: Mapping[str, bytes]) -> ContentHash:
     """The content hash of a folder with these files, in their order."""
     return folder_hash((name, hashlib.sha256(content).digest()) for name, content in files.items())
-
-
-@contextmanager
-def written_whole(folder: Path) -> Iterator[Path]:
-    """A folder beside `folder` to write to: it becomes that when the block ends well, and goes when it does not.
-
-    Raises `OutputTaken` where something is there already.
-    """
-    if folder.exists():
-        raise OutputTaken(folder, "something there", "a folder that is not there yet", hint="name another one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        unfinished.chmod(0o755)
-        yield unfinished
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 Fingerprint = tuple[tuple[str, int, int, int, int], ...]

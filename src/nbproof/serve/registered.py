@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from ..errors import ModelRefused
+from ..files import written_whole
 from ..notebook.products import as_json
 from ..records import ContentHash
-from .contents import Contents, digest_of, read_contents, written_whole
+from .contents import Contents, digest_of, read_contents
 from .package import MANIFEST, TRUSTED_ROOTS, Manifest
 from .registry import SIGNATURE, Entry, Registry
 from .spelling import untrusted_types

@@ -19,12 +19,12 @@ from ..explain.keras_files import KERAS
 from ..explain.onnx_files import ONNX, read_graph
 from ..explain.torch_files import EXPORTED, SAFETENSORS, floats_of
 from ..export.sbom import FILE, LOCK, Subject, asked_by, bill
+from ..files import written_whole
 from ..notebook.products import as_json
 from ..records import ContentHash
 from ..run.sources.distributions import normalised
 from .admission import Grant
 from .boosted import XGBOOST
-from .contents import written_whole
 from .network import SUFFIXES as NETWORKS
 from .network import torch_module
 from .package import Model, Package, probes
