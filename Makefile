@@ -62,7 +62,7 @@ quick: $(VENV)/.installed-dev extension
 
 # Engines that are too large for the environment of the tests have one each; what came of it is a page of the reference.
 test-engines: $(VENV)/.installed-dev slurm containers $(ENGINES)/ray/.installed $(ENGINES)/airflow/.installed \
-		$(ENGINES)/lint/.installed $(ENGINES)/dvc/.installed $(ENGINES)/feast/.installed \
+		$(ENGINES)/lint/.installed $(ENGINES)/dvc/.installed $(ENGINES)/feast/.installed $(ENGINES)/bentoml/.installed \
 		$(ENGINES)/prefect/.installed $(ENGINES)/kafka/.installed $(ENGINES)/box/rootfs
 	@echo "→ run the training package of the engagement on real engines (half an hour)"
 	@ENGINES_RECORD=1 $(BIN)/python -m pytest -m engines -p no:randomly tests/engines

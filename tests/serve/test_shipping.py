@@ -17,17 +17,20 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 from test_serving_networks import BOUNDED, MODULE, NAMES, exported, graph, network, packaged, safetensors
 from test_serving_networks import ROWS as GOLDEN
 
 from nbproof.cli.main import carry_out
-from nbproof.errors import ModelRefused, OutputTaken, PackageBroken
+from nbproof.errors import ModelRefused, NotApproved, OutputTaken, PackageBroken
 from nbproof.export.packaging import provenance
 from nbproof.export.sbom import Subject, bill, pins_of
 from nbproof.records import ContentHash
 from nbproof.serve.admission import Grant
+from nbproof.serve.bento import Answers
 from nbproof.serve.keys import add
 from nbproof.serve.package import read
+from nbproof.serve.rows import RowsRefused
 from nbproof.serve.shipping import ship
 from ports import free_port
 
@@ -127,6 +130,28 @@ def test_a_container_holds_what_it_needs_and_serves_nothing_else(package_folder:
     ended = subprocess.run(line, env={**os.environ, "PYTHONPATH": str(made.folder)}, capture_output=True, text=True)
     assert ended.returncode == 3
     assert "and the service was built for" in ended.stderr
+
+
+def test_a_bento_answers_only_with_what_was_approved(package_folder: Path, tmp_path: Path) -> None:
+    """Its service has one way to an answer, which holds the bytes against the pin; its lock names what scores need."""
+    package = read(package_folder)
+    made = ship(package, APPROVED, tmp_path / "bento", "bentoml")
+    about = yaml.safe_load((made.folder / "bentofile.yaml").read_text())
+
+    answers = Answers(made.folder)
+    assert answers.predict(ROWS) == {"model": "toy", "version": "1.2.3", "scores": package.load().score(ROWS)}
+    with pytest.raises(RowsRefused):
+        answers.predict([{**ROWS[0], "age": "x"}])
+    assert about["service"] == "service:Service"
+    assert {each.rstrip("/") for each in about["include"]} == {
+        each.name for each in made.folder.iterdir() if each.name != "bentofile.yaml"
+    }
+    pins = {name for name, _ in pins_of((made.folder / "requirements.lock").read_text(), where=made.folder)}
+    assert {"scikit-learn", "skops", "numpy", "cryptography"} <= pins
+    assert not {"fastapi", "uvicorn", "mlflow"} & pins
+    (made.folder / "model/more.txt").write_text("x")
+    with pytest.raises(NotApproved, match="and the service was built for"):
+        Answers(made.folder)
 
 
 @pytest.mark.slow

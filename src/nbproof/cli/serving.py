@@ -8,10 +8,14 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from .output import as_json, print_json
+
+if TYPE_CHECKING:
+    from ..serve.shipping import Kind
 
 
 @click.command()
@@ -143,7 +147,7 @@ def serve_key(file: Path, name: str, admin: bool, until: str | None, as_json: bo
 @click.command("serve-export")
 @click.argument("model", metavar="MODEL")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--as", "kind", type=click.Choice(["container", "mlflow", "triton"]), default="container",
+@click.option("--as", "kind", type=click.Choice(["bentoml", "container", "mlflow", "triton"]), default="container",
               show_default=True, help="What is made of it.")  # fmt: skip
 @click.option("--project", type=click.Path(path_type=Path, file_okay=False, exists=True),
               help="Whose approvals count; that of this folder when left out.")  # fmt: skip
@@ -154,20 +158,21 @@ def serve_export(
     model: str, folder: Path, kind: str, project: Path | None, no_explain: bool, unsafe_draft: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Write an approved model to FOLDER as it runs elsewhere: a container's context, an MLflow model, Triton's folder.
+    """Write an approved model to FOLDER as it runs elsewhere: for a container, MLflow, BentoML or Triton.
 
-    MODEL is what nbproof serve takes. A container and an MLflow model are pinned to its very bytes; what is needed
-    beside them is pinned, too, and a container comes with a bill of materials.
+    MODEL is what nbproof serve takes. A container, an MLflow model and a bento are pinned to its very bytes; what is
+    needed beside them is pinned, too, and a container comes with a bill of materials.
 
     \b
     Example:
       nbproof serve-export models:/credit-default@champion build/container
       nbproof serve-export build/08_serving/service build/mlflow --as mlflow
+      nbproof serve-export build/08_serving/service build/bento --as bentoml
     """
     from ..review.gate import UnsafeBypass
     from ..serve.admission import ByApproval
     from ..serve.package import of_contents
-    from ..serve.shipping import Kind, ship
+    from ..serve.shipping import ship
     from ..serve.source import find
 
     if unsafe_draft is not None and not unsafe_draft.strip():
@@ -177,14 +182,14 @@ def serve_export(
     package = of_contents(source.contents())
     unsafe = None if unsafe_draft is None else UnsafeBypass(by, unsafe_draft)
     grant = ByApproval(root, unsafe).admit(source.name, package.contents.digest)
-    wanted: Kind = "triton" if kind == "triton" else "mlflow" if kind == "mlflow" else "container"
-    done = ship(package, grant, folder, wanted, explains=not no_explain)
+    done = ship(package, grant, folder, cast("Kind", kind), explains=not no_explain)
     if as_json:
         print_json({"folder": done.folder, "files": [each for each in done.files if "nbproof/" not in each],
                     "digest": package.contents.digest.hex, "approval": grant.sentence})  # fmt: skip
         return
     click.echo(f"{package.manifest.name} {package.manifest.version} is in {folder}, {grant.sentence}; next: "
                + {"container": f"podman build {folder}", "mlflow": f"mlflow models serve -m {folder}",
+                  "bentoml": f"bentoml serve {folder}",
                   "triton": f"tritonserver --model-repository={folder}"}[kind])  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A model as teams run it elsewhere: the context of a container, an MLflow model, a repository of Triton.
+"""A model as teams run it elsewhere: the context of a container, an MLflow model, a bento, a repository of Triton.
 
 Each holds the very bytes that were admitted and is pinned to their hash, where it runs by us: what lies there later and
 is something else is not loaded. Whether the approval still holds nobody can ask in such a place.
@@ -7,6 +7,7 @@ is something else is not loaded. Whether the approval still holds nobody can ask
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -29,11 +30,13 @@ from .network import SUFFIXES as NETWORKS
 from .network import torch_module
 from .package import Model, Package, probes
 
-Kind = Literal["container", "mlflow", "triton"]
+Kind = Literal["bentoml", "container", "mlflow", "triton"]
 PINNED = "pinned.json"
 # What a service imports whatever it serves; the extra `serve` names the same and is what people install.
 CORE = ("fastapi", "httpx", "numpy", "pandas", "prometheus-client", "pydantic", "scikit-learn", "skops",
         "typing-extensions", "uvicorn")  # fmt: skip
+# What scoring imports without a service of ours, and what verifies the signatures of an approval.
+SCORES = ("cryptography", "numpy", "pandas", "pydantic", "pyyaml", "scikit-learn", "skops", "typing-extensions")
 EXPLAINED = ("joblib", "pyarrow", "scipy", "shap")
 # What a kind of file needs beside that: of each, the first of these names that is installed.
 OF_SUFFIX: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -62,6 +65,7 @@ def ship(package: Package, grant: Grant, folder: Path, kind: Kind, *, explains: 
     writers: Mapping[Kind, Callable[[Path], None]] = {
         "container": lambda place: _container(package, grant, place, explains=explains),
         "mlflow": lambda place: _mlflow(package, grant, place),
+        "bentoml": lambda place: _bento(package, grant, place),
         "triton": lambda place: _triton(package, place, runs_code=grant.runs_code),
     }
     with written_whole(folder) as unfinished:
@@ -199,6 +203,64 @@ def _mlflow(package: Package, grant: Grant, place: Path) -> None:
                       "params": None},
     }  # fmt: skip
     (place / "MLmodel").write_text(yaml.safe_dump(about, sort_keys=True))
+
+
+def _bento(package: Package, grant: Grant, place: Path) -> None:
+    import yaml
+
+    manifest = package.manifest
+    _write_package(package, place / "model")
+    _write_code(place / "nbproof")
+    (place / PINNED).write_text(as_json({"digest": package.contents.digest.hex, "words": grant.sentence}))
+    suffix = Path(manifest.files["model"][0]).suffix.lower()
+    # What scores depend on; the web server is BentoML's own, which asks for other versions of what that needs.
+    libraries = [next(filter(_is_installed, choices), choices[0]) for choices in OF_SUFFIX.get(suffix, ())]
+    listed = closure([*SCORES, *libraries])
+    (place / LOCK).write_text("".join(f"{name}=={version}\n" for name, version in listed))
+    about = {
+        "service": "service:Service",
+        "name": re.sub(r"[^a-z0-9._-]", "-", manifest.name.lower()),
+        "labels": {"version": manifest.version, "digest": package.contents.digest.hex[:63]},
+        "include": ["service.py", PINNED, LOCK, "model/", "nbproof/"],
+        "python": {"requirements_txt": LOCK, "lock_packages": False},
+        "envs": [{"name": "BENTOML_DO_NOT_TRACK", "value": "True"}, {"name": "OMP_NUM_THREADS", "value": "1"}],
+    }
+    (place / "bentofile.yaml").write_text(yaml.safe_dump(about, sort_keys=False))
+    (place / "service.py").write_text(_BENTO)
+
+
+_BENTO = '''\
+"""An approved model as a bento: `bentoml serve` in this folder, or `bentoml build`; it loads nothing else."""
+
+from pathlib import Path
+from typing import Any
+
+import bentoml
+
+from nbproof.serve.bento import Answers
+from nbproof.serve.rows import RowsRefused
+from nbproof.serve.stage import NotReady
+
+
+@bentoml.service(workers=1, traffic={"timeout": 30})
+class Service:
+    def __init__(self) -> None:
+        self.answers = Answers(Path(__file__).resolve().parent)
+
+    @bentoml.api
+    def predict(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        try:
+            return self.answers.predict(rows)
+        except RowsRefused as refused:
+            raise bentoml.exceptions.InvalidArgument(
+                "; ".join(f"{where}: {what}" for where, what in refused.problems)
+            ) from None
+        except NotReady as error:
+            raise bentoml.exceptions.ServiceUnavailable(str(error)) from None
+
+    async def __is_ready__(self) -> bool:
+        return self.answers.is_ready
+'''
 
 
 def _own(name: str) -> list[tuple[str, str]]:
