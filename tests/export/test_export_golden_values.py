@@ -191,6 +191,20 @@ def test_where_libraries_lie_is_no_result(monkeypatch: pytest.MonkeyPatch) -> No
     assert Rebuilder("", knows).of(here)["file"] == "/elsewhere/site-packages/numpy/__init__.py"
 
 
+def test_how_a_library_was_built_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package is tested with the build of torch that its machine has; another version is another."""
+    import torch
+
+    monkeypatch.setattr(torch, "__version__", "2.13.0+cpu")
+    here = told({"at": "2.13.0+cpu", "said": "of 2.13.0+cpu here"})
+    monkeypatch.setattr(torch, "__version__", "2.13.0+cu130")
+
+    assert list(differences(here, told({"at": "2.13.0+cu130", "said": "of 2.13.0+cu130 here"}), "v")) == []
+    assert Rebuilder("", knows).of(here)["said"] == "of 2.13.0+cu130 here"
+    monkeypatch.setattr(torch, "__version__", "2.14.0+cu130")
+    assert list(differences(here, told({"at": "2.14.0+cu130", "said": "of 2.14.0+cu130 here"}), "v"))
+
+
 def test_rounding_spreads() -> None:
     """Where runs round differently once, another run may round elsewhere in the same step; more than that counts."""
     loose = loosened(told({"a": 1.0, "b": 2.0}), told({"a": 1.0 + 1e-15, "b": 2.0}), "v")

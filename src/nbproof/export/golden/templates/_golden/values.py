@@ -32,6 +32,8 @@ MANY = 64
 MOST_PARTS = 100_000
 # Where libraries lie: elsewhere in each environment.
 LIBRARIES = sysconfig.get_path("purelib")
+# Whose version says for which hardware it was built: the same code is installed as another build elsewhere.
+_BUILT = ("torch", "torchvision", "torchaudio")
 # What says in a text all that it is.
 _SPELT: dict[type, Callable[[str], Any]] = {
     decimal.Decimal: decimal.Decimal,
@@ -61,9 +63,26 @@ class Untold(Exception):
 
 
 def without_places(text: str, here: str) -> str:
-    """A text without the folders that are others in each run: where it happens, and where libraries lie."""
+    """A text without what is another in each place: where a run happens, where libraries lie, how they were built."""
     text = text.replace(here, "{here}") if here else text
-    return text.replace(LIBRARIES, "{libraries}")
+    text = text.replace(LIBRARIES, "{libraries}")
+    for name, (version, build) in _builds().items():
+        text = text.replace(f"{version}{build}", f"{version}{{build of {name}}}") if build else text
+    return text
+
+
+def with_places(text: str, here: str) -> str:
+    """Undo `without_places` where this process runs."""
+    text = text.replace("{here}", here).replace("{libraries}", LIBRARIES)
+    for name, (_, build) in _builds().items() if "{build of " in text else ():
+        text = text.replace(f"{{build of {name}}}", build)
+    return text
+
+
+def _builds() -> dict[str, tuple[str, str]]:
+    """Versions of libraries that say their build, in two parts: `2.13.0` and `+cpu`, or nothing."""
+    parts = {name: str(getattr(library(name), "__version__", "")).partition("+") for name in _BUILT}
+    return {name: (version, mark + build) for name, (version, mark, build) in parts.items()}
 
 
 class Describer:
@@ -414,7 +433,7 @@ class Rebuilder:
         if told is None or type(told) in (bool, int, float):
             return told
         if type(told) is str:
-            return told.replace("{here}", self.here).replace("{libraries}", LIBRARIES)
+            return with_places(told, self.here)
         if type(told) is list:
             at = self._place()
             made: list[Any] = []
