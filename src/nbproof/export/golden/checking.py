@@ -21,7 +21,7 @@ _AXES = re.compile(r".*\.axes\[\d+\](?=\.)")
 # What matplotlib chooses by what is drawn.
 _SCALES = ("ticks", "tick labels", "xlim", "ylim")
 # Where a record holds what the comparison of notebook and package calls so.
-_PARTS = {"displayed": "shows", "figure": "figures"}
+_PARTS = {"value": "keeps", "displayed": "shows"}
 VARIES = "two runs differ here by themselves"
 
 
@@ -59,8 +59,8 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
             if found:
                 loose[step] = _with_scales(_wider(loose.get(step, {}), found))
     for step in (*about.steps, "results"):
-        for place in _unsteady(folder.load(file(step)), label(step), job["unsteady"]):
-            loose.setdefault(step, {})[place] = None
+        for place, told in _unsteady(folder.load(file(step)), label(step), job["unsteady"]):
+            loose[step] = _open(loose.get(step, {}), place, told)
     about = replace(about, loose=loose)
     wrong = {call: about.counted(call, told) for call, told in again.items()}
     alone = {call: function for call, function in about.alone.items() if not wrong[call]}
@@ -81,17 +81,31 @@ def check(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unsteady(told: Any, at: str, unsteady: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Places of a record on which two runs of the notebook did not agree, even if runs of the package happened to."""
+def _unsteady(told: Any, at: str, unsteady: Sequence[Sequence[str]]) -> Iterator[tuple[str, Any]]:
+    """Places of a record on which two runs of the notebook did not agree, with what is there.
+
+    Figures are told apart by their pixels there, and by their content here: what differs of one is learnt here alone.
+    """
     for what, name in unsteady:
-        if what == "value":
-            within = [(at, told)] if at == "results" else [(f"{at}.keeps", told.get("keeps"))]
+        if what == "value" and at == "results":
+            within, held = at, told
         elif what in _PARTS and at != "results":
-            within = [(f"{at}.{_PARTS[what]}", told.get(_PARTS[what]))]
+            within, held = f"{at}.{_PARTS[what]}", told.get(_PARTS[what])
         else:
             continue
-        yield from (f"{place}.{name}" for place, held in within
-                    if isinstance(held, Mapping) and name.partition("[")[0] in held.get("keys", ()))  # fmt: skip
+        key, _, number = name.partition("[")
+        values = held.get("keys", {}) if isinstance(held, Mapping) else {}
+        if key in values:
+            yield f"{within}.{name}", values[key][int(number.rstrip("]"))] if number else values[key]
+
+
+def _open(loose: Mapping[str, float | None], place: str, told: Any) -> dict[str, float | None]:
+    """Let what stands in a place be anything: where it was seen to differ, or all of it, if runs happened to agree."""
+    seen = [at for at in loose if at == place or at.startswith((f"{place}.", f"{place}["))]
+    # An array tells the first number of its that differs, which is another one each time.
+    if not seen or (isinstance(told, Mapping) and told.get("is") == "array"):
+        return {**{at: bound for at, bound in loose.items() if at not in seen}, place: None}
+    return {**loose, **dict.fromkeys(seen)}
 
 
 def _with_scales(found: Mapping[str, float | None]) -> dict[str, float | None]:
