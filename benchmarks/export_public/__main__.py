@@ -315,7 +315,8 @@ def _numbers(notebook: Path) -> dict[str, int]:
 
 def _judged(about: Mapping[str, Any], got: Mapping[str, Any], reference: Reference) -> Outcome:
     values, shown = (_compared(got, reference, part) for part in ("values", "displayed"))
-    wrong = _wrong(got, reference)
+    wrong = [f"{said}{name}{where}" for said, found in (("", values), ("displayed by ", shown))
+             for name, where in found.items() if where]  # fmt: skip
     if got["error"]:
         verdict, why = "failed", got["error"]
     elif wrong:
@@ -340,11 +341,6 @@ def _compared(got: Mapping[str, Any], reference: Reference, part: str) -> dict[s
     """Where each value that came back is another one; an empty text where it is not."""
     return {name: difference(told, got[part][name]) for name, told in getattr(reference, part).items()
             if name in got[part]}  # fmt: skip
-
-
-def _wrong(got: Mapping[str, Any], reference: Reference) -> list[str]:
-    return [f"{said}{name}{where}" for part, said in (("values", ""), ("displayed", "displayed by "))
-            for name, where in _compared(got, reference, part).items() if where]  # fmt: skip
 
 
 def _copied(folder: Path, row: Mapping[str, str], place: Path) -> Path:

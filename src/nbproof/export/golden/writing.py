@@ -51,9 +51,8 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
         "gives": {step: section.gives for section in draft.shaped.sections for step in _places(draft, [section.name])},
         "parameters": as_json(dict(draft.parameters)),
         "absent": {held.path: held.digest for held in draft.needed.data if held.path not in along},
+        "unsteady": sorted(unsteady_rows(draft.equivalence)),
     }  # fmt: skip
-    unsteady = sorted(unsteady_rows(draft.equivalence))
-    job["unsteady"] = unsteady
     # What runs here is put in place as it is.
     asking = json.dumps(asked(draft.reading.contract, draft.parameters), indent=1, ensure_ascii=False)
     (recorded / "command_line.json").write_text(asking + "\n", encoding="utf-8")
@@ -61,7 +60,7 @@ def write_tests(draft: Draft, package_folder: Path, *, timeout_s: float | None =
     try:
         carried_out(_HERE, {**job, "do": "record"}, timeout_s=timeout_s, environ=environ)
         not_alone: dict[str, str] = {}
-        has_chance, began = bool(unsteady) or _has_sets(source), time.monotonic()
+        has_chance, began = bool(job["unsteady"]) or _has_sets(source), time.monotonic()
         known: Any = None
         quiet = 0
         for number, steady in enumerate(_OTHERWISE, start=1):
