@@ -55,8 +55,8 @@ def example(clone: Path, name: str, *, is_exported: bool) -> dict[str, Any]:
     _, verified = carried_out(clone, "report", "--verify", f"{place}/build/report/report.html")
     exports = {}
     if is_exported:
-        for notebook, values in notebooks(clone / place):
-            seconds, made = carried_out(clone, "export", str(notebook.relative_to(clone)), "--draft", *values)
+        for notebook in notebooks(clone / place):
+            seconds, made = carried_out(clone, "export", str(notebook.relative_to(clone)), "--draft")
             package = clone / "exports" / f"{notebook.stem}_draft"
             _, proven = carried_out(clone, "verify", str(package.relative_to(clone)))
             exports[notebook.stem] = {"seconds": round(seconds, 1), "export": said(made), "verify": said(proven)}
@@ -70,14 +70,10 @@ def example(clone: Path, name: str, *, is_exported: bool) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def notebooks(folder: Path) -> list[tuple[Path, list[str]]]:
-    """The notebooks that a pipeline names, each with the values that the pipeline gives it, as options."""
+def notebooks(folder: Path) -> list[Path]:
+    """The notebooks that a pipeline names; each is exported with the values that the pipeline gives it."""
     tasks = yaml.safe_load((folder / "pipeline.yaml").read_text())["tasks"]
-    return [
-        ((folder / task["source"]).resolve(),
-         [word for name, value in task.get("params", {}).items() for word in ("-p", f"{name}={value}")])
-        for task in tasks
-    ]  # fmt: skip
+    return [(folder / task["source"]).resolve() for task in tasks]
 
 
 def carried_out(clone: Path, *words: str) -> tuple[float, subprocess.CompletedProcess[str]]:

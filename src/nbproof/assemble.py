@@ -6,10 +6,10 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import settings as settings_file
 from .errors import NbproofError, StorageFailed
@@ -85,10 +85,31 @@ def load_pipeline(
     return whole if task is None else part(whole, task, downstream=downstream)
 
 
-def working_folder(project: Project, notebook: Path) -> Path | None:
-    """The folder that a notebook works in as a task of a pipeline; None where it is one of none, or of several."""
-    homes = {home.parent for home in homes_of(notebook.resolve(), project.root)}
-    return homes.pop() if len(homes) == 1 else None
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What a notebook is as a task: the `folder` that it works in, and the `parameters` that are not its defaults."""
+
+    folder: Path | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+def home_of(project: Project, notebook: Path) -> Home:
+    """What the project's pipelines say of a notebook: nothing where it is a task of none, or where they disagree.
+
+    Raises what `load_pipeline` raises where it is a task of one that cannot be read.
+    """
+    notebook = notebook.resolve()
+    files = homes_of(notebook, project.root)
+    if len({file.parent for file in files}) != 1:
+        return Home()
+    given = []
+    for loaded in (load_pipeline(project, file) for file in files):
+        for task in loaded.pipeline.tasks:
+            if task.notebook.resolve() == notebook:
+                defaults = loaded.contracts[task.name].defaults()
+                given.append({name: value for name, value in task.parameters.items()
+                              if name not in defaults or value != defaults[name]})  # fmt: skip
+    return Home(files[0].parent, given[0] if all(each == given[0] for each in given) else {})
 
 
 def plan(project: Project, loaded: Loaded, *, force: bool = False) -> tuple[Verdict, ...]:

@@ -412,3 +412,29 @@ def test_a_notebook_of_a_pipeline_works_in_its_folder(tmp_path: Path) -> None:
     told = json.loads((exported(notebook) / "PROVENANCE.json").read_bytes())
 
     assert [held["path"] for held in told["working"]["data"]] == ["build/n.txt"]
+
+
+GIVEN = ("n: int = 3  # how many\nupstream = None\nproduct = None", ["parameters"]), "doubled = 2 * n\ndoubled"
+
+
+@pytest.mark.parametrize(
+    ("tasks", "options", "shown"),
+    [
+        (["{source: n.ipynb, product: a.ipynb, params: {n: 5}}"], [], [{"n": 5}]),
+        (["{source: n.ipynb, product: a.ipynb, params: {n: 5}}"], ["-p", "n=7"], [{"n": 7}]),
+        (["{source: n.ipynb, product: a.ipynb, params: {n: 3}}"], [], [{}]),
+        (["{source: n.ipynb, product: a.ipynb, name: a, params: {n: 5}}",
+          "{source: n.ipynb, product: b.ipynb, name: b, params: {n: 6}}"], [], [{}]),
+    ],
+)  # fmt: skip
+def test_a_notebook_of_a_pipeline_has_the_values_that_it_is_given_there(
+    tasks: list[str], options: list[str], shown: list[dict[str, int]], tmp_path: Path
+) -> None:
+    """What was approved are these values; a task whose values are its defaults, or that is two, runs as it is."""
+    (tmp_path / "pyproject.toml").write_text("[tool.nbproof]\ntracking = false\n")
+    (tmp_path / "pipeline.yaml").write_text("tasks:\n" + "".join(f"- {task}\n" for task in tasks))
+    notebook = write_notebook(tmp_path / "n.ipynb", *GIVEN)
+
+    told = json.loads((exported(notebook, *options) / "PROVENANCE.json").read_bytes())
+
+    assert [each["parameters"] for each in told["equivalence"]][:1] == shown

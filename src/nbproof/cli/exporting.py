@@ -24,7 +24,7 @@ _VERDICTS = ("equal", "not steady", "cannot be compared")
 @click.option("--draft", "is_draft", is_flag=True, help="Write an unapproved copy, marked so.")
 @click.option("--name", metavar="NAME", help="What the package is called; else as the notebook.")
 @click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE",
-              help="A value that the notebook is run with for the comparison. May be repeated.")  # fmt: skip
+              help="A value that the notebook is run with for the comparison, beside those of its pipeline. May be repeated.")  # fmt: skip
 @click.option("--other-values", "others_s", type=click.FloatRange(min=0), default=5.0, show_default=True,
               metavar="SECONDS", help="How long to compare with other values; 0: not at all.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
@@ -49,16 +49,17 @@ def export(
       nbproof export notebooks/06_training.ipynb
       nbproof export notebooks/06_training.ipynb --draft --out build -p rows=100
     """
-    from ..assemble import open_project, working_folder
+    from ..assemble import home_of, open_project
     from ..export.exporting import Asked
     from ..export.exporting import export as export_one
 
     project = open_project(notebook)
+    home = home_of(project, notebook)
     done = export_one(
         Asked(
             project.root, notebook, out=out, name=name, is_draft=is_draft, lock=project.settings.review_lock,
-            parameters=_parameters(notebook, parameters), timeout_s=timeout_s, others_s=others_s,
-            folder=working_folder(project, notebook),
+            parameters={**home.parameters, **_parameters(notebook, parameters)} or None, timeout_s=timeout_s,
+            others_s=others_s, folder=home.folder,
         ),
         tell=_teller(notebook.name, is_quiet=as_json),
     )  # fmt: skip
@@ -146,10 +147,10 @@ def sbom(package: Path, out: Path | None, as_json: bool) -> None:
             click.echo(f"{out}: {len(found['components'])} components")
 
 
-def _parameters(notebook: Path, texts: Sequence[str]) -> dict[str, Any] | None:
+def _parameters(notebook: Path, texts: Sequence[str]) -> dict[str, Any]:
     """The values typed as text, in the types of the notebook's contract."""
     if not texts:
-        return None
+        return {}
     from ..notebook import contract as contracts
     from ..notebook.document import read
 
