@@ -24,7 +24,8 @@ _VERDICTS = ("equal", "not steady", "cannot be compared")
 @click.option("--draft", "is_draft", is_flag=True, help="Write an unapproved copy, marked so.")
 @click.option("--name", metavar="NAME", help="What the package is called; else as the notebook.")
 @click.option("-p", "parameters", multiple=True, metavar="NAME=VALUE",
-              help="A value that the notebook is run with for the comparison, beside those of its pipeline. May be repeated.")  # fmt: skip
+              help="A value that the notebook is run with for the comparison, beside those of its pipeline. May be "
+                   "repeated.")  # fmt: skip
 @click.option("--other-values", "others_s", type=click.FloatRange(min=0), default=5.0, show_default=True,
               metavar="SECONDS", help="How long to compare with other values; 0: not at all.")  # fmt: skip
 @click.option("--timeout", "timeout_s", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
