@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -76,6 +76,19 @@ def ids(folder: Path) -> list[int]:
     return sorted(each for path in folder.glob("2*/*.parquet") for each in pq.read_table(path)["id"].to_pylist())
 
 
+def killed(command: list[str], folder: Path, moments: Sequence[int], done: Callable[[], int]) -> int:
+    """Start a command again and again, and kill it once so much is done; how often it was killed while it ran."""
+    kills = 0
+    for moment in moments:
+        with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as reader:
+            deadline = time.monotonic() + 90
+            while done() < moment and reader.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            kills += reader.poll() is None
+            reader.kill()
+    return kills
+
+
 def test_a_killed_reader_loses_nothing_and_writes_nothing_twice(broker: str, tmp_path: Path, record: Record) -> None:
     """`nbproof monitor collect` against a real broker; the windows are whole, by day, and read again they stay so."""
     folder = tmp_path / "windows"
@@ -85,16 +98,8 @@ def test_a_killed_reader_loses_nothing_and_writes_nothing_twice(broker: str, tmp
     with record.row(
         "Tansu 0.6, Kafka's protocol", "`nbproof monitor collect` of 20,000 messages in 3 partitions"
     ) as say:
-        kills = 0
-        for held in (1, 4_000, 9_000, 14_000):
-            with subprocess.Popen(
-                [*command, "--batch", "500"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            ) as reader:
-                deadline = time.monotonic() + 60
-                while len(ids(folder)) < held and reader.poll() is None and time.monotonic() < deadline:
-                    time.sleep(0.05)
-                kills += reader.poll() is None
-                reader.kill()
+        moments = (1, 4_000, 9_000, 14_000)
+        kills = killed([*command, "--batch", "500"], tmp_path, moments, lambda: len(ids(folder)))
         ended = subprocess.run([*command, "--until-end", "--json"], capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stderr
         assert ids(folder) == list(range(ROWS))
@@ -151,16 +156,7 @@ def test_a_killed_process_answers_each_record_under_one_name(broker: str, packag
     command = [sys.executable, "-m", "nbproof", "serve-stream", "service", TOPIC, ANSWERS, "--brokers", broker,
                "--unsafe-draft", "a test", "--batch-rows", "20"]  # fmt: skip
     with record.row("Tansu 0.6, Kafka's protocol", "`nbproof serve-stream` of 6,000 records in 3 partitions") as say:
-        kills = 0
-        for held in (1, 1_500):
-            with subprocess.Popen(
-                command, cwd=packaged.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            ) as reader:
-                deadline = time.monotonic() + 90
-                while len(answers(broker)) < held and reader.poll() is None and time.monotonic() < deadline:
-                    time.sleep(0.01)
-                kills += reader.poll() is None
-                reader.kill()
+        kills = killed(command, packaged.parent, (1, 1_500), lambda: len(answers(broker)))
         ended = subprocess.run(
             [*command, "--until-end", "--json"], cwd=packaged.parent, capture_output=True, text=True, check=False
         )
