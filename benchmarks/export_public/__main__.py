@@ -254,9 +254,10 @@ def _converted(contender: str, notebook: Path, out: Path) -> Path | Outcome:
 
 
 def _by_nbconvert(notebook: Path, out: Path) -> Path:
-    from nbconvert.exporters import ScriptExporter
+    # Asked for a script, it writes text where the notebook does not say its language.
+    from nbconvert.exporters import PythonExporter
 
-    text, about = ScriptExporter().from_filename(str(notebook))
+    text, about = PythonExporter().from_filename(str(notebook))
     made = out / f"{notebook.stem}{about['output_extension']}"
     made.write_text(text, encoding="utf-8")
     return made
