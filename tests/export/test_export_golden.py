@@ -66,7 +66,7 @@ for folder in sys.argv[1:]:
         said = os.open(os.path.join(folder, "said.txt"), os.O_WRONLY | os.O_CREAT)
         os.dup2(said, 1), os.dup2(said, 2), os.chdir(folder)
         sys.path.insert(0, os.path.join(folder, "src"))
-        code = pytest.main(["-q", "-p", "no:cacheprovider", "-W", "ignore", "-rs", "--rootdir", folder, "tests"])
+        code = pytest.main(["-q", "-p", "no:cacheprovider", "-W", "error", "-rs", "--rootdir", folder, "tests"])
         sys.stdout.flush(), os._exit(code)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """

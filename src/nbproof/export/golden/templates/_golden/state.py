@@ -98,13 +98,18 @@ def _numpy_after(numpy: Any, state: Any) -> None:
 
 
 def _pandas_before(pandas: Any) -> Any:
-    return {name: pandas.get_option(name) for name in pandas._config.config._registered_options}
+    with warnings.catch_warnings():
+        # It warns of some options whoever looks at them.
+        warnings.simplefilter("ignore")
+        return {name: pandas.get_option(name) for name in pandas._config.config._registered_options}
 
 
 def _pandas_after(pandas: Any, state: Any) -> None:
-    for name, value in state.items():
-        if pandas.get_option(name) != value:
-            pandas.set_option(name, value)
+    for name, value in _pandas_before(pandas).items():
+        if value != state[name]:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                pandas.set_option(name, state[name])
 
 
 def _torch_before(torch: Any) -> Any:
