@@ -54,6 +54,21 @@ def test_it_runs_from_any_folder(installed: Path, tmp_path: Path) -> None:
     assert (tmp_path / "rate.txt").read_text() == "2.0"
 
 
+@pytest.mark.parametrize(("starts", "is_own"), [("__main__.main", True), ("run", False)])
+def test_garbage_among_libraries_is_looked_for_in_processes_of_other_people(
+    starts: str, is_own: bool, installed: Path, tmp_path: Path
+) -> None:
+    """The command line lets libraries stay until its process ends; whoever calls `run()` keeps their collector."""
+    code = (
+        f"import gc, {NAME}.__main__, contextlib\n"
+        f"with contextlib.suppress(SystemExit):\n    {NAME}.{starts}()\n"
+        "print(gc.get_freeze_count() > 0, gc.isenabled())"
+    )
+    ran = python("-c", code, folder=tmp_path, path=installed)
+
+    assert ran.stdout.splitlines()[-1] == f"{is_own} True", ran.stderr
+
+
 def test_it_works_where_it_is_told_to(installed: Path, tmp_path: Path) -> None:
     """With --out the folder is made, holds the data and what was written, and what is elsewhere stays."""
     ran = python("-m", NAME, "--out", "made/here", folder=tmp_path, path=installed)

@@ -139,8 +139,8 @@ def _forget_steps() -> None:
 
 
 def _is_ours(module: Any) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and Path(file).is_relative_to(MODULES)
+    # A run asks this of every module that its libraries load: text is much faster than paths.
+    return str(getattr(module, "__file__", None)).startswith(f"{MODULES}{os.sep}")
 
 
 def _is_local(module: Any, folder: Path) -> bool:
@@ -148,7 +148,7 @@ def _is_local(module: Any, folder: Path) -> bool:
     file = getattr(module, "__file__", None)
     if _is_ours(module):
         return True
-    if not isinstance(file, str) or not file.endswith(".py") or "site-packages" in Path(file).parts:
+    if not isinstance(file, str) or not file.endswith(".py") or f"{os.sep}site-packages{os.sep}" in file:
         return False
     path = Path(file).absolute()
     elsewhere = (HERE, Path(sys.prefix), Path(sys.base_prefix))
