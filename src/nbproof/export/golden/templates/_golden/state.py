@@ -53,9 +53,8 @@ def within(here: Path, libraries: Iterable[str]) -> Iterator[None]:
     random.seed(SEED)
     os.chdir(here)
     try:
-        with warnings.catch_warnings():
-            # What a library says about its future is no matter of a step.
-            warnings.simplefilter("ignore")
+        # What a library says about its future is no matter of a step.
+        with _quietly():
             yield
     finally:
         os.chdir(folder)
@@ -68,6 +67,13 @@ def within(here: Path, libraries: Iterable[str]) -> Iterator[None]:
         pyplot = sys.modules.get("matplotlib.pyplot")
         if pyplot is not None:
             pyplot.close("all")
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _kept(libraries: Iterable[str]) -> Iterator[tuple[Any, Any, Any]]:
@@ -98,18 +104,16 @@ def _numpy_after(numpy: Any, state: Any) -> None:
 
 
 def _pandas_before(pandas: Any) -> Any:
-    with warnings.catch_warnings():
-        # It warns of some options whoever looks at them.
-        warnings.simplefilter("ignore")
+    # It warns of some options whoever looks at them.
+    with _quietly():
         return {name: pandas.get_option(name) for name in pandas._config.config._registered_options}
 
 
 def _pandas_after(pandas: Any, state: Any) -> None:
-    for name, value in _pandas_before(pandas).items():
-        if value != state[name]:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                pandas.set_option(name, state[name])
+    with _quietly():
+        for name, value in state.items():
+            if pandas.get_option(name) != value:
+                pandas.set_option(name, value)
 
 
 def _torch_before(torch: Any) -> Any:
