@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,14 @@ def _environment_stays() -> Iterator[None]:
     before = _variables()
     yield
     assert _variables() == before
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _main_stays() -> Iterator[None]:
+    """A file of tests leaves `__main__` as it was: a shell takes its place, and new processes begin with what it is."""
+    before = sys.modules["__main__"]
+    yield
+    assert sys.modules["__main__"] is before
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import io
 import os
+import sys
 import textwrap
 import types
 from collections.abc import Iterator
@@ -71,7 +72,9 @@ class Shell(InteractiveShell):
 
 
 @pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    # A shell puts its own module in the place of this one and, when it is reset, takes away what it is known by.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     made = Shell.instance()
     made.reset(new_session=False)
     yield made

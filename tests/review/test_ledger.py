@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from pathlib import Path
 
 import pytest
@@ -121,10 +120,8 @@ def test_nothing_is_added_to_a_broken_ledger(written: bytes, tmp_path: Path) -> 
     assert ledger.path.read_bytes() == written[:-3]
 
 
-def test_two_writers_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_writers_lose_nothing(tmp_path: Path) -> None:
     """Processes that write at the same time wait for one another."""
-    # A new process begins with what is `__main__` here, and a shell that another test made may be that.
-    monkeypatch.setitem(sys.modules, "__main__", sys.modules[__name__])
     context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=add_many, args=(tmp_path, name, 15)) for name in ("a", "b")]
     for writer in writers:
