@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -71,7 +72,10 @@ def commands() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Carry out one command line, then leave the process with its exit code."""
-    sys.exit(carry_out(arguments))
+    exit_code = carry_out(arguments)
+    # Nothing is left to be collected but what ends with the process; looking through torch for it takes a second.
+    gc.freeze()
+    sys.exit(exit_code)
 
 
 def carry_out(arguments: Sequence[str] | None = None, *, command: click.Command = commands) -> int:

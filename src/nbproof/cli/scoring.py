@@ -80,10 +80,10 @@ def score(
       nbproof score exports/scoring rows scores --rows path --take scores --on slurm --gpus 1 --partitions 16
     """
     from ..score.asked import Asked
-    from ..score.device import let_waiting_threads_sleep
+    from ..score.device import prepare_process
     from ..score.scoring import score as scored
 
-    let_waiting_threads_sleep()
+    prepare_process()
     project, unsafe = _who(unsafe_draft)
     asked = Asked(
         features=None if features is None else tuple(each.strip() for each in features.split(",")), keep=tuple(keep),

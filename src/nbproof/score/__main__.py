@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 from ..errors import NbproofError
-from .device import let_waiting_threads_sleep
+from .device import prepare_process
 from .partitions import carry_out_one
 
 
 def main() -> int:
     output, work, number = sys.argv[1:4]
-    let_waiting_threads_sleep()
+    prepare_process()
     try:
         made = carry_out_one(Path(output), int(number), Path(work))
     except NbproofError as error:

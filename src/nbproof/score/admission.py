@@ -15,7 +15,6 @@ from pathlib import Path
 from ..errors import ModelUnusable, NotApproved, ScoreRefused
 from ..explain.torch_files import is_weights
 from ..export.packaging import provenance
-from ..jobs import admission as packages
 from ..records import ContentHash
 from ..review.gate import UnsafeBypass, let_pass_model
 from ..run.sources.hashes import content_hash
@@ -102,6 +101,9 @@ def admit_package(
     package: Path, *, project: Path, unsafe: UnsafeBypass | None, is_again: bool = False
 ) -> tuple[Admitted, str]:
     """The same for an exported package, with the name that it is imported by. Raises what `jobs.admission` does."""
+    # The converter comes along with it, which a model that is no package needs not.
+    from ..jobs import admission as packages
+
     found = packages.admit(package, project=project, unsafe=unsafe)
     if found.is_draft and unsafe is not None and not is_again:
         packages.note_draft(found, unsafe, target="score")

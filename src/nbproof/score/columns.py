@@ -68,6 +68,16 @@ def fill(block: NDArray[Any], batch: Any, where: str, missing: Missing) -> None:
         raise _hole(f"{where}, row {row} of the batch", "NaN", batch.schema.names[at])
 
 
+def as_arrow(column: NDArray[Any]) -> Any:
+    """A column of answers as Arrow's array, in the memory where it lies; this way, too, without pandas."""
+    import pyarrow
+
+    if column.dtype.kind == "b":
+        return pyarrow.array(column)
+    kind = pyarrow.from_numpy_dtype(column.dtype)
+    return pyarrow.Array.from_buffers(kind, len(column), [None, pyarrow.py_buffer(column)])
+
+
 def frame(batch: Any, holed: frozenset[str], where: str, missing: Missing) -> Any:
     """A batch as a pandas frame whose types are those that the whole table would have.
 
@@ -106,13 +116,21 @@ def _is_taken(kind: Any, form: Form) -> bool:
 def _numbers(batch: Any, at: int, where: str, missing: Missing) -> NDArray[Any]:
     array = batch.column(at)
     if not array.null_count:
-        found: NDArray[Any] = array.to_numpy(zero_copy_only=False)
-        return found
+        return _as_numpy(array)
     name = batch.schema.names[at]
     if missing == "refuse":
         raise _hole(where, f"{array.null_count} nulls", name)
-    filled: NDArray[Any] = _as_float(array, name, where).to_numpy(zero_copy_only=False)
-    return filled
+    return _as_numpy(_as_float(array, name, where), is_holed=True)
+
+
+def _as_numpy(array: Any, *, is_holed: bool = False) -> NDArray[Any]:
+    """An array of numbers; Arrow's own way there imports pandas first, which takes longer than many a batch."""
+    from pyarrow import types
+
+    found: NDArray[Any] = (
+        array.to_numpy(zero_copy_only=False) if is_holed or types.is_boolean(array.type) else np.from_dlpack(array)
+    )
+    return found
 
 
 def _as_float(array: Any, name: str, where: str) -> Any:

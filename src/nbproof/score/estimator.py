@@ -23,6 +23,7 @@ class Estimator:
 
     form: Form = "frame"
     missing: Missing = "pass"
+    is_stateless = False
     dtype = np.dtype("float64")
 
     def __init__(

@@ -29,6 +29,7 @@ class GraphScorer:
 
     form: Form = "matrix"
     missing: Missing = "refuse"
+    is_stateless = False
 
     def __init__(self, graph: Graph, features: tuple[str, ...], *, name: str, model: str) -> None:
         if graph.features is not None and graph.features != features:

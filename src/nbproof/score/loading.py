@@ -19,7 +19,7 @@ from ..review.gate import UnsafeBypass
 from .admission import Admitted, admit, admit_package, copied, is_code, is_exported, is_packaged
 from .asked import ALL, Asked
 from .columns import is_number
-from .device import Device, choose
+from .device import Device, choose, without_collecting
 from .estimator import Estimator
 from .graph import Graph, GraphScorer
 from .network import Network
@@ -59,7 +59,8 @@ def load(
             signed = Signed.read(copy, device, name=asked.name, model=admitted.name, runs_code=not admitted.is_draft)
             return Loaded(signed, admitted, device)
         if copy.suffix.lower() in _TORCH:
-            return _torch(copy, admitted, asked, source, project=project, unsafe=unsafe, is_again=is_again)
+            with without_collecting():
+                return _torch(copy, admitted, asked, source, project=project, unsafe=unsafe, is_again=is_again)
         if copy.suffix.lower() in (KERAS, ONNX):
             return _graph(copy, admitted, asked, source)
         fitted = estimators.model(copy, trusted=asked.trust, unsafe_read_pickles=is_code(copy))

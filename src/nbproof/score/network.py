@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ModelUnusable
@@ -11,6 +12,10 @@ from ..explain.torch_files import floats_of
 from .columns import Form, Missing
 from .device import Device, Transfers
 from .scorer import Pending, named
+from .stateless import is_stateless
+
+# Rows that one core answers at a time: what lies between two layers stays in its own cache.
+_PIECE_ROWS = 4096
 
 
 class Network:
@@ -25,12 +30,14 @@ class Network:
         self.features = features
         self._transfers = Transfers(device)
         self._module = module.to(self._transfers.device)
+        # A GPU answers whole batches, one after the other.
+        self.is_stateless = not self._transfers.is_cuda and is_stateless(self._module)
         self._dtype = floats_of(self._module)
         # What a block of numbers cannot spell is rounded by torch, on its way.
         self._staged = self._dtype if self._dtype in (torch.float64, torch.float32, torch.float16) else torch.float32
         self.dtype = torch.empty(0, dtype=self._staged).numpy().dtype
         tried = self._tried(model)
-        self.answer_dtype = tried.dtype
+        self.answer_dtype, self._shape = tried.dtype, tried.shape[1:]
         width = 1 if tried.ndim == 1 else tried.shape[1]
         self.outputs = named([str(at) for at in range(width)], name)
 
@@ -43,11 +50,37 @@ class Network:
 
         with torch.inference_mode():
             moved = self._transfers.to_device(torch.from_numpy(rows))
-            answers = self._module(moved if moved.dtype == self._dtype else moved.to(self._dtype))
-            if not isinstance(answers, torch.Tensor):
-                raise ModelUnusable("the module", f"a {type(answers).__name__} as its answer", "one tensor")
-            wide = answers.float() if answers.dtype == torch.bfloat16 else answers
-            return self._transfers.to_host(wide)
+            if not self.is_stateless or len(moved) <= _PIECE_ROWS:
+                return self._transfers.to_host(self._answers(moved))
+            found = self._in_pieces(moved)
+        return Pending(lambda: found)
+
+    def _in_pieces(self, rows: Any) -> NDArray[Any]:
+        """The answers to one piece of the rows after the other.
+
+        Memory for all of them is taken first, and what belongs to a piece is let go before the next one: what stayed in
+        between would leave holes in the layers' memory that the next layer does not fit.
+        """
+        found = np.empty((len(rows), *self._shape), self.answer_dtype)
+        for start in range(0, len(rows), _PIECE_ROWS):
+            answers = self._answers(rows[start : start + _PIECE_ROWS]).numpy()
+            piece = found[start : start + _PIECE_ROWS]
+            if answers.shape != piece.shape or answers.dtype != piece.dtype:
+                raise ModelUnusable(
+                    "the module", f"answers of the shape {answers.shape} and type {answers.dtype}",
+                    f"{piece.shape} and {piece.dtype}, as it answered first",
+                )  # fmt: skip
+            piece[...] = answers
+            del answers
+        return found
+
+    def _answers(self, rows: Any) -> Any:
+        import torch
+
+        answers = self._module(rows if rows.dtype == self._dtype else rows.to(self._dtype))
+        if not isinstance(answers, torch.Tensor):
+            raise ModelUnusable("the module", f"a {type(answers).__name__} as its answer", "one tensor")
+        return answers.float() if answers.dtype == torch.bfloat16 else answers
 
     def _tried(self, model: str) -> NDArray[Any]:
         """What it answers to two rows of zeros: nothing else tells how many columns there will be, and of which type.

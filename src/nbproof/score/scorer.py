@@ -28,11 +28,13 @@ class Scorer(Protocol):
 
     `features` are the columns that it takes, in its order, as one block (form `matrix`) or as a frame; it computes with
     numbers of `dtype`. `outputs` are what the columns of its answers are called, and `answer_dtype` what they hold.
+    Where it `is_stateless`, several threads may ask it at once: an answer depends on nothing that another one changes.
     """
 
     features: tuple[str, ...]
     form: Form
     missing: Missing
+    is_stateless: bool
     dtype: Any
     outputs: tuple[str, ...]
     answer_dtype: Any

@@ -24,6 +24,7 @@ class Signed:
 
     form: Form = "frame"
     missing: Missing = "pass"
+    is_stateless = False
 
     def __init__(self, signature: Signature, inner: Estimator | Served, model: str) -> None:
         self._signature, self._inner, self._model = signature, inner, model

@@ -18,6 +18,8 @@ SUFFIXES = (".parquet", ".pq")
 # Other tables: passing over them in silence would lose their rows.
 OTHER_TABLES = (".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".arrow", ".feather", ".orc", ".avro", ".gz", ".zst")
 _MAGIC, _TAIL = b"PAR1", 8
+# Read at a time of each column; larger ones are taken from the system, and given back, again and again.
+_BUFFER_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def batches(
     rows = 0
     try:
         # Without the read ahead of whole row groups memory does not depend on how large they are.
-        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        with pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER_BYTES) as file:
             for batch in file.iter_batches(
                 batch_rows, row_groups=list(part.groups), columns=list(columns), use_threads=on_all_cores
             ):

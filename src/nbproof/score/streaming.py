@@ -1,7 +1,8 @@
 """Rows streamed past a model: one thread reads ahead, one writes behind, and neither lets more than a few batches wait.
 
-Memory is bounded by the size of a batch, whatever the number of rows; and the order of the input is the order of the
-output, since each queue has one end.
+A model that keeps nothing between two batches is asked by a thread for each core, about a batch of its own; any other
+one about one batch after the other. Memory is bounded by the size of a batch, whatever the number of rows; and the
+order of the input is the order of the output, since each queue has one end.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Any, Generic, TypeVar
@@ -16,14 +19,15 @@ from typing import Any, Generic, TypeVar
 from numpy.typing import NDArray
 
 from ..errors import ModelUnusable, NbproofError
-from .columns import Missing, fill, frame
+from .columns import Missing, as_arrow, fill, frame
+from .device import on_one_core_each
 from .plan import Part
 from .scorer import Pending, Scorer, answers, refuse_unsteady
 from .source import Source, batches
 from .writing import Work, part_file
 
-# How many batches may wait between two threads, and how many a device works on at once.
-_WAITING, _IN_FLIGHT = 2, 2
+# How many batches may wait between two threads, and how many a device, or a core, has at once: one ahead.
+_WAITING, _AHEAD = 2, 1
 _LOOK_AGAIN_S = 0.1
 Item = TypeVar("Item")
 
@@ -55,6 +59,33 @@ class Batch:
     size: int
     where: str
     block: NDArray[Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The threads that ask the model, or None where this one does; and how many batches are in its hands at once."""
+
+    threads: Executor | None = None
+    in_flight: int = 1 + _AHEAD
+
+    def begin(self, scorer: Scorer, rows: Any) -> Pending:
+        """Start to score."""
+        if self.threads is None:
+            return scorer.begin(rows)
+        return Pending(self.threads.submit(lambda: scorer.begin(rows).wait()).result)
+
+
+@contextmanager
+def crew_for(scorer: Scorer) -> Iterator[Crew]:
+    """A thread for each core that torch would take, where the model may be asked so."""
+    if not scorer.is_stateless:
+        yield Crew()
+        return
+    with on_one_core_each() as cores, ThreadPoolExecutor(cores, "nbproof-score-core") as threads:
+        try:
+            yield Crew(threads, cores + _AHEAD)
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +134,18 @@ def stream(job: Job, parts: Sequence[Part], tell: Callable[[int, int], None]) ->
 
     `tell` hears after each batch how many rows and how many parts are done. Raises the first error of any thread.
     """
+    with crew_for(job.scorer) as crew:
+        _stream(job, parts, crew, tell)
+
+
+def _stream(job: Job, parts: Sequence[Part], crew: Crew, tell: Callable[[int, int], None]) -> None:
     stop = threading.Event()
     failed: list[BaseException] = []
     read: _Queue[Batch | Begin | End] = _Queue(stop, _WAITING)
     scored: _Queue[Any] = _Queue(stop, _WAITING)
     # One block for each batch that waits, is being read, or is being scored.
     free: _Queue[NDArray[Any]] = _Queue(stop)
-    for _ in range(_WAITING + _IN_FLIGHT + 1 if job.scorer.form == "matrix" else 0):
+    for _ in range(_WAITING + crew.in_flight + 1 if job.scorer.form == "matrix" else 0):
         free.put(job.scorer.block(job.batch_rows))
 
     def guarded(work: Callable[[], None]) -> Callable[[], None]:
@@ -131,7 +167,7 @@ def stream(job: Job, parts: Sequence[Part], tell: Callable[[int, int], None]) ->
     for thread in threads:
         thread.start()
     try:
-        guarded(lambda: _score(job, read, scored, free, tell))()
+        guarded(lambda: _score(job, crew, read, scored, free, tell))()
         if not failed:
             threads[1].join()
     finally:
@@ -173,8 +209,9 @@ def _prepared(job: Job, batch: Any, where: str, free: _Queue[NDArray[Any]]) -> B
 
 
 def _score(
-    job: Job, read: _Queue[Any], scored: _Queue[Any], free: _Queue[NDArray[Any]], tell: Callable[[int, int], None]
-) -> None:
+    job: Job, crew: Crew, read: _Queue[Any], scored: _Queue[Any], free: _Queue[NDArray[Any]],
+    tell: Callable[[int, int], None],
+) -> None:  # fmt: skip
     """Ask the model; a device has the next batch already while the answers of the last one are on their way."""
     flying: deque[tuple[Batch, Pending]] = deque()
     rows = done = 0
@@ -194,8 +231,8 @@ def _score(
             if not is_steady:
                 _asked(job, item, lambda batch=item: refuse_unsteady(job.scorer, _first(batch), job.model))  # type: ignore[misc]
                 is_steady = True
-            flying.append((item, _asked(job, item, lambda batch=item: job.scorer.begin(batch.rows))))  # type: ignore[misc]
-            if len(flying) >= _IN_FLIGHT:
+            flying.append((item, _asked(job, item, lambda batch=item: crew.begin(job.scorer, batch.rows))))  # type: ignore[misc]
+            if len(flying) >= crew.in_flight:
                 rows += land()
                 tell(rows, done)
             continue
@@ -224,7 +261,7 @@ def _answered(job: Job, batch: Batch, found: NDArray[Any]) -> Any:
     import pyarrow
 
     told = answers(job.scorer, found, batch.size, batch.where, job.missing)
-    columns = [*batch.kept.columns, *(pyarrow.array(each) for each in told.columns.values())]
+    columns = [*batch.kept.columns, *(as_arrow(each) for each in told.columns.values())]
     return pyarrow.RecordBatch.from_arrays(columns, schema=job.schema)
 
 
