@@ -216,8 +216,33 @@ def test_a_piece_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     scorer = Network(exported(layers()), FEATURES, CPU, name="p", model="m")
     monkeypatch.setattr(scorer, "_module", lambda rows: rows[:, :1])
 
-    with pytest.raises(ModelUnusable, match=r"answers of the shape \(4096, 1\) and type float32"):
-        scorer.begin(np.zeros((network._PIECE_ROWS + 1, 3), np.float32))
+    with pytest.raises(ModelUnusable, match=r"answers of the shape \(2048, 1\) and type float32"):
+        scorer.begin(np.zeros((4097, 3), np.float32))
+
+
+@pytest.mark.parametrize("rows", [1, 4096, 4097, 12_289])
+def test_no_piece_is_much_smaller_than_another(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """A program may have been exported for two rows or more: one that is left over would be refused."""
+    scorer = Network(exported(First()), FEATURES, CPU, name="p", model="m")
+    sizes: list[int] = []
+    module = scorer._module
+    monkeypatch.setattr(scorer, "_module", lambda piece: sizes.append(len(piece)) or module(piece))
+
+    scorer.begin(np.zeros((rows, 3), np.float32)).wait()
+
+    assert sum(sizes) == rows
+    assert max(sizes) <= network._PIECE_ROWS
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_large_batches_do_not_wait_on_every_core() -> None:
+    """Their memory is bounded, however many cores a machine has."""
+    scorer = Network(exported(First()), FEATURES, CPU, name="p", model="m")
+    found = {}
+    for rows in (1000, 30_000_000, 10**9):
+        with streaming.crew_for(scorer, rows) as crew:
+            found[rows] = crew.in_flight
+    assert found == {1000: 5, 30_000_000: 2, 10**9: 2}
 
 
 def test_what_was_set_is_set_back() -> None:

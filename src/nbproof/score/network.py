@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from .device import Device, Transfers
 from .scorer import Pending, named
 from .stateless import is_stateless
 
-# Rows that one core answers at a time: what lies between two layers stays in its own cache.
+# The most rows that one core answers at a time: what lies between two layers stays in its own cache.
 _PIECE_ROWS = 4096
 
 
@@ -56,15 +58,16 @@ class Network:
         return Pending(lambda: found)
 
     def _in_pieces(self, rows: Any) -> NDArray[Any]:
-        """The answers to one piece of the rows after the other.
+        """The answers to one piece of the rows after the other, all of about one size.
 
         Memory for all of them is taken first, and what belongs to a piece is let go before the next one: what stayed in
         between would leave holes in the layers' memory that the next layer does not fit.
         """
         found = np.empty((len(rows), *self._shape), self.answer_dtype)
-        for start in range(0, len(rows), _PIECE_ROWS):
-            answers = self._answers(rows[start : start + _PIECE_ROWS]).numpy()
-            piece = found[start : start + _PIECE_ROWS]
+        pieces = math.ceil(len(rows) / _PIECE_ROWS)
+        for start, end in pairwise(len(rows) * at // pieces for at in range(pieces + 1)):
+            answers = self._answers(rows[start:end]).numpy()
+            piece = found[start:end]
             if answers.shape != piece.shape or answers.dtype != piece.dtype:
                 raise ModelUnusable(
                     "the module", f"answers of the shape {answers.shape} and type {answers.dtype}",

@@ -28,6 +28,8 @@ from .writing import Work, part_file
 
 # How many batches may wait between two threads, and how many a device, or a core, has at once: one ahead.
 _WAITING, _AHEAD = 2, 1
+# What all batches in the hands of all cores may take, however many cores there are and however large a batch is.
+_MOST_BYTES = 1 << 30
 _LOOK_AGAIN_S = 0.1
 Item = TypeVar("Item")
 
@@ -76,14 +78,15 @@ class Crew:
 
 
 @contextmanager
-def crew_for(scorer: Scorer) -> Iterator[Crew]:
-    """A thread for each core that torch would take, where the model may be asked so."""
+def crew_for(scorer: Scorer, batch_rows: int) -> Iterator[Crew]:
+    """A thread for each core that torch would take, where the model may be asked so, and there is room for batches."""
     if not scorer.is_stateless:
         yield Crew()
         return
+    room = _MOST_BYTES // (batch_rows * len(scorer.features) * scorer.dtype.itemsize)
     with on_one_core_each() as cores, ThreadPoolExecutor(cores, "nbproof-score-core") as threads:
         try:
-            yield Crew(threads, cores + _AHEAD)
+            yield Crew(threads, max(1 + _AHEAD, min(cores + _AHEAD, room)))
         finally:
             threads.shutdown(cancel_futures=True)
 
@@ -134,7 +137,7 @@ def stream(job: Job, parts: Sequence[Part], tell: Callable[[int, int], None]) ->
 
     `tell` hears after each batch how many rows and how many parts are done. Raises the first error of any thread.
     """
-    with crew_for(job.scorer) as crew:
+    with crew_for(job.scorer, job.batch_rows) as crew:
         _stream(job, parts, crew, tell)
 
 
