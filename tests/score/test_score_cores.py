@@ -169,6 +169,51 @@ def test_the_number_of_threads_changes_no_bit(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+class Chosen(torch.nn.Module):
+    """Which of three features is the largest, or whether the first is above zero."""
+
+    def __init__(self, *, is_yes_or_no: bool) -> None:
+        super().__init__()
+        self.is_yes_or_no = is_yes_or_no
+
+    def forward(self, rows: Any) -> Any:
+        return rows[:, 0] > 0 if self.is_yes_or_no else rows.argmax(1)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "spelled"),
+    [
+        (lambda: layers(torch.nn.Tanh()).double(), "float64", "double"),
+        (lambda: layers(torch.nn.Tanh()).bfloat16(), "bfloat16", "float"),
+        (lambda: Chosen(is_yes_or_no=False), "float32", "int64"),
+        (lambda: Chosen(is_yes_or_no=True), "float32", "bool"),
+        (lambda: torch.nn.Sequential(torch.nn.Unflatten(1, (3, 1)), torch.nn.Conv1d(3, 2, 1), torch.nn.Flatten()),
+         "float32", "float"),
+    ],
+    ids=["double", "bfloat16", "numbers of classes", "yes or no", "a convolution"],
+)  # fmt: skip
+def test_pieces_answer_what_the_whole_does(tmp_path: Path, make: Callable[[], Any], kind: str, spelled: str) -> None:
+    """Of every type that a program answers; nothing is turned into another on the way."""
+    torch.manual_seed(0)
+    module, rows = make().eval(), numbered(9000)
+    shapes = ({0: torch.export.Dim("rows")},)
+    sample = torch.zeros((4, 3), dtype=getattr(torch, kind))
+    program = torch.export.export(module, (sample,), dynamic_shapes=shapes).module()
+    scorer = Network(program, FEATURES, CPU, name="p", model="m")
+    assert scorer.is_stateless
+
+    found = streamed(tmp_path, scorer, rows, batch_rows=9000)
+
+    with torch.inference_mode():
+        given = torch.from_numpy(np.stack([rows[name].to_numpy() for name in FEATURES], 1)).to(sample.dtype)
+        whole = module(given).float() if kind == "bfloat16" else module(given)
+    expected = whole.reshape(9000, -1).numpy()
+    loose = {"float64": 1e-12, "bfloat16": 1e-2, "float32": 1e-5}[kind]
+    for at, name in enumerate(scorer.outputs):
+        assert str(found.schema.field(name).type) == spelled
+        np.testing.assert_allclose(found[name].to_numpy(), expected[:, at], rtol=loose, atol=loose)
+
+
 def test_what_keeps_something_is_asked_by_one_thread(tmp_path: Path) -> None:
     """Two threads would mix their rows in what it keeps; a program is asked by more than one."""
     keeping = Remembering().eval()
