@@ -11,6 +11,11 @@ from typing import Any
 
 # What these make is new memory; others may hand on what they were given.
 _MAKE_NEW = {"linear", "addmm", "mm", "add", "sub", "mul", "div", "batch_norm", "layer_norm", "conv1d", "conv2d"}
+# Of Python's own: one of several answers, and what is reckoned of the number of rows.
+_PURE = {
+    operator.getitem, operator.add, operator.sub, operator.mul, operator.floordiv, operator.mod, operator.neg,
+    operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge,
+}  # fmt: skip
 # Programs that were exported check the shape of their input by this one.
 _GUARDS = "_guards_fn"
 
@@ -28,7 +33,7 @@ def is_stateless(module: Any) -> bool:
 def _changes_nothing(node: Any) -> bool:
     if node.op != "call_function":
         return node.op in ("placeholder", "get_attr", "output") or (node.op == "call_module" and node.target == _GUARDS)
-    if node.target is operator.getitem:
+    if node.target in _PURE:
         return True
     schema = _schema(node)
     if schema is None:
