@@ -21,7 +21,14 @@ ALIKE = {
     "whole numbers of any size": ("x = [2**64, -(2**5000), True]", "print(x[0], x[1] % 10**9, x[2] is True)"),
     "text that is no Unicode": (r"x = 'a\ud800\x00ä'", "print(ascii(x))"),
     "tuples, sets and bytes": ("x = {(1, 'a'): {b'x'}, None: frozenset({1})}", "print(x)"),
-    "the order of a set": ("x = {8, 16}\nx.discard(8)\nx.add(24)\nx.add(8)", "print(list(x))"),
+    "the order of a set": ("x = {16}\nx.add(24)\nx.add(8)", "x.add(0)\nprint(list(x))"),
+    "a set made of two": ("x = {1, 2, 3, 4} | {5}", "x.add(16)\nprint(list(x))"),
+    "a set made of a set": ("x = set({1, 2, 3, 4, 5})", "x.add(16)\nprint(list(x))"),
+    "a set made of keys": ("x = set({1: 0, 2: 0, 3: 0, 4: 0, 5: 0})", "x.add(16)\nprint(list(x))"),
+    "a set that is empty, and one that cannot change": (
+        "x: set = set()\ny: frozenset = frozenset({1, 2, 3, 4}) | {5}",
+        "x.add(1)\nprint(list(x), list(y | {16}))",
+    ),
     "moments": (
         "import datetime as dt\nx: list = [dt.datetime(2020, 1, 2, 3, tzinfo=dt.timezone.utc), dt.date(2020, 1, 1)]",
         "print(x)",
@@ -310,6 +317,16 @@ STOPPED = {
     "a set whose order has a past": (
         "x = {70, 5, 300, 12}\nx.discard(5)",
         "print(list(x))",
+        "a set whose order comes from what was taken out",
+    ),
+    "a set that something was taken out of": (
+        "x = {1, 2, 3, 4}\nx.remove(4)",
+        "x.add(16)\nprint(list(x))",
+        "a set whose order comes from what was taken out",
+    ),
+    "a set that goes on from where it was popped": (
+        "x = set(range(30))\nx.pop()\nx |= set(range(40, 90))",
+        "print(x.pop(), x.pop())",
         "a set whose order comes from what was taken out",
     ),
     "objects in an array": ("a = np.array([None, 1])", "print(a)", "an array of Python objects"),

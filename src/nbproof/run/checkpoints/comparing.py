@@ -15,7 +15,7 @@ import struct
 import types
 from typing import Any
 
-from .values import PLAIN, Unstorable, Writer, is_estimator, is_index, layout, library, spelled
+from .values import PLAIN, Unstorable, Writer, is_estimator, is_index, layout, library, spelled, table_of
 
 # No walk over the state of a local module looks at more objects than this.
 MOST_OBJECTS = 200_000
@@ -74,6 +74,8 @@ class Digest:
             self.put(struct.pack("<d", value), shared)
         elif kind in (list, tuple, set, frozenset, collections.deque):
             self.put(len(value), getattr(value, "maxlen", None))
+            if kind in (set, frozenset):
+                self.put(*table_of(value)[:-1])
             # Sets in the order in which they are walked: what later cells print depends on it.
             if not self.alike(list(value)):
                 self.all(value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import collections
+import ctypes
 import datetime
 import decimal
 import fractions
@@ -38,6 +39,10 @@ PLAIN = (
     datetime.datetime, datetime.time, datetime.timedelta, datetime.timezone, zoneinfo.ZoneInfo, decimal.Decimal,
     fractions.Fraction, uuid.UUID, pathlib.PosixPath, pathlib.PurePosixPath,
 )  # fmt: skip
+
+
+# In what a set is given its elements, in their order; of keys it makes room for all of them at once.
+GIVEN_AS: Any = {"list": list, "keys": dict.fromkeys}
 
 
 # Types of these libraries may be part of an estimator.
@@ -71,6 +76,27 @@ def spelled(kind: type) -> str:
 def library(name: str) -> Any:
     """A library that the notebook has imported, or None: a value of one that it has not cannot be there."""
     return sys.modules.get(name)
+
+
+def table_of(found: Any) -> tuple[int, int, int, int, bytes]:
+    """How CPython keeps a set: places taken and in use, the last place, where `pop` goes on, and what lies where.
+
+    Its order alone does not tell where the next element will stand (`PySetObject`, Include/cpython/setobject.h).
+    """
+    if sys.implementation.name != "cpython":
+        raise Unstorable("a set of a Python that is not CPython; expected a list")
+    taken, used, last, table, _, finger = (ctypes.c_ssize_t * 6).from_address(id(found) + object.__basicsize__)
+    if used != len(found) or not used <= taken <= last + 1:
+        raise Unstorable("a set, of which this Python does not tell how it is kept; expected a list")
+    return taken, used, last, finger, ctypes.string_at(table, (last + 1) * 2 * ctypes.sizeof(ctypes.c_ssize_t))
+
+
+def way_to_make(found: Any) -> str:
+    """How a set is made anew so that it is kept as it was: what is added later comes to stand where it would have."""
+    for way, given in GIVEN_AS.items():
+        if table_of(type(found)(given(found))) == table_of(found):
+            return str(way)
+    raise Unstorable("a set whose order comes from what was taken out of it, or how it grew; expected a list")
 
 
 def is_plain(value: Any) -> bool:
@@ -124,9 +150,9 @@ class Writer:
         kind = type(value)
         if kind is float:
             return {"t": "own_nan", "v": struct.pack("<d", value).hex()}
-        if kind in (set, frozenset) and list(kind(list(value))) != list(value):
-            raise Unstorable("a set whose order comes from what was taken out of it; expected a list, or a new set")
-        if kind in (list, tuple, set, frozenset):
+        if kind in (set, frozenset):
+            return {"t": kind.__name__, "w": way_to_make(value), "v": self.all(value)}
+        if kind in (list, tuple):
             return {"t": kind.__name__, "v": self.all(value)}
         if kind in (dict, collections.OrderedDict, collections.Counter):
             return {"t": kind.__name__, "v": self.pairs(value)}
@@ -349,7 +375,6 @@ class Reader:
             "dict": dict,
             "OrderedDict": collections.OrderedDict,
             "Counter": collections.Counter,
-            "set": set,
         }
         if found["t"] in growing:
             value: Any = growing[found["t"]]()
@@ -366,9 +391,8 @@ class Reader:
             for key, held in found["v"]:
                 value[self.decode(key)] = self.decode(held)
         else:
-            add = value.add if isinstance(value, set) else value.append
             for held in found["v"]:
-                add(self.decode(held))
+                value.append(self.decode(held))
         return value
 
     def all(self, found: list[Any]) -> list[Any]:
@@ -380,8 +404,11 @@ class Reader:
     def read_tuple(self, found: Any) -> Any:
         return tuple(self.all(found["v"]))
 
+    def read_set(self, found: Any) -> Any:
+        return set(GIVEN_AS[found["w"]](self.all(found["v"])))
+
     def read_frozenset(self, found: Any) -> Any:
-        return frozenset(self.all(found["v"]))
+        return frozenset(GIVEN_AS[found["w"]](self.all(found["v"])))
 
     def read_bytes(self, found: Any) -> Any:
         return base64.b64decode(found["v"])
