@@ -407,6 +407,7 @@ STATEMENTS = (
     "a, b = [1], [2]", "print(a, n)", "s = f'{n}{s}'",
     "while n > 9:\n    n -= 5", "with open('x.txt', 'w') as out:\n    out.write(s)", "d.setdefault('l', []).append(n)",
     "g = a\ng.append(9)", "if (m := n) > 3:\n    n = 1", "t = t | {'v'}", "b = [list(a), a, a]", "a = sorted(t)",
+    "t.discard('q')", "t.pop()", "t = set(t)", "t |= {'w', 'y', 'k'}", "t = {str(q) for q in range(n % 40)}",
 )  # fmt: skip
 CELLS = st.lists(st.lists(st.sampled_from(STATEMENTS), min_size=1, max_size=4).map("\n".join), min_size=2, max_size=4)
 
