@@ -123,8 +123,8 @@ def main() -> None:
         for _ in range(given.rounds):
             bare, ours = alone(place, how), scored(place, "rows", "scores", how)
             rounds.append({"bare": bare, "nbproof": ours, "apart": apart(place)})
-            print(f"model alone {bare['wall_s']:.2f} s ({bare.get('cpu_s', 0):.2f} s of processors), in its best "
-                  f"batches {bare.get('best_wall_s', 0):.2f} s, "
+            best = f", in its best batches {bare['best_wall_s']:.2f} s" if "best_wall_s" in bare else ""
+            print(f"model alone {bare['wall_s']:.2f} s ({bare.get('cpu_s', 0):.2f} s of processors){best}, "
                   f"nbproof score {ours['wall_s']:.1f} s ({ours['cpu_s']:.1f})", flush=True)  # fmt: skip
             keep(place, "scores", "undisturbed")
         small = scored(place, "few", "few_scores", how)
@@ -140,7 +140,7 @@ def main() -> None:
         ratios["wall_s_of_best_batch"] = statistics.median(
             each["nbproof"]["wall_s"] / each["bare"]["best_wall_s"] for each in rounds
         )
-        ratios["beyond_start_of_best_batch"] = statistics.median(growth(each, small) for each in rounds)
+        ratios["beyond_start_of_best_batch"] = statistics.median(growth(each, small, "best_wall_s") for each in rounds)
     peak = max(each["nbproof"]["peak_mib"] for each in rounds)
     if how.device == "cpu":
         print(f"times the model's own: {ratios['wall_s']:.3f} (processors: {ratios['cpu_s']:.3f}), at most {MOST}: "
@@ -175,17 +175,14 @@ class How:
 
 def share_of_growth(rounds: Sequence[dict[str, Any]], small: dict[str, Any]) -> float:
     """The share of the limit that rows reach once a process has started: starting costs the same for few and many."""
-    share = 1 - small["rows"] / rounds[0]["nbproof"]["rows"]
-    return statistics.median(
-        share * each["bare"]["wall_s"] / (each["nbproof"]["wall_s"] - small["wall_s"]) for each in rounds
-    )
+    return statistics.median(1 / growth(each, small, "wall_s") for each in rounds)
 
 
-def growth(round_: dict[str, Any], small: dict[str, Any]) -> float:
-    """How many times the model's own time, in its best batches, each further row takes once a process has started."""
+def growth(round_: dict[str, Any], small: dict[str, Any], kind: str) -> float:
+    """How many times the model's own time (`kind`) each further row takes once a process has started."""
     share = 1 - small["rows"] / round_["nbproof"]["rows"]
     grown: float = round_["nbproof"]["wall_s"] - small["wall_s"]
-    return grown / (share * round_["bare"]["best_wall_s"])
+    return grown / (share * round_["bare"][kind])
 
 
 def prepare(place: Path, rows: int, hidden: int) -> None:

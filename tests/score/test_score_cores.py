@@ -41,10 +41,10 @@ def _four_cores() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def exported(module: Any, width: int = 3) -> Any:
-    """A module as it comes back from a file of an exported program."""
+def exported(module: Any, kind: Any = torch.float32) -> Any:
+    """A module as it comes back from a file of an exported program, for rows of three numbers."""
     shapes = ({0: torch.export.Dim("rows")},)
-    return torch.export.export(module.eval(), (torch.zeros(4, width),), dynamic_shapes=shapes).module()
+    return torch.export.export(module.eval(), (torch.zeros((4, 3), dtype=kind),), dynamic_shapes=shapes).module()
 
 
 class First(torch.nn.Module):
@@ -205,17 +205,14 @@ class Chosen(torch.nn.Module):
 def test_pieces_answer_what_the_whole_does(tmp_path: Path, make: Callable[[], Any], kind: str, spelled: str) -> None:
     """Of every type that a program answers; nothing is turned into another on the way."""
     torch.manual_seed(0)
-    module, rows = make().eval(), numbered(9000)
-    shapes = ({0: torch.export.Dim("rows")},)
-    sample = torch.zeros((4, 3), dtype=getattr(torch, kind))
-    program = torch.export.export(module, (sample,), dynamic_shapes=shapes).module()
-    scorer = Network(program, FEATURES, CPU, name="p", model="m")
+    module, rows, dtype = make().eval(), numbered(9000), getattr(torch, kind)
+    scorer = Network(exported(module, dtype), FEATURES, CPU, name="p", model="m")
     assert scorer.is_stateless
 
     found = streamed(tmp_path, scorer, rows, batch_rows=9000)
 
     with torch.inference_mode():
-        given = torch.from_numpy(np.stack([rows[name].to_numpy() for name in FEATURES], 1)).to(sample.dtype)
+        given = torch.from_numpy(np.stack([rows[name].to_numpy() for name in FEATURES], 1)).to(dtype)
         whole = module(given).float() if kind == "bfloat16" else module(given)
     expected = whole.reshape(9000, -1).numpy()
     loose = {"float64": 1e-12, "bfloat16": 1e-2, "float32": 1e-5}[kind]
@@ -313,15 +310,15 @@ def test_what_was_set_is_set_back() -> None:
 def test_a_network_is_asked_without_pandas(tmp_path: Path) -> None:
     """Blocks of numbers go from Arrow to torch and back; loading pandas takes longer than many a batch."""
     written(tmp_path / "rows.parquet", numbered(50), 20)
+    # What reads the scores in other tests loads pandas itself, and is not used here.
     ran = subprocess.run(
-        [sys.executable, "-c", f"""
+        [sys.executable, "-c", """
 import sys
 from pathlib import Path
 import pyarrow, torch
-sys.path.insert(0, {str(Path(__file__).parent)!r})
 from nbproof.score.device import CPU
 from nbproof.score.network import Network
-from nbproof.score.source import look, batches
+from nbproof.score.source import look
 from nbproof.score.plan import planned
 from nbproof.score import streaming
 from nbproof.score.writing import Work
@@ -331,7 +328,7 @@ scorer = Network(module, ("a", "b", "c"), CPU, name="p", model="m")
 schema = pyarrow.schema([source.schema.field("id"), pyarrow.field("p", pyarrow.float32())])
 work = Work(Path("scores").absolute())
 work.parts.mkdir(parents=True)
-parts = planned(source.files, model="m", options={{}}, part_rows=100).parts
+parts = planned(source.files, model="m", options={}, part_rows=100).parts
 job = streaming.Job(source, scorer, work, schema, ("id",), 20, "refuse", "m")
 streaming.stream(job, parts, lambda rows, parts: print(rows))
 assert "pandas" not in sys.modules

@@ -120,16 +120,15 @@ def _numbers(batch: Any, at: int, where: str, missing: Missing) -> NDArray[Any]:
     name = batch.schema.names[at]
     if missing == "refuse":
         raise _hole(where, f"{array.null_count} nulls", name)
-    return _as_numpy(_as_float(array, name, where), is_holed=True)
+    return _as_numpy(_as_float(array, name, where))
 
 
-def _as_numpy(array: Any, *, is_holed: bool = False) -> NDArray[Any]:
+def _as_numpy(array: Any) -> NDArray[Any]:
     """An array of numbers; Arrow's own way there imports pandas first, which takes longer than many a batch."""
     from pyarrow import types
 
-    found: NDArray[Any] = (
-        array.to_numpy(zero_copy_only=False) if is_holed or types.is_boolean(array.type) else np.from_dlpack(array)
-    )
+    is_plain = not array.null_count and not types.is_boolean(array.type)
+    found: NDArray[Any] = np.from_dlpack(array) if is_plain else array.to_numpy(zero_copy_only=False)
     return found
 
 

@@ -52,15 +52,14 @@ def load(
     if is_exported(model):
         admitted, name = admit_package(model, project=project, unsafe=unsafe, is_again=is_again)
         return Loaded(Program.of(name, model, asked), admitted, choose(asked.device))
-    with copied(model) as copy:
+    with copied(model) as copy, without_collecting():
         admitted = admit(copy, model, project=project, unsafe=unsafe, is_again=is_again)
         if is_packaged(copy):
             device = choose("cpu") if asked.device == "auto" else choose(asked.device)
             signed = Signed.read(copy, device, name=asked.name, model=admitted.name, runs_code=not admitted.is_draft)
             return Loaded(signed, admitted, device)
         if copy.suffix.lower() in _TORCH:
-            with without_collecting():
-                return _torch(copy, admitted, asked, source, project=project, unsafe=unsafe, is_again=is_again)
+            return _torch(copy, admitted, asked, source, project=project, unsafe=unsafe, is_again=is_again)
         if copy.suffix.lower() in (KERAS, ONNX):
             return _graph(copy, admitted, asked, source)
         fitted = estimators.model(copy, trusted=asked.trust, unsafe_read_pickles=is_code(copy))
