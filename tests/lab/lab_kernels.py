@@ -63,9 +63,19 @@ def send(connection: websocket.WebSocket, cell: str, *, stop_on_error: bool = Tr
 
 
 def answers(connection: websocket.WebSocket, question: str) -> Iterator[dict[str, Any]]:
-    """What is said to a question, until the kernel is idle again.
+    """What is said to a question, until the kernel is idle again."""
+    for message in messages(connection):
+        if message["parent_header"].get("msg_id") != question or message["channel"] != "iopub":
+            continue
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            return
+        yield message
 
-    Raises TimeoutError where it is not answered; a server's pings alone would keep the connection alive for ever.
+
+def messages(connection: websocket.WebSocket) -> Iterator[dict[str, Any]]:
+    """All that is said to a page.
+
+    Raises TimeoutError where it goes on for too long; a server's pings alone would keep the connection alive for ever.
     """
     deadline = time.monotonic() + ANSWER_S
     while True:
@@ -74,14 +84,22 @@ def answers(connection: websocket.WebSocket, question: str) -> Iterator[dict[str
             raise TimeoutError(f"no answer within {ANSWER_S} s")
         if kind == websocket.ABNF.OPCODE_CLOSE:
             raise websocket.WebSocketConnectionClosedException("the server has closed the connection")
-        if kind != websocket.ABNF.OPCODE_TEXT:
-            continue
-        message = json.loads(said)
-        if message["parent_header"].get("msg_id") != question or message["channel"] != "iopub":
-            continue
-        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-            return
-        yield message
+        if kind == websocket.ABNF.OPCODE_TEXT:
+            yield json.loads(said)
+
+
+def outcome(lab: Lab, kernel_id: str, cell: str, **metadata: Any) -> str:
+    """Run a cell; return how it ended, by the kernel's reply.
+
+    A reply finds its page always. What is published may be over before the page has subscribed to it: the server waits
+    for that, but not with a kernel that was busy when it died, which it takes to be busy still.
+    """
+    with channels(lab, kernel_id) as connection:
+        question = send(connection, cell, **metadata)
+        for message in messages(connection):
+            if message["parent_header"].get("msg_id") == question and message["channel"] == "shell":
+                return str(message["content"]["status"])
+    raise AssertionError("messages end with an error only")
 
 
 def run(lab: Lab, kernel_id: str, cell: str, **metadata: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 import websocket
-from lab_kernels import answers, channels, run, run_in, send, start, started, stop_kernel
+from lab_kernels import answers, channels, outcome, run, run_in, send, start, started, stop_kernel
 from lab_server import ANSWER_S, USUAL, WARM, Lab, jupyter_lab, process_of, stop, wait_until
 from other_environment import kernelspec, other_environment
 
@@ -153,10 +153,10 @@ def test_a_kernel_that_is_killed_loses_no_more_than_the_end_of_its_cell(lab: Lab
             first = process_of(kernel_id)
             first.kill()
             wait_until(lambda: is_other(kernel_id, first), "the server has started another kernel", 60)
-        run(lab, kernel_id, "x = 2", cellId="c")
+        assert outcome(lab, kernel_id, "x = 2", cellId="c") == "ok"
         wait_until(lambda: len(sessions(lab.root, path)) == 2, "the new kernel is recorded")
         wait_until(lambda: bool(sessions(lab.root, path)[0].closings), "the server has noticed")
-        run(lab, kernel_id, "x = 3", cellId="d")
+        assert outcome(lab, kernel_id, "x = 3", cellId="d") == "ok"
 
         died, running = sessions(lab.root, path)
         assert [(each.cell_id, each.outcome) for each in died.executions] == [("a", "ok"), ("b", "lost")]
