@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -307,6 +308,24 @@ def test_data_above_the_notebook_goes_along(tmp_path: Path) -> None:
     assert json.loads(inside.stdout) == {"n": 7}
     assert (tmp_path / "elsewhere/tree/out.txt").is_file()
     assert (without.returncode, "`python -m above_draft --out DIR`" in without.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("reading", ["open(FILE).read()", "open(FOLDER + '/' + os.listdir(FOLDER)[0]).read()"])
+def test_data_many_steps_above_goes_along_where_the_notebook_names_the_way(tmp_path: Path, reading: str) -> None:
+    """However far: a way that the notebook spells from its own folder is the same in a tree of the same shape."""
+    (tmp_path / "project/data").mkdir(parents=True)
+    (tmp_path / "project/data/n.txt").write_text("7")
+    notebook = write_notebook(
+        tmp_path / "project/one/two/three/four/five/above.ipynb",
+        "import os\nFOLDER = '../../../../../data'\nFILE = FOLDER + '/n.txt'",
+        f"n = int({reading})\nn",
+    )
+    package = exported(notebook)
+    shutil.rmtree(tmp_path / "project/data")
+
+    ran = python("-m", "above_draft", "--json", "--out", "tree", folder=tmp_path, path=package / "src")
+
+    assert json.loads(ran.stdout)["n"] == 7
 
 
 def test_large_data_is_declared_by_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

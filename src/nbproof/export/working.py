@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from .secret_files import holds_secrets
 from .watching.seen import Run
 
-# Above the notebook's folder data is looked for as far as projects put it there.
+# Above the notebook's folder data that is named by an absolute path is looked for as far as projects put it there.
 HIGHEST = 3
 # Larger files are declared by their hash, and do not go along.
 LARGEST, LARGEST_ALTOGETHER = 10 * 2**20, 50 * 2**20
@@ -72,11 +72,13 @@ def working(run: Run, folder: Path, *, also: Collection[Path] = ()) -> Working:
     for cell in run.cells:
         read.update((path, None) for path in map(Path, cell.files_read) if path not in written)
         written |= set(map(Path, cell.files_written))
+    beside = {Path(path) for cell in run.cells for path in cell.files_beside}
     own = {path for path in modules.values() if path not in written}
-    listed = [path for path in read if path.is_dir() and _is_near(path, folder)]
+    listed = [path for path in read if path.is_dir() and _is_near(path, folder, is_beside=path in beside)]
     files = [path for path in (*read, *also) if path.is_file() and path not in own]
     files += [path for place in listed for path in _inside(place) if path.is_file() and path not in {*written, *own}]
-    near = [path for path in dict.fromkeys(files) if _is_near(path, folder)]
+    beside |= {path for place in listed if place in beside for path in _inside(place)}
+    near = [path for path in dict.fromkeys(files) if _is_near(path, folder, is_beside=path in beside)]
     far = [path for path in dict.fromkeys(files) if path not in near and not _is_of_the_system(path)]
     modules = {name: path for name, path in modules.items() if path in own and _is_near(path, folder)}
     root = _root(folder, (*near, *listed, *modules.values()))
@@ -149,9 +151,9 @@ def _inside(folder: Path) -> Iterator[Path]:
     yield from found if len(found) <= MOST_LISTED else ()
 
 
-def _is_near(path: Path, folder: Path) -> bool:
-    """Whether a relative path of a few steps leads there."""
-    above = [folder, *folder.parents][: HIGHEST + 1]
+def _is_near(path: Path, folder: Path, *, is_beside: bool = False) -> bool:
+    """Whether a relative path of a few steps leads there; of any number, where the notebook itself names that path."""
+    above = [folder, *folder.parents][: None if is_beside else HIGHEST + 1]
     # Whatever shares no more with the notebook than a place where everything lies is not near.
     shared = {Path("/"), Path.home(), Path.home().parent, Path(tempfile.gettempdir())}
     return any(path.is_relative_to(place) for place in above if place == folder or place not in shared)

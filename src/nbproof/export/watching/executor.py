@@ -293,6 +293,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         printed.getvalue()[:LONGEST_PRINT],
         complained.getvalue()[:LONGEST_PRINT],
         tuple(sorted(touched.read)),
+        tuple(sorted(touched.beside)),
         tuple(sorted(touched.written)),
         tuple(sorted(touched.network)),
         tuple(sorted(touched.processes)),

@@ -41,7 +41,8 @@ class Seen:
     order (what a function shows belongs to the cell in which the function is written), `shows_what_changes` if any of
     them is another value by the end, and `shows_for_others` if a library displayed some. `figures` are hashes of the
     figures it left open, `prints` what went to the standard output and `complains` what went to the standard error,
-    each cut short when it is very long. `changes` names states of the process (random numbers, the working folder,
+    each cut short when it is very long. `files_beside` are those of `files_read` that it named by the way from the
+    notebook's folder. `changes` names states of the process (random numbers, the working folder,
     options of libraries) that are not as before. `kinds` are the types, as an annotation names them, of what it bound
     or changed. `error` is empty when it ended well.
     """
@@ -56,6 +57,7 @@ class Seen:
     prints: str = ""
     complains: str = ""
     files_read: tuple[str, ...] = ()
+    files_beside: tuple[str, ...] = ()
     files_written: tuple[str, ...] = ()
     network: tuple[str, ...] = ()
     processes: tuple[str, ...] = ()

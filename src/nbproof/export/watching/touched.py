@@ -28,10 +28,12 @@ _CHANGING = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.sy
 class Touched:
     """One cell's doings. Paths are absolute.
 
-    `read` are files that were read before they were written, and folders that were listed or gone into.
+    `read` are files that were read before they were written, and folders that were listed or gone into; `beside` are
+    those that were named by the way from the folder in which the notebook runs.
     """
 
     read: set[str] = field(default_factory=set)
+    beside: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     network: set[str] = field(default_factory=set)
     processes: set[str] = field(default_factory=set)
@@ -45,6 +47,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.current: Touched | None = None
+        self._home = Path.cwd()
         # Libraries are read by importing them; nobody asks for these files.
         places: list[str | Path] = [sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/usr/share/zoneinfo"]
         # Whoever looks at where a call came from reads the code of this package.
@@ -92,7 +95,7 @@ class Watch:
         is_kept = isinstance(flags, int) and not flags & os.O_TRUNC and Path(place).is_file()
         is_reading = not is_writing or is_kept
         if is_reading and place not in touched.written:
-            touched.read.add(place)
+            self._note_read(touched, path, place)
         if is_writing:
             touched.written.add(place)
 
@@ -104,7 +107,13 @@ class Watch:
             return
         place = self._absolute(path or ".")
         if not f"{place}/".startswith(self._hidden):
-            touched.read.add(place)
+            self._note_read(touched, path or ".", place)
+
+    def _note_read(self, touched: Touched, path: Any, place: str) -> None:
+        touched.read.add(place)
+        # Whoever has gone elsewhere by an absolute path names the way from there.
+        if not Path(os.fsdecode(path)).is_absolute() and self._home.is_relative_to(Path.cwd()):
+            touched.beside.add(place)
 
     @staticmethod
     def _absolute(path: Any) -> str:
