@@ -76,6 +76,8 @@ def _imported(notebook: nbformat.NotebookNode) -> Iterator[tuple[str, str, str]]
             tree = ast.parse(TransformerManager().transform_cell(cell.source))
         except SyntaxError:
             continue
+        if "run_line_magic('pylab'" in ast.unparse(tree):
+            yield from ((module, "*", "*") for module in ("matplotlib.pylab", "numpy"))
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 yield from ((node.module, alias.name, alias.asname or alias.name) for alias in node.names)

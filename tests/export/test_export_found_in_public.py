@@ -27,6 +27,19 @@ NOTEBOOKS: dict[str, tuple[str, ...]] = {
         "# More",
         "frame['b'] = 3\nframe.loc[0, 'a'] = 9\ngrid[0] = 1\nframe",
     ),
+    "a frame of a class of its own that is shown and changed later": (
+        "import pandas as pd\n"
+        "class Table(pd.DataFrame):\n"
+        "    def __init__(self, hypotheses):\n"
+        "        super().__init__(columns=['hypothesis', 'prior'])\n"
+        "        self.hypothesis, self.prior = hypotheses, 1.0",
+        "class Named(pd.Series):\n    pass",
+        "table = Table(['a', 'b'])\nnamed = Named([1, 2])\nnamed.__dict__['unit'] = ['m']",
+        "table",
+        "named",
+        "# More",
+        "table.prior = [0.25, 0.75]\nnamed[0] = 9\ntable",
+    ),
     "views that are shown and changed later": (
         "import numpy as np\nimport pandas as pd\ngrid = np.arange(12).reshape(3, 4)",
         "grid[:, ::2]",

@@ -143,7 +143,7 @@ def _as_it_is(value: Any, known: dict[int, Any] | None = None) -> Any:
     made = value
     if pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series):
         # From version 3 on a frame that shares its data never sees what is written into another.
-        made = value.copy(deep=int(pandas.__version__.split(".")[0]) < 3)
+        made = _copied_table(value, known, is_deep=int(pandas.__version__.split(".")[0]) < 3)
     elif numpy is not None and type(value) is numpy.ndarray:
         made = value.copy(order="K")
     elif type(value) is list:
@@ -161,6 +161,17 @@ def _as_it_is(value: Any, known: dict[int, Any] | None = None) -> Any:
         with contextlib.suppress(Exception):
             made = copy.deepcopy(value)
     known[id(value)] = made
+    return made
+
+
+def _copied_table(value: Any, known: dict[int, Any], *, is_deep: bool) -> Any:
+    """Return a copy of a frame or series; pandas itself forgets the class of one that does not say how it is made."""
+    made = value.copy(deep=is_deep)
+    if type(made) is not type(value):
+        made.__class__ = type(value)
+        vars(made).update(
+            (name, _as_it_is(held, known)) for name, held in vars(value).items() if name not in vars(made)
+        )
     return made
 
 
