@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import sympy
 from sklearn.linear_model import LogisticRegression
+from sympy.core import cache
 
 from nbproof.export.golden.templates._golden.comparing import Difference, counted, differences, loosened
 from nbproof.export.golden.templates._golden.files import Folder
@@ -86,7 +88,7 @@ def told(value: Any, **options: Any) -> Any:
 
 
 def knows(module: str) -> bool:
-    return module.partition(".")[0] in (*__name__.split(".")[:1], "numpy", "pandas", "sklearn", "collections",
+    return module.partition(".")[0] in (*__name__.split(".")[:1], "numpy", "pandas", "sklearn", "sympy", "collections",
                                         "datetime", "decimal", "pathlib", "copyreg")  # fmt: skip
 
 
@@ -101,6 +103,18 @@ def test_what_is_written_is_read_and_made_again(tmp_path: pathlib.Path, what: st
 
     assert list(differences(first, read, "v")) == []
     assert list(differences(first, told(made), "v")) == []
+
+
+def test_which_terms_of_a_formula_are_one_object_is_chance() -> None:
+    """SymPy remembers terms for a while: whether an equal one is that again depends on all that ran before."""
+    x = sympy.Symbol("x")
+    remembered = [x, (x - 1) ** 2, sympy.sin(x - 1)]
+    cache.clear_cache()
+    other = [sympy.Symbol("x"), (sympy.Symbol("x") - 1) ** 2, remembered[2]]
+
+    assert list(differences(told(remembered), told(other), "v")) == []
+    assert list(differences(told(remembered), told([x, (x - 2) ** 2, remembered[2]]), "v"))
+    assert Rebuilder("", knows).of(told(remembered)) == remembered
 
 
 @pytest.mark.parametrize("what", CHANGES)

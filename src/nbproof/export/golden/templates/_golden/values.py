@@ -227,7 +227,7 @@ class Describer:
 
     def _is_fixed(self, value: Any) -> bool:
         """Say whether a value never changes: then it is chance which of them are one."""
-        pandas, numpy = library("pandas"), library("numpy")
+        pandas, numpy, sympy = library("pandas"), library("numpy"), library("sympy.core.basic")
         return (
             isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | types.ModuleType | enum.Enum)
             or type(value) in _SPELT
@@ -235,6 +235,8 @@ class Describer:
             or isinstance(value, (*_PATHS, datetime.date, datetime.time, datetime.timedelta))
             or (pandas is not None and hasattr(pandas, "Index") and isinstance(value, pandas.Index))
             or (numpy is not None and isinstance(value, numpy.generic | numpy.dtype))
+            # SymPy remembers terms for a while, so that an equal one may be that again.
+            or (hasattr(sympy, "Basic") and isinstance(value, sympy.Basic))
         )
 
 
