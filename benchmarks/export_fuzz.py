@@ -2,6 +2,7 @@
 
     python -m benchmarks.export_fuzz                      # 2000 notebooks; writes results/export_fuzz.json
     python -m benchmarks.export_fuzz --seeds 17 18        # one of them, with what differs
+    python -m benchmarks.export_fuzz --shows all          # each cell shows all its values; writes nothing
 
 The grammar and the oracle are those of `tests/export`. The oracle runs the cells in an IPython shell and the package
 twice in another process, and compares every value, displayed value, printed text, figure and file by its structure,
@@ -30,19 +31,21 @@ MUST_BE_REFUSED = re.compile(r"memory of earlier|`(eval|exec|globals|locals|inpu
                              r"|runs another program|`%%capture`")  # fmt: skip
 
 
-def judged(seeds: range, until: float, lines: Path | None) -> list[dict[str, Any]]:
+def judged(seeds: range, until: float, lines: Path | None, shows: str | None) -> list[dict[str, Any]]:
     """Try each notebook; stop when the time is over."""
     sys.path.insert(0, str(TESTS))
-    from fuzzing_grammar import made
+    from fuzzing_grammar import MadeCell, made
     from fuzzing_trial import Trials
 
     found = []
+    setting = f"%config InteractiveShell.ast_node_interactivity = {shows!r}"
+    first = (MadeCell("code", setting),) if shows else ()
     with Trials() as trials:
         for seed in seeds:
             if time.time() > until:
                 break
             notebook = made(seed)
-            trial = trials.judge(notebook.cells)
+            trial = trials.judge((*first, *notebook.cells))
             row = {"seed": seed, "verdict": trial.verdict, "shape": trial.shape, "pieces": notebook.pieces,
                    "words": trial.words[:3]}  # fmt: skip
             found.append(row)
@@ -81,14 +84,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=7200.0, help="stop after as many")
     parser.add_argument("--lines", type=Path, help="where each verdict is written as soon as there is one")
     parser.add_argument("--collect", nargs="*", type=Path, help="make the table of such files instead")
+    parser.add_argument("--shows", choices=("all", "last", "last_expr_or_assign", "none"),
+                        help="what IPython is told that cells show")  # fmt: skip
     given = parser.parse_args()
     if given.collect:
         rows = [json.loads(line) for path in given.collect for line in path.read_text(encoding="utf-8").splitlines()]
     else:
-        rows = judged(range(*given.seeds), time.time() + given.seconds, given.lines)
+        rows = judged(range(*given.seeds), time.time() + given.seconds, given.lines, given.shows)
     table = summary(rows)
     print(json.dumps(table, indent=1, ensure_ascii=False))
-    if given.collect or tuple(given.seeds) == SEEDS:
+    if given.collect or (tuple(given.seeds) == SEEDS and not given.shows):
         versions = {name: version(name) for name in ("ipython", "numpy", "pandas", "matplotlib")}
         found = {"machine": machine(), "versions": versions, **table}
         RESULTS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -90,7 +90,8 @@ class Describing:
             yield sorted(self.kind(base) for base in value.__mro__)
         elif isinstance(value, types.FunctionType | functools._lru_cache_wrapper):
             yield value.__name__.rpartition(".")[2]
-            yield [self.answer(value, probe) for probe in PROBES]
+            # What it answers while other cells are to come would change what these find.
+            yield [] if self.is_shown else [self.answer(value, probe) for probe in PROBES]
         elif isinstance(value, types.MethodType):
             yield value.__name__
             yield self.of(value.__self__)

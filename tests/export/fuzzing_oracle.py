@@ -43,6 +43,11 @@ def notebook() -> None:
     figures: dict[str, list[str]] = {}
     current = ""
 
+    def hook(value: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        shown.setdefault(current, []).append(Describing(is_shown=True).of(value))
+        return {}, {}
+
+    shell.displayhook.compute_format_data = hook
     written_in: dict[str, str] = {}
     named = shell.compile.cache
 
@@ -72,8 +77,6 @@ def notebook() -> None:
         if failed is not None:
             error = f"{type(failed).__name__}: {failed}"
             break
-        if result.result is not None:
-            shown.setdefault(current, []).append(Describing(is_shown=True).of(result.result))
         drawn = list(_figures())
         if drawn:
             figures[current] = drawn

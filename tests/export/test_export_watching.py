@@ -337,6 +337,16 @@ def test_a_run_that_stirs_has_used_other_time(tmp_path: Path) -> None:
     assert watch([CellCode(1, "x = 1")], tmp_path, stirs=True).values["x"].text == "1"
 
 
+def test_how_much_litter_there_is_says_nothing(tmp_path: Path) -> None:
+    """What the collector of it has found is another number where a process did something else before."""
+    cells = [CellCode(1, "import gc\ngc.collect()\nx = 1"), CellCode(2, "found = gc.collect()\nfound")]
+
+    first, second = (watch(cells, tmp_path, stirs=stirs) for stirs in (False, True))
+
+    assert steady(first, second) == {"x"}
+    assert first.cells[1].shows[0].digest != second.cells[1].shows[0].digest
+
+
 @pytest.mark.skipif(np.dtype("longdouble").itemsize != 16, reason="a long float has no bytes to spare here")
 @given(st.floats(), st.floats(allow_nan=False), st.binary(min_size=6, max_size=6))
 def test_what_lies_behind_a_long_float_says_nothing(whole: float, rest: float, behind: bytes) -> None:

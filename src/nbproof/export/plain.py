@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ..notebook.syntax import as_python, is_silenced, python_tree
 from . import scripts
+from .interactivity import USUAL, hides_all, is_setting, shows_assigned, with_shown
 from .magics import Left, Refused, Said, Unwrapped, of_cell_magic, of_command, of_line_magic
 
 _CALLS = {"run_line_magic", "run_cell_magic", "system", "getoutput", "magic"}
@@ -67,15 +68,25 @@ class _Found:
     written: Mapping[str, str] = field(default_factory=dict)
     beside: Callable[[str], str | None] = lambda _: None
     runs: list[str] = field(default_factory=list)
+    # Lines whose expression is another one than IPython's, and those that became several.
+    said_otherwise: list[int] = field(default_factory=list)
+
+
+_Lines = list[tuple[str, int]]
 
 
 def as_plain(
-    source: str, written: Mapping[str, str] | None = None, beside: Callable[[str], str | None] = lambda _: None
+    source: str,
+    written: Mapping[str, str] | None = None,
+    beside: Callable[[str], str | None] = lambda _: None,
+    *,
+    shows: str = USUAL,
 ) -> Plain:
     """Read a cell; raises `SyntaxError` where IPython could not read it either.
 
     `written` are the texts of files that cells above write, by the names that `%%writefile` was given; `beside` tells
-    the text of a script that lies beside the notebook, None where there is none.
+    the text of a script that lies beside the notebook, None where there is none. `shows` is IPython's word for which
+    values the cell shows.
     """
     found = _Found(written=written or {}, beside=beside)
     lines = _plain_lines(source, 0, found)
@@ -85,6 +96,9 @@ def as_plain(
     except SyntaxError:
         # A line that a backslash joins to what was left out, say.
         found.refusals.append(Refusal(1, "a magic shares its line with other code", "write it on a line of its own"))
+    is_last_gone = found.is_last_silent
+    if shows != USUAL and not found.refusals:
+        text, lines = _showing(source, text, lines, shows, found)
     return Plain(
         text,
         tuple(line for _, line in lines),
@@ -92,9 +106,24 @@ def as_plain(
         tuple(sorted(found.refusals, key=lambda refusal: refusal.line)),
         frozenset(found.modules),
         tuple(found.needs),
-        found.is_last_silent or is_silenced(text),
+        is_last_gone or is_silenced(text) or shows == "none",
         tuple(found.runs),
     )
+
+
+def _showing(source: str, text: str, lines: _Lines, shows: str, found: _Found) -> tuple[str, _Lines]:
+    """The plain cell that shows what IPython does, and its lines."""
+    # A magic for all of the cell is one expression, whatever stands in it.
+    if source.lstrip().startswith("%%") or hides_all(source):
+        return text, lines
+    found.refusals += [
+        Refusal(line, "a magic in a cell that shows more than its last value", "use it in a cell that does not")
+        for line in found.said_otherwise
+    ]
+    assigned = shows_assigned(source, shows)
+    if assigned and lines:
+        return f"{text}{assigned}\n", [*lines, (assigned, lines[-1][1])]
+    return with_shown(text, shows, is_last_gone=found.is_last_silent), lines
 
 
 def indented(source: str, by: str = "    ") -> str:
@@ -107,9 +136,6 @@ def indented(source: str, by: str = "    ") -> str:
         line if number in inside or not line.strip() else by + line
         for number, line in enumerate(source.splitlines(keepends=True), start=1)
     )
-
-
-_Lines = list[tuple[str, int]]
 
 
 def _plain_lines(source: str, above: int, found: _Found) -> _Lines:
@@ -150,7 +176,7 @@ def _places(tree: ast.Module) -> Iterator[_Place]:
             if not isinstance(statements, list):
                 continue
             for statement in statements:
-                if isinstance(statement, ast.stmt) and _speaks(statement):
+                if isinstance(statement, ast.stmt) and (_speaks(statement) or is_setting(statement)):
                     yield _Place(statement, _call_of(statement), not isinstance(node, ast.Module))
 
 
@@ -191,6 +217,8 @@ def _rewrite(lines: _Lines, place: _Place, found: _Found) -> bool:
     found.notes += [Note(line, text) for text in said.notes]
     found.needs += said.needs
     indent = lines[first][0][: place.statement.col_offset]
+    if not isinstance(said, Left) and isinstance(place.statement, ast.Expr):
+        found.said_otherwise.append(line)
     new: _Lines
     if isinstance(said, Left):
         new = [(f"{indent}pass", line)] if place.is_in_block else []
@@ -252,6 +280,8 @@ def _target(statement: ast.stmt) -> str:
 
 def _said(place: _Place) -> Left | Said | Unwrapped | Refused:
     """What the statement is in plain Python."""
+    if is_setting(place.statement):
+        return Left(("what cells show is written into them",))
     call = place.call
     if call is None:
         return Refused("it speaks to IPython's shell, which a package has not", "leave `get_ipython` out")

@@ -18,6 +18,7 @@ from ..notebook.dataflow import steps as top_level
 from ..notebook.document import Cell, Document
 from ..notebook.syntax import python_tree
 from .by_text import asks_for_the_shell, looked_up
+from .interactivity import USUAL, settings
 from .magics import LOADED
 from .plain import Note, Plain, as_plain
 from .unrolling import Find, Piece, Ran, may_import_from, unrolled
@@ -40,6 +41,9 @@ _HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
 _INJECTED = "injected-parameters"
 _SAID = "say what it does in Python"
 _ASKING = "it waits for somebody to type"
+_SHOWS = "what the cells below show is said in a way that is not known here"
+_RUNS_AND_SHOWS = "it runs another notebook where a cell shows more than its last value"
+_AT_THE_TOP = 'write `InteractiveShell.ast_node_interactivity = "all"`, in no block'
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
     by_text: list[CellRefusal] = []
     title, level, is_first, words = "", 0, False, ""
     written: dict[str, str] = {}
+    shows = USUAL
     if not document.is_python:
         refusals.append(CellRefusal(1, 1, f"the notebook is in {document.language}", "only Python becomes a package"))
         return Reading(document, (), tuple(refusals), (), ())
@@ -152,8 +157,10 @@ def read(document: Document, find: Find | None = None) -> Reading:
         if cell.kind != "code" or is_left_out or not cell.source.strip():
             continue
         try:
-            plain = _below(as_plain(cell.source, written, beside), piece)
+            # Whoever runs another notebook shows nothing of it.
+            plain = _below(as_plain(cell.source, written, beside, shows=USUAL if piece.is_of_another else shows), piece)
             tree = python_tree(plain.source) if not plain.refusals else ast.Module([], [])
+            said = settings(cell.source)
         except SyntaxError as error:
             line = piece.above + (error.lineno or 1)
             refusals.append(CellRefusal(piece.number, line, f"{error.msg}", "mend the code", piece.place))
@@ -163,7 +170,13 @@ def read(document: Document, find: Find | None = None) -> Reading:
         elif _MAY_WRITE.search(cell.source):
             # Nobody who only reads knows any more what lies in the files above.
             written.clear()
-        told = [CellRefusal(piece.number, each.line, each.reason, each.hint) for each in plain.refusals]
+        shows = next((each.mode for each in reversed(said) if each.mode), shows)
+        told = [
+            CellRefusal(piece.number, piece.above + each.line, _SHOWS, _AT_THE_TOP) for each in said if not each.mode
+        ]
+        if (piece.leads_to or piece.above) and shows != USUAL and not piece.is_of_another:
+            told.append(CellRefusal(piece.number, piece.above + 1, _RUNS_AND_SHOWS, "run it in a cell of its own"))
+        told += [CellRefusal(piece.number, each.line, each.reason, each.hint) for each in plain.refusals]
         refusals += [replace(each, place=piece.place) for each in (*told, *_blind(tree, plain, piece.number))]
         by_text += [
             CellRefusal(piece.number, _line_of(each.node, plain), f"`{each.node.id}`: {each.why}", _SAID, piece.place)

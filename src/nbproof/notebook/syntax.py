@@ -65,7 +65,8 @@ def is_silenced(source: str) -> bool:
     import io
     import tokenize
 
-    passed_over = {tokenize.ENDMARKER, tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.DEDENT}
+    # As in IPython the end of a block counts: a `;` in it hides nothing.
+    passed_over = {tokenize.ENDMARKER, tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT}
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (tokenize.TokenError, SyntaxError):

@@ -47,8 +47,9 @@ class Edits:
     def done(self) -> list[tuple[str, int]]:
         """The lines as changed, each with the line that it came from."""
         lines = list(self._lines)
-        # From the end, so that what stands further up keeps its place; of two at one place, the later goes behind.
-        for edit in sorted(self._edits, key=lambda edit: edit.start, reverse=True):
+        # From the end, so that what stands further up keeps its place, and what is put before a text goes before what
+        # stands in its place; of two that are put at one place, the later goes behind.
+        for edit in sorted(self._edits, key=lambda edit: (edit.start, edit.end), reverse=True):
             (first, start), (last, end) = edit.start, edit.end
             before, after = lines[first - 1][:start], lines[last - 1][end:]
             lines[first - 1] = before + edit.text.encode() + after

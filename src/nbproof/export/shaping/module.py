@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ...notebook.dataflow import bindings, global_writes
 from ...notebook.dataflow import steps as top_level
+from ..interactivity import SHOWN
 from ..plain import indented
 from ..reading import Step
 from ..watching.seen import Run
@@ -77,11 +78,11 @@ class Displays:
     modules: frozenset[str]
     varies: bool = False
     may_draw: bool = False
-    silent: frozenset[str] = frozenset({"print", "display"})
+    silent: frozenset[str] = frozenset({"print", "display", SHOWN})
 
     @classmethod
     def of(cls, steps: Sequence[Step], *, varies: bool = False) -> Displays:
-        names, modules, own = {"display"}, set[str](), set[str]()
+        names, modules, own = {"display", SHOWN}, set[str](), set[str]()
         for cell in steps:
             for node in ast.walk(cell.tree):
                 if isinstance(node, ast.Import):

@@ -24,6 +24,7 @@ from typing import Any
 
 from ...notebook.dataflow import names_read
 from ...run.checkpoints.values import Unstorable, spelled
+from ..interactivity import SHOWN
 from .called import Calls
 from .kinds import kind_of
 from .left import changed_since, left
@@ -38,6 +39,7 @@ from .touched import Touched, Watch, states
 # So many bytes at most has an array for which numpy keeps memory, and so many pieces of each size.
 _STORED, _STORED_OF_A_SIZE = 1024, 8
 _LEFT_THERE = 1.7e300
+_LITTER = 23
 # A coarse clock ticks a hundred times a second.
 PASSED_S = 0.05
 LONGEST_TEXT, LONGEST_PRINT = 200, 1_000_000
@@ -146,7 +148,13 @@ def pass_time() -> None:
 
 
 def stir() -> None:
-    """Leave other numbers in the memory that numpy keeps for its next small arrays: it has a store of its own."""
+    """Leave something else in memory: other numbers where numpy keeps what its next small arrays get, and litter.
+
+    What the collector of litter counts says how a process was used, and nothing about the notebook.
+    """
+    for _ in range(_LITTER):
+        circle: list[object] = []
+        circle.append(circle)
     numpy = sys.modules.get("numpy")
     if numpy is not None and hasattr(numpy, "full"):
         for numbers in range(1, _STORED // 8):
@@ -428,7 +436,12 @@ def _give_display(session: _Session) -> None:
             show(value)
         return _Handle(str(display_id), show) if display_id else None
 
+    def show_a_value(value: Any) -> None:
+        if value is not None:
+            session.show(session.cell, value)
+
     builtins.display = display  # type: ignore[attr-defined]
+    setattr(builtins, SHOWN, show_a_value)
     once_loaded({
         name: lambda module: setattr(module, "display", display)
         for name in ("IPython.core.display_functions", "IPython.display")
