@@ -40,6 +40,8 @@ _CHANCES = 2
 # What else may ask how its folder looks, without reading any file.
 _LOOKING_ROUND = re.compile(r"exists|isfile|is_file|isdir|is_dir|listdir|scandir|glob|walk|cwd|__file__")
 _PROGRAMS = re.compile(r"\bsubprocess\b|\bos\.(system|popen|exec|spawn)|\bPopen\b|\bpexpect\b")
+# A figure by its number or name.
+_NUMBERED = re.compile(r"\bfigure\(\s*(?:num\s*=\s*)?(\d+|'[^'\n]*'|\"[^\"\n]*\")")
 _HOST = re.compile(r"\('([^']*)'")
 _HERE = re.compile(r"localhost|127\..*|::1?|0\.0\.0\.0|None|")
 
@@ -119,7 +121,7 @@ def draft(
         first = watched(reading, home, injected=injected, timeout_s=timeout_s, tells_loaded=True, listens=True)
         needed = working(first, home, also=also | reading.loads | {each.path for each in reading.runs})
     reasons = [*_beyond_reach(reading, first), *_own_input(first, needed), *_run_otherwise(reading, first, needed)]
-    reasons += _secrets(reading, first)
+    reasons += [*_on_open_figures(reading, first), *_secrets(reading, first)]
     if reasons:
         raise NotExported(notebook, reasons)
     ids = {step.number: step.id for step in reading.steps}
@@ -203,6 +205,20 @@ def _beyond_reach(reading: Reading, run: Run) -> Iterator[str]:
                 f"{reading.place(cell.cell)}: it runs another program ({cell.processes[0]}), which is none of the "
                 "package; do it in Python, or before"
             )
+
+
+def _on_open_figures(reading: Reading, run: Run) -> Iterator[str]:
+    """Where a cell goes on with a figure of a cell above, which is closed wherever the package runs."""
+    numbered: set[str] = set()
+    sources = {step.number: step.source for step in reading.steps}
+    for cell in run.cells if reading.keeps_figures else ():
+        again = set(_NUMBERED.findall(sources.get(cell.cell, "")))
+        if cell.wants_closed_figure or again & numbered:
+            yield (
+                f"{reading.place(cell.cell)}: it goes on with a figure of a cell above, which "
+                f"`{reading.keeps_figures}` keeps open; draw on its axes, `axes.plot(...)`, or begin another figure"
+            )
+        numbered |= again
 
 
 def _secrets(reading: Reading, run: Run) -> Iterator[str]:

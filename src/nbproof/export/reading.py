@@ -34,6 +34,13 @@ _MAY_WRITE = re.compile(
 )
 _LOADS = re.compile(rf"%load(?:py)?[ \t]+({LOADED.pattern})[ \t]*")
 _MOVES = re.compile(r"chdir|^\s*%?cd\b", re.MULTILINE)
+_INLINE = r"['\"](?:inline|module://matplotlib_inline[\w.]*)"
+_KEEPS_FIGURES = re.compile(
+    r"^[ \t]*%(?:matplotlib|pylab)\b(?![ \t]+(?:-\S+[ \t]+)*(?:inline|-l|--list)\b).*$"
+    r"|^[ \t]*%config[ \t]+InlineBackend\.close_figures\s*=\s*(?!True\b).*$"
+    rf"|\b(?:matplotlib|mpl)\.use\(\s*(?!{_INLINE})[^)\n]*\)?|\bswitch_backend\(\s*(?!{_INLINE})[^)\n]*\)?",
+    re.MULTILINE,
+)
 _FENCES = ("```", "~~~")
 # The shell's memory of earlier cells is none that a package has.
 _HISTORY = re.compile(r"In|Out|_{1,3}|_\d+|_i{1,3}|_i\d+|_[ido]h")
@@ -93,6 +100,7 @@ class Reading:
     numbers of these; `leading` are those of what stands in a cell above a line that runs one. `places` names the cells
     whose number is another one than that of the step. `by_text` are places where code or names stand in texts, which
     mean the same only where all names are global. `loads` are files that have to be there, whatever they hold.
+    `keeps_figures` is the line that has figures stay open at the end of a cell, if there is one.
     """
 
     document: Document
@@ -107,6 +115,7 @@ class Reading:
     places: Mapping[int, str] = field(default_factory=dict)
     by_text: tuple[CellRefusal, ...] = ()
     loads: frozenset[Path] = frozenset()
+    keeps_figures: str = ""
 
     def place(self, number: int) -> str:
         """The cell that a step is, or is part of, as its reader would look for it."""
@@ -211,7 +220,15 @@ def read(document: Document, find: Find | None = None) -> Reading:
         places,
         tuple(by_text),
         frozenset(find(match[1]) for piece in pieces for _, match in _loads(piece)),
+        _keeping_figures(pieces),
     )
+
+
+def _keeping_figures(pieces: Sequence[Piece]) -> str:
+    """The first line after which a kernel does not close the figures of a cell at its end."""
+    sources = (piece.cell.source for piece in pieces if piece.cell.kind == "code")
+    found = (match for source in sources for match in _KEEPS_FIGURES.finditer(source))
+    return next((match[0].strip() for match in found), "")
 
 
 def _loads(piece: Piece) -> Iterator[tuple[int, re.Match[str]]]:

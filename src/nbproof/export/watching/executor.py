@@ -83,6 +83,8 @@ class _Session:
     opened: Opened = field(default_factory=lambda: Opened(()))
     flags: int = 0
     cell: int = 0
+    has_closed_figures: bool = False
+    wants_closed_figure: bool = False
     digests: dict[str, str | None] = field(init=False)
     states: dict[str, str] = field(default_factory=states)
 
@@ -112,6 +114,7 @@ def execute(
     with asyncio.Runner() as runner, _main_is(names), Opened(folders) as opened:
         session = _Session(names, Watch(), runner, calls, opened=opened)
         _give_display(session)
+        _listen_for_figures(session)
         if stirs:
             pass_time()
         for code in cells:
@@ -279,6 +282,9 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
             watch.current = None
     seconds = time.perf_counter() - began
     touched.read |= session.opened.read() - touched.written
+    figures = tuple(_figures())
+    wants_closed_figure, session.wants_closed_figure = session.wants_closed_figure, False
+    session.has_closed_figures = session.has_closed_figures or bool(figures)
     names.settle()
     names.read |= _read_by_classes(code.source) & names.before
     reads, binds, deletes = set(names.read), set(names.bound), set(names.deleted)
@@ -297,7 +303,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         tuple(sorted(deletes - names.keys())),
         tuple(mutates),
         (),
-        tuple(_figures()),
+        figures,
         printed.getvalue()[:LONGEST_PRINT],
         complained.getvalue()[:LONGEST_PRINT],
         tuple(sorted(touched.read)),
@@ -310,6 +316,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         error,
         line,
         kinds={name: kind_of(dict.__getitem__(names, name)) for name in sorted((binds & names.keys()) | {*mutates})},
+        wants_closed_figure=wants_closed_figure,
     )  # fmt: skip
 
 
@@ -446,6 +453,41 @@ def _give_display(session: _Session) -> None:
         name: lambda module: setattr(module, "display", display)
         for name in ("IPython.core.display_functions", "IPython.display")
     })  # fmt: skip
+
+
+def _listen_for_figures(session: _Session) -> None:
+    """Notice who asks for the open figure, or for all that are, when those of the cells before have been closed."""
+
+    def notice() -> None:
+        # Whoever closes it, or makes another one, wants none of them.
+        caller = sys._getframe(2)
+        is_making = caller.f_globals.get("__name__") == "matplotlib.pyplot" and caller.f_code.co_name != "gcf"
+        if session.has_closed_figures and session.watch.current is not None and not is_making:
+            session.wants_closed_figure = True
+
+    def listen_for_one(module: types.ModuleType) -> None:
+        get_active = module.Gcf.get_active
+
+        def asked() -> Any:
+            found = get_active()
+            if found is None:
+                notice()
+            return found
+
+        module.Gcf.get_active = staticmethod(asked)
+
+    def listen_for_all(module: types.ModuleType) -> None:
+        get_numbers = module.get_fignums
+
+        def asked() -> Any:
+            found = get_numbers()
+            if not found:
+                notice()
+            return found
+
+        module.get_fignums = asked  # type: ignore[attr-defined]
+
+    once_loaded({"matplotlib._pylab_helpers": listen_for_one, "matplotlib.pyplot": listen_for_all})
 
 
 class _Main(types.ModuleType):

@@ -45,6 +45,7 @@ class Seen:
     notebook's folder. `changes` names states of the process (random numbers, the working folder,
     options of libraries) that are not as before. `kinds` are the types, as an annotation names them, of what it bound
     or changed. `error` is empty when it ended well.
+    `wants_closed_figure`: it asked for the figure that is open, and those of the cells before are closed.
     """
 
     cell: int
@@ -69,6 +70,7 @@ class Seen:
     stars: tuple[tuple[str, tuple[str, ...]], ...] = ()
     shows_what_changes: bool = False
     shows_for_others: bool = False
+    wants_closed_figure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
