@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
-from exported import write_notebook
+from exported import exported, python, write_notebook
+from nbclient import NotebookClient
 
 from nbproof.errors import NotExported
 from nbproof.export.draft import draft
@@ -57,3 +60,42 @@ def test_a_figure_of_each_cell_is_exported_whatever_is_kept_open(tmp_path: Path)
     )
 
     assert made.equivalence.holds
+
+
+SHOWING = {
+    "twice": "plt.plot([1, 2])\nplt.show()\nplt.plot([2, 1])\nplt.show()",
+    "in a loop": "for n in range(3):\n    plt.plot([n, 1])\n    plt.title(str(n))\n    plt.show()",
+    "and more behind": "plt.plot([1, 2])\nplt.show()\nplt.plot([3, 1]);",
+    "in a function": "def drawn(n):\n    plt.plot([n])\n    plt.show()\ndrawn(1)\ndrawn(2)",
+    "under another name": "from matplotlib.pyplot import show as s, plot\nplot([1])\ns()\nplot([2])\ns()",
+    "two at once": "plt.figure()\nplt.plot([1])\nplt.figure()\nplt.plot([2])\nplt.show()",
+    "and closed": "plt.plot([1])\nplt.show()\nplt.plot([2])\nplt.close()",
+    "and saved": "plt.plot([1])\nplt.show()\nplt.savefig('blank.png')",
+    "changed behind": "figure, axes = plt.subplots()\naxes.plot([1])\nplt.show()\naxes.set_title('late');",
+    "none": "plt.show()",
+}
+
+
+def test_figures_that_are_shown_are_those_of_a_kernel(tmp_path: Path) -> None:
+    """`pyplot.show` closes what it shows: as many figures as a real kernel puts below each cell, in their order."""
+    head = "%matplotlib inline\nimport matplotlib.pyplot as plt"
+    notebook = write_notebook(tmp_path / "notebooks/shown.ipynb", head, *SHOWING.values(), "drawn(3)")
+    ran = NotebookClient(nbformat.read(notebook, as_version=4), timeout=120, kernel_name="python3").execute()
+    # Of an empty one there is no picture, but a word.
+    below = {
+        cell.id: sum("<Figure" in output.get("data", {}).get("text/plain", "") for output in cell.outputs)
+        for cell in ran.cells
+    }
+    script = (
+        "import json, shown_draft\nfigures = shown_draft.run().figures\n"
+        "print(json.dumps({cell: len(drawn) for cell, drawn in figures.items()}))\n"
+        "print([figure.axes[0].get_title() for figure in figures['c3']])"
+    )
+
+    package = exported(notebook)
+    counted, titles = python("-c", script, folder=tmp_path, path=package / "src").stdout.splitlines()
+    tested = python("-m", "pytest", "-q", "tests", folder=package)
+
+    assert json.loads(counted) == {cell: number for cell, number in below.items() if number}
+    assert titles == "['0', '1', '2']"
+    assert tested.returncode == 0, tested.stdout

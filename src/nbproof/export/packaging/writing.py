@@ -164,6 +164,7 @@ def _notebook(told: Described, reading: Reading, shaped: Shaped, needed: Working
         "folders": list(needed.folders),
         **({"places": places} if places else {}),
         **({"displaying": {str(cell): own for cell, own in shaped.displaying.items()}} if shaped.displaying else {}),
+        **({"showing": {str(cell): own for cell, own in shaped.showing.items()}} if shaped.showing else {}),
     }
     head = "".join(f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)},\n" for name, value in about.items())
     # A module in a line, so that a difference shows which one changed.

@@ -35,7 +35,7 @@ class Shaped:
 
     `sections` are the functions that `run()` calls, in their order. `origins[module][i]` is the cell, and the line of
     its plain source, behind line `i` (from 0) of a module; None where the line is the exporter's own. `displaying` are
-    the cells in which libraries display something, with their ids.
+    the cells in which libraries display something, with their ids, and `showing` those that call `pyplot.show`.
     """
 
     shape: Shape
@@ -46,6 +46,7 @@ class Shaped:
     parameters: Parameters
     origins: Mapping[str, tuple[Origin | None, ...]]
     displaying: Mapping[int, str] = field(default_factory=dict)
+    showing: Mapping[int, str] = field(default_factory=dict)
 
 
 def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_types: bool = False) -> Shaped:
@@ -56,7 +57,8 @@ def shaped(reading: Reading, run: Run, *, shape: Shape = "sections", checks_type
     """
     ids = {step.number: step.id for step in reading.steps}
     displaying = {cell.cell: ids[cell.cell] for cell in run.cells if cell.shows_for_others}
-    return replace(_shaped(reading, run, shape, checks_types), displaying=displaying)
+    showing = {cell.cell: ids[cell.cell] for cell in run.cells if cell.shows_figures}
+    return replace(_shaped(reading, run, shape, checks_types), displaying=displaying, showing=showing)
 
 
 def _shaped(reading: Reading, run: Run, shape: Shape, checks_types: bool) -> Shaped:

@@ -53,7 +53,7 @@ def collecting() -> Iterator[Results]:
     results = Results()
     token = _CURRENT.set(results)
     try:
-        with prepared(results.files), _displaying():
+        with prepared(results.files), _displaying(), _showing_figures():
             yield results
     finally:
         _CURRENT.reset(token)
@@ -71,7 +71,7 @@ def _displaying() -> Iterator[None]:
     before = module.display
 
     def display(*values: Any, display_id: Any = None, **options: Any) -> Any:
-        cell = cell_that_runs()
+        cell = cell_that_runs("displaying")
         if not cell:
             return before(*values, display_id=display_id, **options)
         return show(cell, *values, display_id=display_id)
@@ -83,12 +83,34 @@ def _displaying() -> Iterator[None]:
         _replace_everywhere(display, before)
 
 
+@contextlib.contextmanager
+def _showing_figures() -> Iterator[None]:
+    """Let `pyplot.show` keep what is drawn so far and close it, as in a notebook: what comes is another figure."""
+    if not notebook()["showing"]:
+        yield
+        return
+    import importlib
+
+    module = importlib.import_module("matplotlib.pyplot")
+    before = module.show
+
+    def show_figures(*arguments: Any, **options: Any) -> Any:
+        cell = cell_that_runs("showing")
+        return keep_figures(cell) if cell else before(*arguments, **options)
+
+    _replace_everywhere(before, show_figures)
+    try:
+        yield
+    finally:
+        _replace_everywhere(show_figures, before)
+
+
 def _replace_everywhere(old: Any, new: Any) -> None:
-    """Put another `display` wherever a module has imported it."""
+    """Put another function wherever a module has imported it, by whichever name."""
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
-        if names.get("display") is old:
-            names["display"] = new
+        for name in [name for name, value in list(names.items()) if value is old]:
+            names[name] = new
 
 
 def keep(**values: Any) -> None:

@@ -44,11 +44,11 @@ def prepared(files: dict[str, Path]) -> Iterator[None]:
 def notebook() -> dict[str, Any]:
     """Return what is known of the notebook: its name, its folder, and the cell behind each line."""
     found: dict[str, Any] = json.loads(NOTEBOOK.read_text(encoding="utf-8")) if NOTEBOOK.is_file() else {}
-    return {"name": "", "folder": ".", "folders": [], "lines": {}, "displaying": {}, **found}
+    return {"name": "", "folder": ".", "folders": [], "lines": {}, "displaying": {}, "showing": {}, **found}
 
 
-def cell_that_runs() -> str:
-    """Return the id of the cell whose code runs just now, if it is one in which libraries display something."""
+def cell_that_runs(among: str) -> str:
+    """Return the id of the cell whose code runs just now, if it is "displaying" by a library, or "showing" figures."""
     known, found = notebook(), ""
     frame: types.FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -57,7 +57,7 @@ def cell_that_runs() -> str:
         cells = [cell for line, cell, _ in lines if line <= frame.f_lineno]
         if cells:
             # Whatever calls whatever: the outermost is what the cell itself does.
-            found = known["displaying"].get(str(cells[-1]), "")
+            found = known[among].get(str(cells[-1]), "")
         frame = frame.f_back
     return found
 

@@ -83,8 +83,10 @@ class _Session:
     opened: Opened = field(default_factory=lambda: Opened(()))
     flags: int = 0
     cell: int = 0
+    figures: list[str] = field(default_factory=list)
     has_closed_figures: bool = False
     wants_closed_figure: bool = False
+    shows_figures: bool = False
     digests: dict[str, str | None] = field(init=False)
     states: dict[str, str] = field(default_factory=states)
 
@@ -93,6 +95,14 @@ class _Session:
 
     def show(self, cell: int, value: Any) -> None:
         self.shown.setdefault(cell, []).append(_Shown(value, value_of(value, Look(is_shown=True))))
+
+    def close_figures(self) -> None:
+        """Note what the open figures show, and close them, as `pyplot.show` does, and a kernel at the end of a cell."""
+        touched, self.watch.current = self.watch.current, None
+        found = list(_figures())
+        self.watch.current = touched
+        self.figures += found
+        self.has_closed_figures = self.has_closed_figures or bool(found)
 
 
 def execute(
@@ -282,9 +292,10 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
             watch.current = None
     seconds = time.perf_counter() - began
     touched.read |= session.opened.read() - touched.written
-    figures = tuple(_figures())
+    session.close_figures()
+    figures, session.figures = tuple(session.figures), []
     wants_closed_figure, session.wants_closed_figure = session.wants_closed_figure, False
-    session.has_closed_figures = session.has_closed_figures or bool(figures)
+    shows_figures, session.shows_figures = session.shows_figures, False
     names.settle()
     names.read |= _read_by_classes(code.source) & names.before
     reads, binds, deletes = set(names.read), set(names.bound), set(names.deleted)
@@ -317,6 +328,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         line,
         kinds={name: kind_of(dict.__getitem__(names, name)) for name in sorted((binds & names.keys()) | {*mutates})},
         wants_closed_figure=wants_closed_figure,
+        shows_figures=shows_figures,
     )  # fmt: skip
 
 
@@ -456,7 +468,7 @@ def _give_display(session: _Session) -> None:
 
 
 def _listen_for_figures(session: _Session) -> None:
-    """Notice who asks for the open figure, or for all that are, when those of the cells before have been closed."""
+    """Show figures as a kernel does; notice who asks for the open figure, or for all, when they have been closed."""
 
     def notice() -> None:
         # Whoever closes it, or makes another one, wants none of them.
@@ -485,7 +497,11 @@ def _listen_for_figures(session: _Session) -> None:
                 notice()
             return found
 
-        module.get_fignums = asked  # type: ignore[attr-defined]
+        def show(*arguments: Any, **options: Any) -> None:
+            session.shows_figures = True
+            session.close_figures()
+
+        module.get_fignums, module.show = asked, show  # type: ignore[attr-defined]
 
     once_loaded({"matplotlib._pylab_helpers": listen_for_one, "matplotlib.pyplot": listen_for_all})
 
@@ -522,7 +538,7 @@ def _main_is(names: Names) -> Iterator[None]:
 
 
 def _figures() -> Iterator[str]:
-    """A hash of what each open figure shows; they are closed, as a kernel closes them at the end of a cell."""
+    """A hash of what each open figure shows; they are closed."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return

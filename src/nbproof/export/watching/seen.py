@@ -45,7 +45,8 @@ class Seen:
     notebook's folder. `changes` names states of the process (random numbers, the working folder,
     options of libraries) that are not as before. `kinds` are the types, as an annotation names them, of what it bound
     or changed. `error` is empty when it ended well.
-    `wants_closed_figure`: it asked for the figure that is open, and those of the cells before are closed.
+    `wants_closed_figure`: it asked for the figure that is open, and those of before are closed.
+    `shows_figures`: it called `pyplot.show`, which closes what it shows, so that the cell then draws another figure.
     """
 
     cell: int
@@ -71,6 +72,7 @@ class Seen:
     shows_what_changes: bool = False
     shows_for_others: bool = False
     wants_closed_figure: bool = False
+    shows_figures: bool = False
 
 
 @dataclass(frozen=True, slots=True)
