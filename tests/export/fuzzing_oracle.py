@@ -69,6 +69,12 @@ def notebook() -> None:
     shell.user_ns["display"] = display
     # What is shown inline are the figures that a cell draws, which are told by themselves.
     shell.enable_matplotlib = lambda gui=None: (gui, "agg")  # type: ignore[method-assign]
+    early: list[str] = []
+    if any("matplotlib" in source for _, source in job["cells"]):
+        import matplotlib.pyplot as pyplot
+
+        # Inline, what is shown is closed.
+        pyplot.show = lambda *arguments, **options: early.extend(_figures())
     error, prints = "", io.StringIO()
     for current, source in job["cells"]:
         with contextlib.redirect_stdout(prints):
@@ -77,7 +83,8 @@ def notebook() -> None:
         if failed is not None:
             error = f"{type(failed).__name__}: {failed}"
             break
-        drawn = list(_figures())
+        drawn = [*early, *_figures()]
+        early.clear()
         if drawn:
             figures[current] = drawn
     hidden = {*shell.user_ns_hidden, "In", "Out", "get_ipython", "exit", "quit", "open", "display"}

@@ -231,6 +231,27 @@ def test_what_a_library_displays_is_kept_for_the_cell_that_runs(tmp_path: Path) 
     assert python("-m", "pytest", "-q", "tests", folder=package).returncode == 0
 
 
+def test_what_plotly_shows_is_kept(tmp_path: Path) -> None:
+    """In a kernel it hands its pictures to `display`; outside of one it would show nothing, or open a browser."""
+    notebook = write_notebook(
+        tmp_path / "notebooks/bars.ipynb",
+        "import plotly.graph_objects as go\nbars = go.Figure(go.Bar(x=['a', 'b'], y=[1, 2]))",
+        "bars.show()",
+        "for n in range(2):\n    go.Figure(go.Scatter(y=[n, 1])).show()",
+    )
+    asks = (
+        "import bars_draft\nkept = bars_draft.run().displayed\n"
+        "print({cell: [sorted(shown) for shown in held] for cell, held in kept.items()})"
+    )
+
+    package = exported(notebook)
+    ran = python("-c", asks, folder=tmp_path, path=package / "src")
+
+    picture = ["application/vnd.plotly.v1+json"]
+    assert ran.stdout.strip() == str({"c2": [picture], "c3": [picture, picture]}), ran.stderr
+    assert python("-m", "pytest", "-q", "tests", folder=package).returncode == 0
+
+
 def test_what_is_only_loaded_is_there_where_it_is_verified(tmp_path: Path) -> None:
     """Nobody reads the file, and yet the notebook is not what it was where it is gone."""
     notebook = write_notebook(tmp_path / "loads/loads.ipynb", "%load more.py", "x = 1\nx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -44,6 +45,8 @@ class Results(Mapping[str, Any]):
         self._values.update(values)
 
 
+# The renderer that plotly chooses in a kernel.
+_PLOTLY = "plotly_mimetype"
 _CURRENT: ContextVar[Results | None] = ContextVar("results", default=None)
 
 
@@ -78,9 +81,28 @@ def _displaying() -> Iterator[None]:
 
     _replace_everywhere(before, display)
     try:
-        yield
+        with _plotly_displaying():
+            yield
     finally:
         _replace_everywhere(display, before)
+
+
+@contextlib.contextmanager
+def _plotly_displaying() -> Iterator[None]:
+    """Let plotly, where it is loaded by now or later, hand its pictures to `display`, as it does in a notebook."""
+    asked = os.environ.get("PLOTLY_RENDERER")
+    plotly = sys.modules.get("plotly.io")
+    before = plotly.renderers.default if plotly is not None else None
+    os.environ["PLOTLY_RENDERER"] = asked or _PLOTLY
+    if plotly is not None and not asked:
+        plotly.renderers.default = _PLOTLY
+    try:
+        yield
+    finally:
+        if asked is None:
+            os.environ.pop("PLOTLY_RENDERER", None)
+        if plotly is not None:
+            plotly.renderers.default = before
 
 
 @contextlib.contextmanager

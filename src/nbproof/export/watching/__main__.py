@@ -16,6 +16,8 @@ def main() -> None:
     # As in a kernel: the folder of the notebook comes first.
     sys.path.insert(0, "")
     os.environ.setdefault("MPLBACKEND", "agg")
+    # What plotly chooses in a kernel: it hands its pictures to `display`.
+    os.environ.setdefault("PLOTLY_RENDERER", "plotly_mimetype")
     from .draws import start_draws
     from .executor import CellCode, execute
     from .seen import to_json
