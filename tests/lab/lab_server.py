@@ -167,18 +167,19 @@ def jupyter_lab(
         stop(lab)
 
 
-def stop(lab: Lab) -> None:
-    """Close the server as its user does."""
+def stop(lab: Lab, *, may_hang_with_kernels: bool = True) -> None:
+    """Close the server as its user does; one that does not end is ended, with its kernels, if that `may` happen."""
     if lab.process.poll() is None:
         lab.process.send_signal(signal.SIGTERM)
     try:
         lab.process.wait(timeout=STOP_S)
     except subprocess.TimeoutExpired:
         # Now and then a thread of AnyIO is not told of the end, and Python waits for it, or an extension of Jupyter's
-        # own does not end. Whether a server leaves kernels behind is a test of its own.
+        # own does not end.
         left = psutil.Process(lab.process.pid).children(recursive=True)
         lab.process.kill()
         lab.process.wait()
+        assert may_hang_with_kernels or left == [], f"it did not end within {STOP_S} s:\n{lab.log.read_text()[-4000:]}"
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()

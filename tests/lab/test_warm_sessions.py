@@ -83,7 +83,7 @@ def test_no_kernel_outlives_its_server(tmp_path: Path, spec: str, number: signal
         with channels(lab, busy) as connection:
             send(connection, "import time\ntime.sleep(600)")
             os.kill(lab.process.pid, number)
-            stop(lab)
+            stop(lab, may_hang_with_kernels=False)
 
     for kernel in kernels:
         wait_until(lambda kernel=kernel: is_gone(kernel), f"kernel {kernel.pid} has ended")  # type: ignore[misc]
