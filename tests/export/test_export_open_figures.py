@@ -80,7 +80,9 @@ def test_figures_that_are_shown_are_those_of_a_kernel(tmp_path: Path) -> None:
     """`pyplot.show` closes what it shows: as many figures as a real kernel puts below each cell, in their order."""
     head = "%matplotlib inline\nimport matplotlib.pyplot as plt"
     notebook = write_notebook(tmp_path / "notebooks/shown.ipynb", head, *SHOWING.values(), "drawn(3)")
-    ran = NotebookClient(nbformat.read(notebook, as_version=4), timeout=120, kernel_name="python3").execute()
+    there = {"metadata": {"path": str(notebook.parent)}}
+    read = nbformat.read(notebook, as_version=4)
+    ran = NotebookClient(read, timeout=120, kernel_name="python3", resources=there).execute()
     # Of an empty one there is no picture, but a word.
     below = {
         cell.id: sum("<Figure" in output.get("data", {}).get("text/plain", "") for output in cell.outputs)
