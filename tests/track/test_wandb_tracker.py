@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from nbproof.records import Event, RunStarted
 from nbproof.track.journal import Journal
 from nbproof.track.mirroring import mirror
-from nbproof.track.wandb_tracker import WandbTracker, end
+from nbproof.track.wandb_tracker import WandbTracker
 
 Tell = Callable[..., list[Event]]
 Write = Callable[[Path, list[Event]], Path]
@@ -54,12 +55,6 @@ def held(folder: Path) -> dict[str, Any]:
         elif kind == "exit":
             found["exit"] = record.exit.exit_code
     return found
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_process_is_left() -> Iterator[None]:
-    yield
-    end()
 
 
 OWN = {"_timestamp", "_runtime", "_step"}
@@ -113,6 +108,17 @@ def test_written_again_it_is_what_is_there(project: Path, tell: Tell, write: Wri
     assert again.written == []
     assert {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()} == before
     assert sorted(path.name.rpartition("-")[0] for path in folder.iterdir()) == ["offline-run-r1"] * 4
+
+
+def test_what_is_in_its_place_is_whole(project: Path, tell: Tell, write: Write, tmp_path: Path) -> None:
+    """The client's own process writes the end of a run after the client took it for finished: it has ended by then."""
+    write(project, tell(project, "r1"))
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+
+    mirror(project, ["r1"], WandbTracker(tmp_path / "wandb", "credit"))
+
+    left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
+    assert [process.cmdline() for process in left] == []
 
 
 def test_what_still_runs_waits(project: Path, tell: Tell, tmp_path: Path) -> None:

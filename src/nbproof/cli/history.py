@@ -240,16 +240,13 @@ def mirror(run: str | None, to: str, out: Path | None, as_json: bool) -> None:
     """
     from ..track import journal
     from ..track.mirroring import mirror as tell
-    from ..track.wandb_tracker import WandbTracker, end
+    from ..track.wandb_tracker import WandbTracker
 
     project = _project()
     folder = (out or project.root / to).resolve()
     chosen = [History(project.root).find(run).run_id] if run else [each.run_id for each in journal.runs(project.root)]
     tracker = WandbTracker(folder, project.settings.experiment)
-    try:
-        waiting = tell(project.root, reversed(chosen), tracker)
-    finally:
-        end()
+    waiting = tell(project.root, reversed(chosen), tracker)
     if as_json:
         print_json({"written": [str(path) for path in tracker.written], "waiting": waiting})
         return

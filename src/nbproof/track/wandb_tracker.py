@@ -85,11 +85,12 @@ class WandbTracker:
         """Nothing: a session has no end at which it could be written once."""
 
     def _write(self, run_id: str) -> None:
-        for run in runs_of(run_id, self._told.pop(run_id, _Told())):
-            place = self._folder / f"{PREFIX}-{run.group}-{run.id}"
-            if not place.exists():
-                _write(run, place, self._project)
-                self.written.append(place)
+        runs = runs_of(run_id, self._told.pop(run_id, _Told()))
+        places = {self._folder / f"{PREFIX}-{run.group}-{run.id}": run for run in runs}
+        missing = {place: run for place, run in places.items() if not place.exists()}
+        if missing:
+            _write(missing, self._folder, self._project)
+            self.written += missing
 
 
 def runs_of(run_id: str, told: _Told) -> Iterator[Written]:
@@ -147,29 +148,38 @@ def _steps(entries: list[LoggedEntry]) -> dict[int, dict[str, float]]:
     return dict(sorted(found.items()))
 
 
-def _write(run: Written, place: Path, project: str) -> None:
-    """Write a run beside its place and move it there, so that no half of one is ever synced."""
+def _write(runs: Mapping[Path, Written], folder: Path, project: str) -> None:
+    """Write runs beside their places in a folder, and move them there once whole: no half of one is ever synced.
+
+    `finish` returns before the process that the client has started has written the last of a run; it has written
+    everything once it has ended.
+    """
     import wandb
 
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as workshop:
-        settings = wandb.Settings(
-            mode="offline", root_dir=workshop, console="off", silent=True, disable_git=True, save_code=False,
-            x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False,
-        )  # fmt: skip
-        made = wandb.init(
-            project=project, id=run.id, name=run.name, group=run.group, job_type="notebook",
-            config={**run.config, "tags": dict(run.tags)}, settings=settings, reinit="create_new",
-        )  # fmt: skip
-        for step, metrics in run.steps.items():
-            made.log(dict(metrics), step=step)
-        made.finish(exit_code=0 if run.is_good else 1)
-        (folder,) = (Path(workshop) / "wandb").glob(f"{PREFIX}-*")
-        folder.rename(place)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as workshop:
+        try:
+            for run in runs.values():
+                _log(run, Path(workshop) / run.id, project)
+        finally:
+            wandb.teardown()
+        for place, run in runs.items():
+            (made,) = (Path(workshop) / run.id / "wandb").glob(f"{PREFIX}-*")
+            made.rename(place)
 
 
-def end() -> None:
-    """End the process that its client has started beside this one."""
+def _log(run: Written, root: Path, project: str) -> None:
     import wandb
 
-    wandb.teardown()
+    root.mkdir()
+    settings = wandb.Settings(
+        mode="offline", root_dir=str(root), console="off", silent=True, disable_git=True, save_code=False,
+        x_disable_stats=True, x_disable_meta=True, x_disable_machine_info=True, x_save_requirements=False,
+    )  # fmt: skip
+    made = wandb.init(
+        project=project, id=run.id, name=run.name, group=run.group, job_type="notebook",
+        config={**run.config, "tags": dict(run.tags)}, settings=settings, reinit="create_new",
+    )  # fmt: skip
+    for step, metrics in run.steps.items():
+        made.log(dict(metrics), step=step)
+    made.finish(exit_code=0 if run.is_good else 1)
