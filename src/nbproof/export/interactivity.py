@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from ..notebook.syntax import as_python, cell_tree, is_silenced, python_tree
+from .edits import Edits
 
 # What a cell calls to show a value as its end would: nothing where there is none. No notebook has such a name.
 SHOWN = "__shown__"
@@ -100,15 +101,12 @@ def _is_valueless(value: ast.expr) -> bool:
 
 def _wrapped(source: str, statements: list[ast.Expr]) -> str:
     """The source with each of the expressions in a call; lines stay where they are."""
-    lines = [line.encode() for line in source.split("\n")]
-    for statement in sorted(statements, key=lambda each: (each.lineno, each.col_offset), reverse=True):
+    edits = Edits(source)
+    for statement in statements:
         # A tuple without brackets of its own would be several arguments.
         opening, closing = ("((", "))") if isinstance(statement.value, ast.Tuple) else ("(", ")")
-        end, at = statement.end_lineno or statement.lineno, statement.end_col_offset or 0
-        lines[end - 1] = lines[end - 1][:at] + closing.encode() + lines[end - 1][at:]
-        start, at = statement.lineno, statement.col_offset
-        lines[start - 1] = lines[start - 1][:at] + f"{SHOWN}{opening}".encode() + lines[start - 1][at:]
-    return b"\n".join(lines).decode()
+        edits.wrap(statement, SHOWN + opening, closing)
+    return "\n".join(line for line, _ in edits.done())
 
 
 def _mode_of(statement: ast.stmt) -> str | None:

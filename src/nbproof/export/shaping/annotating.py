@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from ..edits import Edits
 from ..watching.called import Called
 from ..watching.kinds import ANY, NONE, united
-from .edits import Edits
 from .following import Origin
 from .imports import Imports
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from ...notebook.dataflow import bindings, global_writes
 from ...notebook.dataflow import steps as top_level
+from ..edits import Edits, end_of_arguments
 from ..interactivity import SHOWN
 from ..plain import indented
 from ..reading import Step
 from ..watching.seen import Run
-from .edits import Edits, end_of_arguments
 from .flow import Section
 from .scopes import uses
 from .standing import Definition, Standing

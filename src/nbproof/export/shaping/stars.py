@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from ...notebook.dataflow import bindings, names_read, steps
+from ..edits import Edits
 from ..reading import Step
 from ..watching.seen import Run, Seen
-from .edits import Edits
 
 
 def resolved(cells: Sequence[Step], run: Run) -> list[Step]:

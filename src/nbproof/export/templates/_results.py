@@ -70,8 +70,7 @@ def _displaying() -> Iterator[None]:
         return
     import importlib
 
-    module = importlib.import_module("IPython.display")
-    before = module.display
+    before = importlib.import_module("IPython.display").display
 
     def display(*values: Any, display_id: Any = None, **options: Any) -> Any:
         cell = cell_that_runs("displaying")
@@ -79,12 +78,8 @@ def _displaying() -> Iterator[None]:
             return before(*values, display_id=display_id, **options)
         return show(cell, *values, display_id=display_id)
 
-    _replace_everywhere(before, display)
-    try:
-        with _plotly_displaying():
-            yield
-    finally:
-        _replace_everywhere(display, before)
+    with _in_place_of(before, display), _plotly_displaying():
+        yield
 
 
 @contextlib.contextmanager
@@ -113,22 +108,27 @@ def _showing_figures() -> Iterator[None]:
         return
     import importlib
 
-    module = importlib.import_module("matplotlib.pyplot")
-    before = module.show
+    before = importlib.import_module("matplotlib.pyplot").show
 
     def show_figures(*arguments: Any, **options: Any) -> Any:
         cell = cell_that_runs("showing")
         return keep_figures(cell) if cell else before(*arguments, **options)
 
-    _replace_everywhere(before, show_figures)
+    with _in_place_of(before, show_figures):
+        yield
+
+
+@contextlib.contextmanager
+def _in_place_of(old: Any, new: Any) -> Iterator[None]:
+    """Put another function wherever a module has imported one, by whichever name, until the block ends."""
+    _replace_everywhere(old, new)
     try:
         yield
     finally:
-        _replace_everywhere(show_figures, before)
+        _replace_everywhere(new, old)
 
 
 def _replace_everywhere(old: Any, new: Any) -> None:
-    """Put another function wherever a module has imported it, by whichever name."""
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", {})
         for name in [name for name, value in list(names.items()) if value is old]:

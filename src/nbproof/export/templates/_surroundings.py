@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -41,6 +42,7 @@ def prepared(files: dict[str, Path]) -> Iterator[None]:
         raise
 
 
+@functools.cache
 def notebook() -> dict[str, Any]:
     """Return what is known of the notebook: its name, its folder, and the cell behind each line."""
     found: dict[str, Any] = json.loads(NOTEBOOK.read_text(encoding="utf-8")) if NOTEBOOK.is_file() else {}

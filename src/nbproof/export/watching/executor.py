@@ -66,6 +66,15 @@ class _Shown:
 
 
 @dataclass(slots=True)
+class _Drawn:
+    """What a cell has to do with figures, as `Seen` tells it."""
+
+    figures: list[str] = field(default_factory=list)
+    wants_closed_figure: bool = False
+    shows_figures: bool = False
+
+
+@dataclass(slots=True)
 class _Session:
     """What lasts from cell to cell.
 
@@ -83,10 +92,8 @@ class _Session:
     opened: Opened = field(default_factory=lambda: Opened(()))
     flags: int = 0
     cell: int = 0
-    figures: list[str] = field(default_factory=list)
+    drawn: _Drawn = field(default_factory=_Drawn)
     has_closed_figures: bool = False
-    wants_closed_figure: bool = False
-    shows_figures: bool = False
     digests: dict[str, str | None] = field(init=False)
     states: dict[str, str] = field(default_factory=states)
 
@@ -101,7 +108,7 @@ class _Session:
         touched, self.watch.current = self.watch.current, None
         found = list(_figures())
         self.watch.current = touched
-        self.figures += found
+        self.drawn.figures += found
         self.has_closed_figures = self.has_closed_figures or bool(found)
 
 
@@ -293,9 +300,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
     seconds = time.perf_counter() - began
     touched.read |= session.opened.read() - touched.written
     session.close_figures()
-    figures, session.figures = tuple(session.figures), []
-    wants_closed_figure, session.wants_closed_figure = session.wants_closed_figure, False
-    shows_figures, session.shows_figures = session.shows_figures, False
+    drawn, session.drawn = session.drawn, _Drawn()
     names.settle()
     names.read |= _read_by_classes(code.source) & names.before
     reads, binds, deletes = set(names.read), set(names.bound), set(names.deleted)
@@ -314,7 +319,7 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         tuple(sorted(deletes - names.keys())),
         tuple(mutates),
         (),
-        figures,
+        tuple(drawn.figures),
         printed.getvalue()[:LONGEST_PRINT],
         complained.getvalue()[:LONGEST_PRINT],
         tuple(sorted(touched.read)),
@@ -327,8 +332,8 @@ def _run_cell(code: CellCode, session: _Session) -> Seen:
         error,
         line,
         kinds={name: kind_of(dict.__getitem__(names, name)) for name in sorted((binds & names.keys()) | {*mutates})},
-        wants_closed_figure=wants_closed_figure,
-        shows_figures=shows_figures,
+        wants_closed_figure=drawn.wants_closed_figure,
+        shows_figures=drawn.shows_figures,
     )  # fmt: skip
 
 
@@ -470,38 +475,28 @@ def _give_display(session: _Session) -> None:
 def _listen_for_figures(session: _Session) -> None:
     """Show figures as a kernel does; notice who asks for the open figure, or for all, when they have been closed."""
 
-    def notice() -> None:
-        # Whoever closes it, or makes another one, wants none of them.
-        caller = sys._getframe(2)
-        is_making = caller.f_globals.get("__name__") == "matplotlib.pyplot" and caller.f_code.co_name != "gcf"
-        if session.has_closed_figures and session.watch.current is not None and not is_making:
-            session.wants_closed_figure = True
+    def heard(ask: Callable[[], Any]) -> Callable[[], Any]:
+        def asked() -> Any:
+            found = ask()
+            # Whoever closes what is open, or makes another one, wants none of what has been closed.
+            caller = sys._getframe(1)
+            is_making = caller.f_globals.get("__name__") == "matplotlib.pyplot" and caller.f_code.co_name != "gcf"
+            is_watched = session.watch.current is not None
+            if not found and session.has_closed_figures and is_watched and not is_making:
+                session.drawn.wants_closed_figure = True
+            return found
+
+        return asked
 
     def listen_for_one(module: types.ModuleType) -> None:
-        get_active = module.Gcf.get_active
-
-        def asked() -> Any:
-            found = get_active()
-            if found is None:
-                notice()
-            return found
-
-        module.Gcf.get_active = staticmethod(asked)
+        module.Gcf.get_active = staticmethod(heard(module.Gcf.get_active))
 
     def listen_for_all(module: types.ModuleType) -> None:
-        get_numbers = module.get_fignums
-
-        def asked() -> Any:
-            found = get_numbers()
-            if not found:
-                notice()
-            return found
-
         def show(*arguments: Any, **options: Any) -> None:
-            session.shows_figures = True
+            session.drawn.shows_figures = True
             session.close_figures()
 
-        module.get_fignums, module.show = asked, show  # type: ignore[attr-defined]
+        module.get_fignums, module.show = heard(module.get_fignums), show  # type: ignore[attr-defined]
 
     once_loaded({"matplotlib._pylab_helpers": listen_for_one, "matplotlib.pyplot": listen_for_all})
 

@@ -33,8 +33,8 @@ class Edits:
         """Put `text` before what stands at a place."""
         self._edits.append(_Edit((line, column), (line, column), text))
 
-    def wrap(self, node: ast.expr, before: str, after: str) -> None:
-        """Put an expression between two texts."""
+    def wrap(self, node: ast.expr | ast.stmt, before: str, after: str) -> None:
+        """Put an expression or a statement between two texts."""
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         self.insert(node.lineno, node.col_offset, before)
@@ -48,7 +48,7 @@ class Edits:
         """The lines as changed, each with the line that it came from."""
         lines = list(self._lines)
         # From the end, so that what stands further up keeps its place, and what is put before a text goes before what
-        # stands in its place; of two that are put at one place, the later goes behind.
+        # stands in its place; of two that are put at one place, the later stands first.
         for edit in sorted(self._edits, key=lambda edit: (edit.start, edit.end), reverse=True):
             (first, start), (last, end) = edit.start, edit.end
             before, after = lines[first - 1][:start], lines[last - 1][end:]
