@@ -49,7 +49,7 @@ def jupyter_lab(folder: Path, *options: str) -> Iterator[tuple[str, Path]]:
             yield address, log
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=120)
 
 
 def contents_status(address: str) -> int:

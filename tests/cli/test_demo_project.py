@@ -205,7 +205,7 @@ def test_the_keyboard_stops_a_run(demo: Path) -> None:
     assert process.returncode == 130
     assert told.splitlines()[-2:] == ["error: interrupted; what was running has ended", "hint: nbproof runs resume"]
     assert len(working) >= 2
-    assert psutil.wait_procs(working, timeout=5)[1] == []
+    assert psutil.wait_procs(working, timeout=30)[1] == []
     assert answer(demo, "runs", "list")[0]["outcome"] == "stopped"
 
 

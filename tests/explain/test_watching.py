@@ -72,7 +72,7 @@ def test_other_threads_run_between_chunks() -> None:
         if not thread.is_alive() and not came_in.is_set():
             thread.start()
 
-    thread.join(5)
+    thread.join(60)
     assert came_in.is_set()
 
 

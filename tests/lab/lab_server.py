@@ -107,7 +107,7 @@ def is_gone(process: psutil.Process) -> bool:
         return True
 
 
-def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+def wait_until(is_so: Callable[[], bool], what: str, timeout_s: float = 90.0) -> None:
     """Look until something is so."""
     deadline = time.monotonic() + timeout_s
     while not is_so():

@@ -248,7 +248,7 @@ def kill_runner(project: Disturbed, seed: int, delay_s: float) -> bool:
         with contextlib.suppress(subprocess.TimeoutExpired):
             runner.wait(delay_s)
         runner.kill()
-        runner.communicate(timeout=30)
+        runner.communicate(timeout=120)
     return runner.returncode == -signal.SIGKILL
 
 

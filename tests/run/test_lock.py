@@ -59,4 +59,4 @@ def test_waiting_ends_when_the_other_build_does(tmp_path: Path) -> None:
         threading.Timer(0.2, holder.kill).start()
 
         with build_lock(tmp_path, "credit", wait=True):
-            assert holder.wait(timeout=10) != 0
+            assert holder.wait(timeout=60) != 0

@@ -20,7 +20,7 @@ from nbproof.serve.process import running
 ROW = {"age": 30, "status": 2, "ratio": 0.25}
 
 
-def is_gone(pid: int, within_s: float = 10.0) -> bool:
+def is_gone(pid: int, within_s: float = 60.0) -> bool:
     """Whether the process ends within that time."""
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:

@@ -105,7 +105,7 @@ def test_a_registered_version_answers_once_its_model_is_approved(
         time.sleep(0.5)
         assert client.post("/predict", json=ROWS).json()["version"] == "1.0.0"
         approve(project, registry, second)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while (held := client.post("/predict", json=ROWS)).json().get("version") != "1.1.0":
             assert held.status_code == 200, held.text
             assert time.monotonic() < deadline
@@ -163,7 +163,7 @@ def test_what_was_altered_in_the_registry_ends_the_answers(
         time.sleep(0.5)
         assert client.post("/predict", json=ROWS).status_code == 200
         alter(project, registry, entry)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         # Between the two writes of an alteration it may be told of the first alone.
         while "other files or another version than was loaded" not in (said := client.get("/ready")).text:
             assert time.monotonic() < deadline

@@ -28,7 +28,7 @@ def with_packages(packages: Path, **variables: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(packages), **variables}
 
 
-def until(condition: Callable[[], object], patience_s: float = 20) -> None:
+def until(condition: Callable[[], object], patience_s: float = 90) -> None:
     deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline
@@ -325,9 +325,9 @@ def test_a_process_with_many_open_files_can_have_warm_kernels() -> None:
         process = pool.fork(
             wanted, {"argv": ["ipykernel_launcher"], "title": ["-m", "ipykernel_launcher"]}, os.environ, Path.cwd()
         )
-        said = process.hear(30)
+        said = process.hear(120)
         process.kill()
-        status = process.wait(30)
+        status = process.wait(120)
         process.close()
     finally:
         for file in held:
