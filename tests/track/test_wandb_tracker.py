@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -55,6 +56,12 @@ def held(folder: Path) -> dict[str, Any]:
         elif kind == "exit":
             found["exit"] = record.exit.exit_code
     return found
+
+
+@pytest.fixture(autouse=True)
+def _loops_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client of kernels in an earlier test may have put another `run` there, which leaves its event loops open."""
+    monkeypatch.setattr(asyncio, "run", asyncio.runners.run)
 
 
 OWN = {"_timestamp", "_runtime", "_step"}
