@@ -33,6 +33,7 @@ NbproofError
 │   ├── RunFailed                   some tasks of a run failed
 │   ├── StorageFailed               the disk would not take what a run must write
 │   ├── TrackerUnavailable          the tracker could not be reached; the record waits in the spool
+│   ├── MirrorFailed                a run could not be written whole for another tracker
 │   ├── JournalDamaged              the record of a run holds a line that cannot be read
 │   ├── ChecksFailed                a notebook does not pass the checks before its review
 │   ├── ContractBroken              rows do not keep the contract of their data
@@ -369,6 +370,16 @@ class TrackerUnavailable(WorkFailed):
     def __init__(self, reason: str, *, hint: str | None = None) -> None:
         self.reason = reason
         super().__init__(f"the tracker cannot be reached: {reason}; expected an answer", hint=hint)
+
+
+class MirrorFailed(WorkFailed):
+    """A run could not be written whole for another tracker; nothing of it is in its place."""
+
+    hint = "make room on the disk, then tell it again: nbproof runs mirror --to wandb"
+
+    def __init__(self, place: str, reason: str) -> None:
+        self.place, self.reason = place, reason
+        super().__init__(f"`{place}` could not be written: {reason}; expected a run that is whole")
 
 
 class JournalDamaged(WorkFailed):

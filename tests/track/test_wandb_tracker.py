@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +18,11 @@ import pytest
 from nbproof.records import Event, RunStarted
 from nbproof.track.journal import Journal
 from nbproof.track.mirroring import mirror
+from nbproof.track.wandb_file import missing, records
 from nbproof.track.wandb_tracker import WandbTracker
 
 Tell = Callable[..., list[Event]]
 Write = Callable[[Path, list[Event]], Path]
-BLOCK = 32 * 1024
-
-
-def records(folder: Path) -> Iterator[Any]:
-    """The records in the one file of a run: a log of LevelDB whose entries are messages of its own protocol."""
-    from wandb.proto import wandb_internal_pb2
-
-    (file,) = folder.glob("*.wandb")
-    content, at, entry = file.read_bytes(), 7, b""
-    while at + 7 <= len(content):
-        if BLOCK - at % BLOCK < 7:
-            at += BLOCK - at % BLOCK
-            continue
-        length, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
-        entry += content[at + 7 : at + 7 + length]
-        at += 7 + length
-        if kind in (1, 4):
-            yield wandb_internal_pb2.Record.FromString(entry)
-            entry = b""
 
 
 def held(folder: Path) -> dict[str, Any]:
@@ -126,6 +109,63 @@ def test_what_is_in_its_place_is_whole(project: Path, tell: Tell, write: Write, 
 
     left = [process for process in psutil.Process().children(recursive=True) if process.pid not in before]
     assert [process.cmdline() for process in left] == []
+
+
+KILLED = """\
+import psutil, wandb
+from nbproof.cli.main import main
+
+finish = wandb.Run.finish
+
+def killed(run, exit_code=None):
+    finish(run, exit_code)
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+
+wandb.Run.finish = killed
+main(["runs", "mirror", "--to", "wandb"])
+"""
+
+
+def test_a_client_that_is_killed_leaves_nothing_in_its_place(
+    project: Path, tell: Tell, write: Write, tmp_path: Path
+) -> None:
+    """The next time every run is written."""
+    write(project, tell(project, "r1"))
+
+    ran = subprocess.run([sys.executable, "-c", KILLED], cwd=project, capture_output=True, text=True, timeout=120)
+
+    assert ran.returncode == 1
+    error, hint = ran.stderr.splitlines()
+    assert re.fullmatch(
+        r"error: `wandb` could not be written: the client ended with .+; expected a run that is whole", error
+    )
+    assert hint == "hint: make room on the disk, then tell it again: nbproof runs mirror --to wandb"
+    assert list((project / "wandb").iterdir()) == []
+
+    mirror(project, ["r1"], WandbTracker(project / "wandb", "credit"))
+
+    assert len(list((project / "wandb").iterdir())) == 4
+
+
+def test_a_run_is_whole_only_with_its_end(project: Path, tell: Tell, write: Write, tmp_path: Path) -> None:
+    """Cut anywhere, as on a full disk, it lacks steps or its end."""
+    write(project, tell(project, "r1"))
+    tracker = WandbTracker(tmp_path / "wandb", "credit")
+    mirror(project, ["r1"], tracker)
+    (folder,) = [folder for folder in tracker.written if held(folder)["name"] == "training#2"]
+    (file,) = folder.glob("*.wandb")
+    content = file.read_bytes()
+    assert missing(folder, 3) == ""
+    needed = 1 + next(at for at in range(len(content), 0, -1) if _cut(file, content[:at]) and missing(folder, 3))
+
+    for at in range(7, needed, 97):
+        _cut(file, content[:at])
+        assert re.fullmatch(r"it holds \d of 3 steps|it has no end", missing(folder, 3))
+
+
+def _cut(file: Path, content: bytes) -> bool:
+    return file.write_bytes(content) == len(content)
 
 
 def test_what_still_runs_waits(project: Path, tell: Tell, tmp_path: Path) -> None:

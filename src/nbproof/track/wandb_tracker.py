@@ -15,11 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import MirrorFailed
 from ..extras import require
 from ..records import LoggedEntry, RunFinished, RunStarted, TaskFinished, TaskStarted
 from .capture.session import NotebookSession
 from .lines import Entry, as_text
 from .tracker import Files
+from .wandb_file import missing
 
 PREFIX = "offline-run"
 
@@ -59,6 +61,8 @@ class WandbTracker:
         require("wandb")
         # Its client reports errors of its own to its makers, and reads this when it is imported.
         os.environ["WANDB_ERROR_REPORTING"] = "false"
+        # A process that writes for others, too, would not end when it is told to.
+        os.environ.pop("WANDB_SERVICE", None)
         self._folder, self._project = folder, project
         self._told: dict[str, _Told] = {}
         self.written: list[Path] = []
@@ -152,19 +156,25 @@ def _write(runs: Mapping[Path, Written], folder: Path, project: str) -> None:
     """Write runs beside their places in a folder, and move them there once whole: no half of one is ever synced.
 
     `finish` returns before the process that the client has started has written the last of a run; it has written
-    everything once it has ended.
+    everything once it has ended. Raises `MirrorFailed` when it has not.
     """
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as workshop:
         try:
-            for run in runs.values():
-                _log(run, Path(workshop) / run.id, project)
-        finally:
-            wandb.teardown()
+            try:
+                for run in runs.values():
+                    _log(run, Path(workshop) / run.id, project)
+            finally:
+                wandb.teardown()
+        # Whatever becomes of its process, the client raises what it likes, and ends this one if that one has failed.
+        except (Exception, SystemExit) as error:
+            raise MirrorFailed(folder.name, f"the client ended with {type(error).__name__}: {error}") from error
         for place, run in runs.items():
             (made,) = (Path(workshop) / run.id / "wandb").glob(f"{PREFIX}-*")
+            if found := missing(made, len(run.steps)):
+                raise MirrorFailed(f"{folder.name}/{place.name}", found)
             made.rename(place)
 
 
