@@ -196,8 +196,11 @@ def test_the_keyboard_stops_a_run(demo: Path) -> None:
     )
     assert process.stderr is not None
     assert process.stderr.readline().startswith("start   measure")
-    time.sleep(3)
-    working = [each for each in psutil.process_iter() if each.pid != process.pid and _works_in(demo, each)]
+    working: list[psutil.Process] = []
+    deadline = time.monotonic() + 60
+    while len(working) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        working = [each for each in psutil.process_iter() if each.pid != process.pid and _works_in(demo, each)]
 
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)

@@ -227,6 +227,10 @@ def test_neither_a_killed_client_nor_a_controller_that_is_away_loses_a_run(
     hold = project.hold("first")
     client = project.client()
     project.until_ran("first")
+    end = time.monotonic() + LONGEST_S
+    while len(on_slurm.asked("squeue", "--noheader", "--format=%i").split()) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.1)
     client.send_signal(signal.SIGKILL)
     client.communicate()
 
@@ -238,9 +242,12 @@ def test_neither_a_killed_client_nor_a_controller_that_is_away_loses_a_run(
         on_slurm.start("controller")
         on_slurm.wait_for_answer()
     again = project.client()
-    time.sleep(1)
+    assert again.stdout is not None
+    said = ""
+    while "of an earlier run" not in said and (line := again.stdout.readline()):
+        said += line
     hold.unlink()
-    said, _ = again.communicate(timeout=LONGEST_S)
+    said += again.communicate(timeout=LONGEST_S)[0]
 
     assert here[0] == 3
     assert "is being built by jobs on slurm" in here[1]

@@ -19,6 +19,7 @@ from ..notebook.document import Cell, Document
 from ..notebook.syntax import python_tree
 from .by_text import asks_for_the_shell, looked_up
 from .interactivity import USUAL, settings
+from .kernel_asked import ends, gives_argv, questions
 from .magics import LOADED
 from .plain import Note, Plain, as_plain
 from .unrolling import Find, Piece, Ran, may_import_from, unrolled
@@ -145,7 +146,7 @@ def read(document: Document, find: Find | None = None) -> Reading:
     by_text: list[CellRefusal] = []
     title, level, is_first, words = "", 0, False, ""
     written: dict[str, str] = {}
-    shows = USUAL
+    shows, has_argv = USUAL, False
     if not document.is_python:
         refusals.append(CellRefusal(1, 1, f"the notebook is in {document.language}", "only Python becomes a package"))
         return Reading(document, (), tuple(refusals), (), ())
@@ -186,7 +187,9 @@ def read(document: Document, find: Find | None = None) -> Reading:
         if (piece.leads_to or piece.above) and shows != USUAL and not piece.is_of_another:
             told.append(CellRefusal(piece.number, piece.above + 1, _RUNS_AND_SHOWS, "run it in a cell of its own"))
         told += [CellRefusal(piece.number, each.line, each.reason, each.hint) for each in plain.refusals]
-        refusals += [replace(each, place=piece.place) for each in (*told, *_blind(tree, plain, piece.number))]
+        told += [*_blind(tree, plain, piece.number), *_asked(tree, plain, piece.number, has_argv=has_argv)]
+        has_argv = has_argv or gives_argv(tree)
+        refusals += [replace(each, place=piece.place) for each in told]
         by_text += [
             CellRefusal(piece.number, _line_of(each.node, plain), f"`{each.node.id}`: {each.why}", _SAID, piece.place)
             for each in looked_up(tree) if not each.why_not
@@ -377,6 +380,21 @@ def _blind(tree: ast.Module, plain: Plain, number: int) -> Iterator[CellRefusal]
                 )
         elif isinstance(node, ast.Call) and "getpass" in (getattr(node.func, "attr", ""), getattr(node.func, "id", "")):
             yield CellRefusal(number, line, f"`getpass`: {_ASKING}", "make the answer a secret parameter")
+
+
+def _asked(tree: ast.Module, plain: Plain, number: int, *, has_argv: bool) -> Iterator[CellRefusal]:
+    """What a cell asks about its kernel, or does with it."""
+    for question in questions(tree, has_argv=has_argv):
+        yield CellRefusal(
+            number, _line_of(question.node, plain), f"it asks {question.about}: a package runs in no kernel",
+            "leave the question out, or let a parameter answer it",
+        )  # fmt: skip
+    for node, name in ends(tree):
+        if not _is_bound(tree, name):
+            yield CellRefusal(
+                number, _line_of(node, plain), f"`{name}` ends the kernel, and what stands below does not run",
+                "leave it out, with what stands below",
+            )  # fmt: skip
 
 
 def _line_of(node: ast.AST, plain: Plain) -> int:

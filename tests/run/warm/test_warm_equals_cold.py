@@ -140,6 +140,7 @@ def test_every_notebook_names_its_source() -> None:
 
 
 @pytest.mark.engagement
+@pytest.mark.timeout(1500)
 def test_the_engagement_leaves_the_same_products(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All eleven phases, run cold and then warm in the same folder: no product differs by a byte."""
     monkeypatch.syspath_prepend(str(REPOSITORY / "tests" / "engagement"))
