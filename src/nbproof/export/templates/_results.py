@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Results(Mapping[str, Any]):
         self._values.update(values)
 
 
+# What pandas takes for the most columns that it writes, in a kernel; 0 in a terminal: as many as fit.
+_COLUMNS, _IN_A_KERNEL = "display.max_columns", 20
 # The renderer that plotly chooses in a kernel.
 _PLOTLY = "plotly_mimetype"
 _CURRENT: ContextVar[Results | None] = ContextVar("results", default=None)
@@ -56,10 +58,63 @@ def collecting() -> Iterator[Results]:
     results = Results()
     token = _CURRENT.set(results)
     try:
-        with prepared(results.files), _displaying(), _showing_figures():
+        with prepared(results.files), _writing_tables(), _displaying(), _showing_figures():
             yield results
     finally:
         _CURRENT.reset(token)
+
+
+@contextlib.contextmanager
+def _writing_tables() -> Iterator[None]:
+    """Let pandas write as many columns as in a kernel: elsewhere it leaves out what is wider than a screen."""
+    if not notebook()["tables"]:
+        yield
+        return
+    changed: list[Any] = []
+
+    def write_all(pandas: Any) -> None:
+        if pandas.get_option(_COLUMNS) == 0:
+            pandas.set_option(_COLUMNS, _IN_A_KERNEL)
+            changed.append(pandas)
+
+    finder = _Finder("pandas", write_all)
+    if "pandas" in sys.modules:
+        write_all(sys.modules["pandas"])
+    # The notebook may have to say something before it is loaded.
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for pandas in changed:
+            if pandas.get_option(_COLUMNS) == _IN_A_KERNEL:
+                pandas.set_option(_COLUMNS, 0)
+
+
+class _Finder:
+    """Finds one module as ever, and does something with it once it is loaded."""
+
+    def __init__(self, name: str, then: Callable[[Any], None]) -> None:
+        """Remember the module's name, and what is to be done."""
+        self._name, self._then = name, then
+
+    def find_spec(self, name: str, path: Any = None, _target: Any = None) -> Any:
+        """Return where the module is; nothing for another one."""
+        if name != self._name:
+            return None
+        from importlib.machinery import PathFinder
+
+        spec = PathFinder.find_spec(name, path)
+        loader: Any = spec.loader if spec is not None else None
+        if loader is not None:
+            load = loader.exec_module
+
+            def exec_module(module: Any) -> None:
+                load(module)
+                self._then(module)
+
+            loader.exec_module = exec_module
+        return spec
 
 
 @contextlib.contextmanager

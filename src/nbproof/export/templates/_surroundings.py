@@ -46,7 +46,8 @@ def prepared(files: dict[str, Path]) -> Iterator[None]:
 def notebook() -> dict[str, Any]:
     """Return what is known of the notebook: its name, its folder, and the cell behind each line."""
     found: dict[str, Any] = json.loads(NOTEBOOK.read_text(encoding="utf-8")) if NOTEBOOK.is_file() else {}
-    return {"name": "", "folder": ".", "folders": [], "lines": {}, "displaying": {}, "showing": {}, **found}
+    usual = {"name": "", "folder": ".", "folders": [], "lines": {}, "tables": False, "displaying": {}, "showing": {}}
+    return {**usual, **found}
 
 
 def cell_that_runs(among: str) -> str:

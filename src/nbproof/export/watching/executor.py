@@ -40,6 +40,8 @@ from .touched import Touched, Watch, states
 _STORED, _STORED_OF_A_SIZE = 1024, 8
 _LEFT_THERE = 1.7e300
 _LITTER = 23
+# What pandas takes for the most columns that it writes, in a kernel; 0 in a terminal: as many as fit.
+_COLUMNS, _IN_A_KERNEL = "display.max_columns", 20
 # A coarse clock ticks a hundred times a second.
 PASSED_S = 0.05
 LONGEST_TEXT, LONGEST_PRINT = 200, 1_000_000
@@ -132,6 +134,7 @@ def execute(
         session = _Session(names, Watch(), runner, calls, opened=opened)
         _give_display(session)
         _listen_for_figures(session)
+        once_loaded({"pandas": _write_tables_as_in_a_kernel})
         if stirs:
             pass_time()
         for code in cells:
@@ -499,6 +502,12 @@ def _listen_for_figures(session: _Session) -> None:
         module.get_fignums, module.show = heard(module.get_fignums), show  # type: ignore[attr-defined]
 
     once_loaded({"matplotlib._pylab_helpers": listen_for_one, "matplotlib.pyplot": listen_for_all})
+
+
+def _write_tables_as_in_a_kernel(pandas: Any) -> None:
+    """Elsewhere it leaves out the columns that are wider than a screen."""
+    if pandas.get_option(_COLUMNS) == 0:
+        pandas.set_option(_COLUMNS, _IN_A_KERNEL)
 
 
 class _Main(types.ModuleType):
