@@ -85,6 +85,9 @@ def test_a_kernel_and_a_process_do_answer_otherwise(tmp_path: Path) -> None:
         ("x = 'ipykernel' in packages",),
         ("x = thread.is_running()",),
         ("exit = 1\nexit",),
+        ("rates = {'JPY_USD': 0.007}\nx = rates['JPY_USD']",),
+        ("console = 'ps1'",),
+        ("x = keras.get_backend()\ny = queue.current_task()",),
         ("plt.rcParams['figure.dpi'] = 90",),
     ],
 )

@@ -13,8 +13,9 @@ _OF_A_KERNEL = frozenset({
 })  # fmt: skip
 _MARK, _PROMPT = "__IPYTHON__", "ps1"
 # Jupyter's variables of the environment.
-_VARIABLES = "JPY_"
+_VARIABLES = frozenset({"JPY_API_TOKEN", "JPY_INTERRUPT_EVENT", "JPY_PARENT_PID", "JPY_SESSION_NAME"})
 _LOOPS = ("get_running_loop", "current_task")
+_DRAWING = ("matplotlib", "mpl", "plt", "pyplot", "pylab", "")
 _PARSING = ("parse_args", "parse_known_args")
 _ENDS = ("exit", "quit")
 
@@ -61,18 +62,18 @@ def _about(node: ast.AST, *, has_argv: bool) -> str:
         return f"whether `{loaded}` is loaded"
     if name == _MARK or (isinstance(node, ast.Constant) and node.value == _MARK):
         return "whether IPython runs it"
-    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith(_VARIABLES):
+    if isinstance(node, ast.Constant) and node.value in _VARIABLES:
         return f"for Jupyter's `{node.value}`"
-    if _is_of_sys(node, _PROMPT) or (isinstance(node, ast.Constant) and node.value == _PROMPT):
+    if _is_of_sys(node, _PROMPT):
         return "whether somebody types"
     if not has_argv and _is_of_sys(node, "argv"):
         return "for the words that it was started with"
     if not has_argv and isinstance(node, ast.Call) and _name(node.func) in _PARSING and not node.args + node.keywords:
         return f"for the words that it was started with, by `{_name(node.func)}()`"
-    if name in _LOOPS:
+    if name in _LOOPS and _owner(node) in ("asyncio", ""):
         return "whether a loop of events runs"
     is_setting = isinstance(node, ast.Subscript) and _name(node.value) == "rcParams" and _text(node.slice) == "backend"
-    return "what draws its figures" if name == "get_backend" or is_setting else ""
+    return "what draws its figures" if is_setting or (name == "get_backend" and _owner(node) in _DRAWING) else ""
 
 
 def _asked_for(node: ast.AST) -> str:
@@ -104,6 +105,9 @@ def _is_loaded(node: ast.expr) -> bool:
 
 
 def _is_of_sys(node: ast.AST, name: str) -> bool:
+    """`sys.name`, `hasattr(sys, "name")` and the like."""
+    if isinstance(node, ast.Call) and len(node.args) > 1:
+        return _name(node.args[0]) == "sys" and _text(node.args[1]) == name
     return isinstance(node, ast.Attribute) and node.attr == name and _name(node.value) == "sys"
 
 
@@ -113,6 +117,11 @@ def _name(node: ast.AST) -> str:
     if isinstance(node, ast.alias):
         return node.name
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _owner(node: ast.AST) -> str:
+    """The name of what an attribute is of; nothing for a name by itself."""
+    return _name(node.value) or "?" if isinstance(node, ast.Attribute) else ""
 
 
 def _text(node: ast.expr) -> str:
