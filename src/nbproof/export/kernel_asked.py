@@ -29,8 +29,7 @@ class Question:
 
 
 def questions(tree: ast.Module, *, has_argv: bool) -> Iterator[Question]:
-    """What a cell asks; `has_argv` where a cell above has given `sys.argv` a value of its own."""
-    has_argv = has_argv or gives_argv(tree)
+    """What a cell asks; `has_argv` where it or a cell above gives `sys.argv` a value of its own."""
     for node in ast.walk(tree):
         about = _about(node, has_argv=has_argv)
         if about:

@@ -187,8 +187,8 @@ def read(document: Document, find: Find | None = None) -> Reading:
         if (piece.leads_to or piece.above) and shows != USUAL and not piece.is_of_another:
             told.append(CellRefusal(piece.number, piece.above + 1, _RUNS_AND_SHOWS, "run it in a cell of its own"))
         told += [CellRefusal(piece.number, each.line, each.reason, each.hint) for each in plain.refusals]
-        told += [*_blind(tree, plain, piece.number), *_asked(tree, plain, piece.number, has_argv=has_argv)]
         has_argv = has_argv or gives_argv(tree)
+        told += [*_blind(tree, plain, piece.number), *_asked(tree, plain, piece.number, has_argv=has_argv)]
         refusals += [replace(each, place=piece.place) for each in told]
         by_text += [
             CellRefusal(piece.number, _line_of(each.node, plain), f"`{each.node.id}`: {each.why}", _SAID, piece.place)

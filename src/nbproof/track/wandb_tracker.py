@@ -91,10 +91,10 @@ class WandbTracker:
     def _write(self, run_id: str) -> None:
         runs = runs_of(run_id, self._told.pop(run_id, _Told()))
         places = {self._folder / f"{PREFIX}-{run.group}-{run.id}": run for run in runs}
-        missing = {place: run for place, run in places.items() if not place.exists()}
-        if missing:
-            _write(missing, self._folder, self._project)
-            self.written += missing
+        absent = {place: run for place, run in places.items() if not place.exists()}
+        if absent:
+            _write(absent, self._folder, self._project)
+            self.written += absent
 
 
 def runs_of(run_id: str, told: _Told) -> Iterator[Written]:

@@ -16,7 +16,7 @@ from ..reading import Reading
 from ..shaping.package import Shaped
 from ..shaping.tidying import tidied
 from ..working import Working, vendored
-from .requirements import Requirements
+from .requirements import Requirements, tops
 
 _BACKEND = "hatchling"
 # A version that hardly any machine lacks; what is written does not depend on it.
@@ -163,7 +163,7 @@ def _notebook(told: Described, reading: Reading, shaped: Shaped, needed: Working
         "folder": needed.folder,
         "folders": list(needed.folders),
         **({"places": places} if places else {}),
-        **({"tables": True} if any(_imports_pandas(step.tree) for step in reading.steps) else {}),
+        **({"tables": True} if "pandas" in tops(reading) else {}),
         **({"displaying": {str(cell): own for cell, own in shaped.displaying.items()}} if shaped.displaying else {}),
         **({"showing": {str(cell): own for cell, own in shaped.showing.items()}} if shaped.showing else {}),
     }
@@ -171,18 +171,6 @@ def _notebook(told: Described, reading: Reading, shaped: Shaped, needed: Working
     # A module in a line, so that a difference shows which one changed.
     body = ",\n".join(f"  {json.dumps(module)}: {json.dumps(held)}" for module, held in sorted(lines.items()))
     return f'{{\n{head} "lines": {{\n{body}\n }}\n}}\n'.encode()
-
-
-def _imports_pandas(tree: ast.Module) -> bool:
-    names = [
-        name
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names] if isinstance(node, ast.Import)
-            else [str(node.module)] if isinstance(node, ast.ImportFrom) else []
-        )
-    ]  # fmt: skip
-    return "pandas" in {name.partition(".")[0] for name in names}
 
 
 def _line_of(lines: Sequence[int], at: int) -> int:
